@@ -1,0 +1,1 @@
+"""What the loss owes to heads, edges and paths."""

@@ -1,0 +1,41 @@
+"""Means over classes of tokens, and how sure a sample of sentences makes us of them."""
+
+from typing import NamedTuple
+
+import torch
+from einops import einsum, rearrange, reduce
+from torch import Tensor
+
+from pipeline.circuits.terms.variance import interval
+
+
+class ClassMeans(NamedTuple):
+    """Means with their intervals."""
+
+    value: Tensor  # [..., class], float64; NaN for a class without tokens
+    lo: Tensor  # [..., class], lower end of the 95 % bootstrap interval over sentences; NaN for one sentence
+    hi: Tensor  # [..., class], its upper end
+    n: Tensor  # [class], tokens averaged over
+
+
+def class_means(values: Tensor, classes: Tensor, counts: Tensor) -> ClassMeans:
+    """Average over classes of tokens.
+
+    Args:
+        values: [..., batch, position]; NaN where a token has none, as the first of a sentence has no loss, in
+            every row alike. A row that is NaN elsewhere has no mean.
+        classes: bool [class, batch, position], which tokens each class holds; they may overlap.
+        counts: [resample, batch], how often each sentence comes in each resample; see resampled_counts.
+            Where a resample has no token of a class, the class has no interval.
+    """
+    missing = reduce(values.isnan(), "... batch position -> batch position", "all")
+    counted = (classes & ~missing).double()
+    filled = values.double().masked_fill(missing, 0)
+    sums = einsum(filled, counted, "... batch position, kind batch position -> ... kind batch")
+    tokens = counted.sum(-1)
+    value = sums.sum(-1) / tokens.sum(-1)
+    replicates = (sums @ counts.mT) / (tokens @ counts.mT)
+    lo, hi = interval(value, rearrange(replicates, "... resample -> resample ..."))
+    if counts.shape[1] == 1:  # one sentence does not tell how sentences differ
+        lo = hi = torch.full_like(value, torch.nan)
+    return ClassMeans(value, lo, hi, tokens.sum(-1).long())

@@ -1,0 +1,1 @@
+"""What each score would be by chance, and how far from that it is."""

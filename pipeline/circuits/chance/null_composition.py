@@ -1,0 +1,57 @@
+"""What chance gives for composition: two heads whose directions have nothing to do with each other.
+
+With the matrices of both heads by their singular values, A1 S1 B1^T and A2 S2 B2^T, composition is
+||S1 Z S2|| / (||S1|| ||S2||) with Z = B1^T A2 [d_head, d_head] (Q; for K and V, the other singular vectors of the
+same matrices). If one of them is turned by a uniform orthogonal d_model x d_model matrix, Z is a corner of such a
+matrix, and nothing else changes: every pair of heads needs the same draws of Z, once, and its own singular values.
+The mean square is 1 / d_model whatever these are, since that is the mean square of an entry of Z.
+"""
+
+import torch
+from einops import einsum
+from torch import Generator, Tensor
+
+from pipeline.circuits.chance.random_matrices import orthogonal_block, wishart_root
+
+AT_ONCE = 512  # corners held at a time
+
+
+def singular_values(left: Tensor, right: Tensor) -> Tensor:
+    """Return those of left @ right^T, [..., rank], float64, by decreasing size; both [..., d_model, rank]."""
+    left, right = (torch.linalg.qr(factor.double(), mode="r").R for factor in (left, right))
+    return torch.linalg.svdvals(left @ right.mT)
+
+
+def rotations(source: Tensor, reader: Tensor, d_model: int, draws: int, generator: Generator) -> Tensor:
+    """Draw composition of every pair of heads with the singular values that they have.
+
+    Args:
+        source: [source, d_head], singular values of W_OV of the heads that write.
+        reader: [reader, d_head], of W_QK (Q and K) or W_OV (V) of the heads that read.
+        d_model: width of the residual stream.
+        draws: how many.
+        generator: decides the draws.
+
+    Returns:
+        [draw, source, reader]; NaN where a matrix is zero.
+    """
+    source, reader = (values.double() / values.double().norm(dim=-1, keepdim=True) for values in (source, reader))
+    axes = "source left, draw left right, reader right -> draw source reader"
+    parts = []
+    for part in torch.arange(draws).split(AT_ONCE):
+        squares = orthogonal_block(len(part), d_model, source.shape[-1], generator).square()
+        parts.append(einsum(source.square(), squares, reader.square(), axes).sqrt())
+    return torch.cat(parts)
+
+
+def gaussians(d_model: int, d_head: int, draws: int, generator: Generator) -> Tensor:
+    """Draw composition [draw] of heads with Gaussian factors, which have random singular values too.
+
+    A Gaussian [d_model, d_head] matrix has orthonormal columns, uniform, times a triangle that does not depend on
+    them: the four triangles and Z are all that a draw needs.
+    """
+    roots = wishart_root(4 * draws, d_model, d_head, generator).unflatten(0, (4, draws))
+    squares = orthogonal_block(draws, d_model, min(d_model, d_head), generator).square()
+    source, reader = (torch.linalg.svdvals(roots[i] @ roots[i + 1].mT).square() for i in (0, 2))
+    total = einsum(source, squares, reader, "draw left, draw left right, draw right -> draw")
+    return (total / source.sum(-1) / reader.sum(-1)).sqrt()

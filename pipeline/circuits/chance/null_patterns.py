@@ -1,0 +1,87 @@
+"""What chance gives for induction in attention patterns: *permuted tokens*.
+
+The model's own attention is kept; the tokens that a query looks back on change places: they are turned around by
+a number of places, drawn for each query. Kept are which queries count, how many targets each has, and how far
+apart; lost is at which of the keys it sees they are. One draw holds for all sentences. That is what makes p values
+right: where a query looks by its position alone is luck of the model's, the same in every sentence, and would count
+as many times as there are sentences if each had draws of its own.
+
+Scores of position alone (previous token, `stripe`) do not ask which tokens are equal, and have no such chance. Nor
+have those of equal tokens: random queries and keys favour a token's own copies or shun them, all tokens' alike.
+"""
+
+import torch
+from einops import rearrange
+from torch import Generator, Tensor
+from torch.nn.functional import embedding_bag
+
+from pipeline.circuits.scores.head_patterns import same_token
+
+AT_ONCE = 16  # draws looked up at a time
+
+
+def turns(draws: int, length: int, generator: Generator) -> Tensor:
+    """Draw by which part of the circle of its keys each query's tokens are turned: [draw, query], in 0 ... 1."""
+    return torch.rand(draws, length, generator=generator, dtype=torch.float64)
+
+
+def matches(pattern: Tensor, tokens: Tensor, first: int, turns: Tensor) -> dict[str, Tensor]:
+    """Sum attention to targets over sentences and queries, tokens turned around: those of parts of a set add up.
+
+    Args:
+        pattern: [batch, layer, head, query, key], of the sentences as they are.
+        tokens: [batch, position].
+        first: the first position whose token is turned: 1 where sequences start with [BEGIN].
+        turns: [draw, query], in 0 ... 1.
+
+    Returns:
+        [draw, layer, head] each: `all`, to the positions after earlier copies of the query's token; `latest`, to
+        the one after the latest copy.
+    """
+    heads = tuple(pattern.shape[1:3])
+    pattern, tokens = _distinct(pattern, tokens)
+    # The heads of one query and key stand side by side, so that each look-up reads one stretch of memory.
+    attention = rearrange(pattern, "batch layer head query key -> (batch query key) (layer head)")
+    copies = same_token(tokens).tril(-1)
+    copies[:, :, :first] = False
+    latest = copies & (copies.cumsum(-1) == copies.sum(-1, keepdim=True))
+    masks = {"all": copies, "latest": latest}
+    return {name: _attention(attention, mask, first, turns).unflatten(-1, heads) for name, mask in masks.items()}
+
+
+def _attention(attention: Tensor, mask: Tensor, first: int, turns: Tensor) -> Tensor:
+    """Sum attention [(batch query key), head] to the positions after those of the mask, turned: [draw, head]."""
+    sentence, query, key = mask.nonzero(as_tuple=True)
+    if not len(query):
+        return torch.zeros(len(turns), attention.shape[1], dtype=torch.float64)
+    seen, row = query - first, (sentence * mask.shape[1] + query) * mask.shape[2]
+    sums = []
+    for part in turns.split(AT_ONCE):
+        place = first + (key - first + (part[:, query] * seen).long()) % seen
+        sums.append(embedding_bag(row + place + 1, attention, mode="sum"))
+    return torch.cat(sums).double()
+
+
+def _distinct(pattern: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Take sentences with equal tokens at the same places as one, their patterns summed."""
+    # Each token named by the first position that holds it.
+    named, which = same_token(tokens).int().argmax(-1).unique(dim=0, return_inverse=True)
+    return torch.zeros(len(named), *pattern.shape[1:]).index_add(0, which, pattern.float()), named
+
+
+def scores(found: dict[str, Tensor], targets: Tensor) -> dict[tuple[str, str], Tensor]:
+    """Return the draws [draw, layer, head] of each (metric, definition); see `head_patterns` for definitions.
+
+    Args:
+        found: the sums of `matches`.
+        targets: [batch, query, key], bool: the targets of the sentences as they are.
+    """
+    pairs, queries, positions = targets.sum(), targets.any(-1).sum(), targets[..., 0].numel()
+    draws = {
+        "mass": found["all"] / queries,
+        "entry_mean": found["all"] / pairs,
+        "most_recent": found["latest"] / queries,
+        "detector_mul": found["all"] / positions,
+        "detector_abs": (2 * found["all"] - pairs) / positions,
+    }
+    return {("induction", definition): values for definition, values in draws.items()}

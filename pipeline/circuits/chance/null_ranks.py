@@ -1,0 +1,103 @@
+"""What chance gives for top-k accuracies: shares of tokens that are among the largest of their own row of a circuit."""
+
+import torch
+from scipy import special
+from torch import Generator, Tensor
+
+from pipeline.circuits.chance.random_matrices import gaussian
+from pipeline.circuits.scores.copying import diagonal_rank
+from pipeline.circuits.scores.positional import recall
+
+MOST = 30  # tokens; what is rarer than so many by chance is not told apart
+
+
+def largest(rows: Tensor, columns: Tensor, tokens: Tensor, tile: int) -> Tensor:
+    """Return the column of the largest entry in some rows of a circuit: [row].
+
+    Args:
+        rows: [d_vocab, rank].
+        columns: [d_vocab, rank].
+        tokens: [row], which rows.
+        tile: rows held at a time; bounds memory, not the result.
+    """
+    return torch.cat([(rows[part] @ columns.mT).argmax(-1) for part in tokens.split(tile)])
+
+
+def relabelled(found: Tensor, d_vocab: int) -> Tensor:
+    """How probable so many tokens are largest in their own row, if the tokens of one side change places: exactly.
+
+    With c(j) rows whose largest entry is in column j, m given rows with m different columns all have their own
+    token there with probability (d_vocab - m)! / d_vocab!, and there are e(m) such sets, the elementary symmetric
+    polynomial of the c(j). These are the binomial moments B(m) of the number of tokens, and
+    P(number >= k) = sum over m >= k of (-1)^(m - k) C(m - 1, k - 1) B(m).
+
+    Exact where one side knows nothing of the other; where both read one embedding, a random head may favour all
+    tokens' own places a little, or shun them.
+
+    Args:
+        found: [..., row], from `largest`.
+        d_vocab: tokens that change places.
+
+    Returns:
+        [..., k], float64, of at least k tokens, for k from 0 to MOST.
+
+    Source: the problem of matchings; Riordan 1958, "An Introduction to Combinatorial Analysis", chapters 3 and 7.
+    """
+    shape, terms = found.shape[:-1], min(2 * MOST, d_vocab)
+    counts = torch.zeros(*shape, d_vocab, dtype=torch.float64)
+    counts = counts.scatter_add(-1, found, torch.ones_like(found, dtype=torch.float64))
+    moments = torch.nn.functional.one_hot(torch.zeros(shape, dtype=torch.int64), terms + 1).double()
+    # With one more column of c rows, e(m) grows by c e(m - 1); over d_vocab^m, no number is too large.
+    for count in (counts / d_vocab).unbind(-1):
+        moments[..., 1:] += count[..., None] * moments[..., :-1].clone()
+    m = torch.arange(terms + 1, dtype=torch.float64)
+    moments = moments * torch.cat([torch.ones(1), d_vocab / (d_vocab - m[:-1])]).cumprod(0)
+    tails = [torch.ones_like(moments[..., 0])]
+    for k in range(1, min(MOST, d_vocab) + 1):
+        signs = torch.from_numpy(special.comb(m[k:] - 1, k - 1)) * (-1) ** (m[k:] - k)
+        tails.append((moments[..., k:] * signs).sum(-1).clamp(0, 1))
+    return torch.stack(tails, -1)
+
+
+def gaussians(
+    W_E: Tensor, W_U: Tensor, d_head: int, tokens: Tensor, tile: int, draws: int, generator: Generator
+) -> Tensor:
+    """Rank the diagonal of the OV circuits of heads with Gaussian W_V and W_O in the same model.
+
+    Args:
+        W_E: [d_vocab, d_model].
+        W_U: [d_model, d_vocab].
+        d_head: rank of the random heads.
+        tokens: [row], which rows are ranked.
+        tile: rows held at a time; bounds memory, not the result.
+        draws: how many.
+        generator: decides the draws.
+
+    Returns:
+        [draw, row], int64; see `copying.diagonal_rank`.
+    """
+    ranks = []
+    for _ in range(draws):
+        W_V, W_O = gaussian(2, W_E.shape[1], d_head, generator=generator).to(W_E.dtype)
+        ranks.append(diagonal_rank(W_E @ W_V, W_U.mT @ W_O, tokens, tile))
+    return torch.stack(ranks)
+
+
+def gaussian_recalls(W_pos: Tensor, d_head: int, draws: int, generator: Generator) -> dict[str, Tensor]:
+    """Draw `positional.recall` of heads with Gaussian W_Q and W_K in the same model, over all positions and over 64.
+
+    Args:
+        W_pos: [n_ctx, d_model].
+        d_head: rank of the random heads.
+        draws: how many.
+        generator: decides the draws.
+
+    Returns:
+        [draw] each, by definition.
+    """
+    shares = []
+    for _ in range(draws):
+        W_Q, W_K = gaussian(2, W_pos.shape[1], d_head, generator=generator).to(W_pos.dtype)
+        rows, columns = W_pos @ W_Q, W_pos @ W_K
+        shares.append(torch.stack([recall(rows, columns), recall(rows[:64], columns[:64])]))
+    return dict(zip(("recall", "recall_64"), torch.stack(shares, 1), strict=True))

@@ -1,0 +1,1 @@
+"""Computations in two ways that must agree."""

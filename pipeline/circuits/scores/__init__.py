@@ -1,0 +1,1 @@
+"""Every published score of heads and of pairs of heads."""

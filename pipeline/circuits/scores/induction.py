@@ -1,0 +1,87 @@
+"""Prefix matching: after `a b ... a`, does the head look at `b`? In patterns, and in weights alone.
+
+For a head whose every query with targets spreads all its attention over them, `head_patterns.mass` of the
+targets is 1; the other definitions give it less, by amounts that depend on the sequences alone, so a value
+is comparable only with others of the same definition.
+"""
+
+import torch
+from einops import einsum
+from torch import Tensor
+
+from pipeline.circuits.scores.head_patterns import Template, looking_back, mass, same_token
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import Factors, Head
+
+
+def targets(tokens: Tensor, first: int) -> Tensor:
+    """Which keys follow an earlier occurrence of the query's token: the mask of the induction role.
+
+    Args:
+        tokens: [batch, position].
+        first: the first position that may be such an occurrence: 1 where sequences start with [BEGIN].
+
+    Returns:
+        bool [batch, query, key]: the token before the key equals the query's and comes before the query.
+    """
+    earlier = same_token(tokens).tril(-1)
+    earlier[:, :, :first] = False
+    # The last position is earlier than none, so nothing wraps around to key 0.
+    return earlier.roll(1, dims=-1)
+
+
+def most_recent(targets: Tensor) -> Template:
+    """Attention to each query's latest target alone, averaged over queries that have any.
+
+    The perfect head of its `role` looks at all targets alike, and so has less than 1 where there are several.
+    """
+    places = torch.arange(1, targets.shape[-1] + 1)
+    latest = (targets * places).amax(-1, keepdim=True)
+    chosen = mass(targets & (places == latest))
+    return Template(chosen.entries, chosen.weight, targets)
+
+
+def stripe(tokens: Tensor, period: int, targets: Tensor) -> Template:
+    """Mean of the diagonal on which a token looks `period` - 1 back, matches and all else on it.
+
+    A perfect head stays below 1: the first entries of the diagonal, before any repeat, are no matches.
+
+    Source: the induction-head demonstrations of TransformerLens (main demo) and ARENA (chapter 1.2).
+    """
+    chosen = mass(looking_back(tokens, period - 1))
+    return Template(chosen.entries, chosen.weight, targets)
+
+
+def shifted(weights: Weights, layer: int, previous: Tensor) -> Tensor:
+    """Return what a layer's heads carry from a token to the next one: the sum over heads of previous * W_V W_O.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        layer: which layer.
+        previous: [head], each head's attention to the token before.
+
+    Returns:
+        [d_model, d_model], float64.
+    """
+    axes = "head, head d_model d_head, head d_head out -> d_model out"
+    return einsum(previous.double(), weights.W_V[layer].double(), weights.W_O[layer].double(), axes)
+
+
+def prefix_circuit(weights: Weights, carried: Tensor, reader: Head) -> Factors:
+    """Query token -> token that earlier heads copied to the next position: W_E W_Q (W_E carried W_K)^T.
+
+    A query matches a key if the token before the key is its own.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        carried: [d_model, d_model], the sum of `shifted` over all earlier layers; 0 for layer 0.
+        reader: (layer, head) with W_Q and W_K.
+
+    Returns:
+        Rows and columns, [d_vocab, d_head] each, float64.
+
+    Source: Olsson et al. 2022, "In-context Learning and Induction Heads", appendix, where the trace of this
+    circuit is the prefix-matching score of weights.
+    """
+    W_E = weights.W_E.double()
+    return W_E @ weights.W_Q[reader].double(), W_E @ (carried @ weights.W_K[reader].double())

@@ -1,0 +1,64 @@
+"""Two heads in a row act as one: pattern A2 A1, output W_V1 W_O1 W_V2 W_O2, from the stream to the logits."""
+
+from torch import Tensor
+
+from pipeline.circuits.transformer.forward import Trace
+from pipeline.circuits.transformer.losses import token_losses
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import Head
+
+
+def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Tensor:
+    """What the second head makes of what the first one wrote: A2 (A1 X W_V1) W_O1 W_V2.
+
+    Args:
+        weights: a model without layer norm, so that what is written is read as it is.
+        trace: its forward pass.
+        source: (layer, head) of the first head, 1.
+        reader: (layer, head) of the second head, 2, in a later layer.
+
+    Returns:
+        [batch, query, d_head]; times the second head's W_O, the virtual head's output.
+
+    Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", virtual heads.
+    """
+    carried = weights.W_O[source] @ weights.W_V[reader]
+    return trace.pattern[:, *reader] @ (trace.z[:, *source] @ carried)
+
+
+def mixed_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Tensor:
+    """The seed notebook's quantity: A2 (A1 X W_V1 W_O1 + X) W_V2, with X the stream the first head reads.
+
+    It adds the second head's own reading of X to the virtual head. Arguments and shape as in `virtual_z`.
+    """
+    stream = trace.resid[:, source[0]]
+    return virtual_z(weights, trace, source, reader) + trace.pattern[:, *reader] @ (stream @ weights.W_V[reader])
+
+
+def norm_share(path: Tensor, layer: Tensor) -> float:
+    """Size of one path's output beside that of the whole layer it ends in: a ratio of Frobenius norms.
+
+    Args:
+        path: [batch, position, d_model], what the path adds to the stream.
+        layer: [batch, position, d_model], the sum of all of the layer's heads.
+
+    Returns:
+        At least 0, no upper end, because paths may cancel; NaN if the layer adds nothing.
+    """
+    return float(path.double().norm() / layer.double().norm())
+
+
+def loss_without(logits: Tensor, path: Tensor, tokens: Tensor) -> Tensor:
+    """Each sentence's mean loss, nats per token, without one path to the logits; patterns and all else as it is.
+
+    Exact where paths add up to the logits, which a final layer norm would prevent.
+
+    Args:
+        logits: [batch, position, d_vocab], the model's.
+        path: [batch, position, d_vocab], what the path adds to them.
+        tokens: [batch, position].
+
+    Returns:
+        [batch], float64.
+    """
+    return token_losses(logits - path, tokens)[:, 1:].mean(-1)

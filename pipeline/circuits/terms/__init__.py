@@ -1,0 +1,1 @@
+"""Attention scores as sums of terms, and what each term amounts to."""

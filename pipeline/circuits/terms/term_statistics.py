@@ -1,0 +1,178 @@
+"""What each term of a head's scores amounts to, over the causal entries (key <= query) of sentences.
+
+Softmax ignores what is the same for all keys of a query, so shares and profiles are those of row-centred
+scores: less their mean over the row. The first row, with its one entry, then says nothing and is left out.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pipeline.circuits.terms.variance import variance_components
+from pipeline.circuits.transformer.attention import causal_mask, pattern
+
+
+class Entries:
+    """The causal entries of an n x n map as one axis, row by row, in float64."""
+
+    def __init__(self, n: int) -> None:
+        """Number the entries."""
+        self.n = n
+        self.query, self.key = torch.tril_indices(n, n)
+        self.place = self.query * n + self.key
+
+    def __len__(self) -> int:
+        """How many there are: n (n + 1) / 2."""
+        return len(self.query)
+
+    def of(self, maps: Tensor) -> Tensor:
+        """Pick them from maps: [..., query, key] -> [..., entry]."""
+        return maps.flatten(-2).index_select(-1, self.place).double()
+
+    def row_sums(self, values: Tensor) -> Tensor:
+        """Sum over each query's keys: [..., entry] -> [..., query]."""
+        return values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.query, values)
+
+    def row_centred(self, values: Tensor) -> Tensor:
+        """Subtract from each entry the mean of its row: [..., entry] -> [..., entry]."""
+        means = self.row_sums(values) / torch.arange(1, self.n + 1)
+        return values - means.index_select(-1, self.query)
+
+    def by_offset(self, values: Tensor) -> Tensor:
+        """Mean over the entries query - key apart, without the first row: [..., entry] -> [..., offset]."""
+        offset = self.query - self.key
+        sums = values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, offset[1:], values[..., 1:])
+        return sums / torch.bincount(offset[1:], minlength=self.n).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head's whole scores on some sentences, which its terms are held against."""
+
+    scores: Tensor  # [batch, query, key]
+    tokens: Tensor  # [batch, position]
+
+    @cached_property
+    def entries(self) -> Entries:
+        """The causal entries of its maps."""
+        return Entries(self.scores.shape[-1])
+
+    @cached_property
+    def masked(self) -> Tensor:
+        """[batch, query, key], the scores, -infinity where a query may not look."""
+        return self.scores.masked_fill(~causal_mask(self.entries.n), -torch.inf)
+
+    @cached_property
+    def normaliser(self) -> Tensor:
+        """[batch], log of softmax's denominators, summed over queries."""
+        return _log_normaliser(self.masked)
+
+    @cached_property
+    def pattern(self) -> Tensor:
+        """[batch, entry], attention."""
+        return self.entries.of(pattern(self.scores))
+
+    @cached_property
+    def centred(self) -> Tensor:
+        """[batch, entry], row-centred scores."""
+        return self.entries.row_centred(self.entries.of(self.scores))
+
+    @cached_property
+    def comparison(self) -> Tensor:
+        """[batch, entry], weights whose sum over a row is the mean on same-token keys minus that on others.
+
+        Keys before the query only; 0 in rows that lack either kind.
+        """
+        query, key = self.entries.query, self.entries.key
+        earlier = (key < query).double()
+        same = (self.tokens[:, query] == self.tokens[:, key]) * earlier
+        other = earlier - same
+        n_same, n_other = (self.entries.row_sums(kind)[:, query] for kind in (same, other))
+        weights = same / n_same.clamp(min=1) - other / n_other.clamp(min=1)
+        return weights * (n_same > 0) * (n_other > 0)
+
+    @cached_property
+    def maps(self) -> Tensor:
+        """[batch, map, entry], what every term is multiplied with: `centred`, `pattern`, `comparison`."""
+        return torch.stack([self.centred, self.pattern, self.comparison], 1)
+
+    @cached_property
+    def compared(self) -> Tensor:
+        """[batch], rows that `comparison` is made of."""
+        return self.entries.row_sums(self.comparison.abs()).gt(0).sum(-1).double()
+
+
+def term_sums(term: Tensor, head: Head) -> dict[str, Tensor]:
+    """Sum one term's scores over each sentence, in all the ways that its statistics need.
+
+    Args:
+        term: [batch, query, key], the term's scores.
+        head: the head it belongs to.
+
+    Returns:
+        [batch] each: `score`, `absolute`, `cross` (with the head's row-centred scores), `centred_square`,
+        `divergence` (nats, summed over rows), `same_token` (summed over the rows compared); and
+        `gram` [batch, batch], inner products between sentences; `offset` [offset], the mean row-centred score.
+    """
+    entries = head.entries
+    values = entries.of(term)
+    rows = entries.row_sums(values)
+    gram = values @ values.mT
+    cross, attended, same_token = (head.maps @ values[..., None]).squeeze(-1).unbind(-1)
+    # KL(p || p without the term) is E_p[term] + log Z without the term - log Z, row by row.
+    without = _log_normaliser(head.masked - term)
+    return {
+        "score": rows.sum(-1),
+        "absolute": values.abs().sum(-1),
+        "cross": cross,
+        "centred_square": gram.diagonal() - (rows**2 / torch.arange(1, entries.n + 1)).sum(-1),
+        "divergence": attended + without - head.normaliser,
+        "same_token": same_token,
+        "gram": gram,
+        "offset": entries.by_offset(entries.row_centred(values.mean(0))),
+    }
+
+
+def term_statistics(sums: dict[str, Tensor], head: Head, sets: list[list[int]], counts: Tensor) -> dict[tuple, Tensor]:
+    """Turn sums into statistics, for the sample as it is and for resamples of its sentences.
+
+    Args:
+        sums: those of `term_sums`, with a leading term axis.
+        head: the head they belong to.
+        sets: of terms that together make the head's scores; a term's `naive_share` is that in its last set.
+        counts: [sample, batch], how often each sentence counts; each row sums to batch.
+
+    Returns:
+        (statistic, component): [sample, term], NaN where undefined.
+        `mean`, `absolute_mean` (scores) and `variance` (score squared, see variance_components), of scores as they are.
+        `share`: sum of the products of the term's and the head's row-centred scores over the sum of the
+        head's squares: 1 in total over terms that make the head's scores; may be negative.
+        `naive_share`: the sum of the term's own squares over that of its set, covariances ignored.
+        `divergence`: nats, mean over rows of KL(pattern || pattern of the scores without the term).
+        `same_token_preference`: score, mean over queries whose token occurred before of the mean score on the
+        earlier keys that hold it, minus that on the other earlier keys.
+    """
+    batch, entries = len(head.tokens), len(head.entries)
+    variance = variance_components(sums["gram"], sums["score"], entries, counts)
+    squares = counts @ sums["centred_square"].mT
+    naive = torch.full_like(squares, torch.nan)
+    for terms in sets:
+        naive[:, terms] = squares[:, terms] / squares[:, terms].sum(-1, keepdim=True)
+    total = counts @ (head.centred**2).sum(-1)
+    return {
+        ("mean", "all"): counts @ sums["score"].mT / (batch * entries),
+        ("absolute_mean", "all"): counts @ sums["absolute"].mT / (batch * entries),
+        **{("variance", component): value for component, value in variance.items()},
+        ("share", "all"): counts @ sums["cross"].mT / total[:, None],
+        ("naive_share", "all"): naive,
+        ("divergence", "all"): counts @ sums["divergence"].mT / (batch * (head.entries.n - 1)),
+        ("same_token_preference", "all"): counts @ sums["same_token"].mT / (counts @ head.compared)[:, None],
+    }
+
+
+def _log_normaliser(masked: Tensor) -> Tensor:
+    """Sum over queries of log sum exp over keys: [batch, query, key] -> [batch]."""
+    # log_softmax is several times faster than logsumexp here, and every query sees key 0.
+    return (masked[..., 0] - masked.log_softmax(-1)[..., 0]).double().sum(-1)

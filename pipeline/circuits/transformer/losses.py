@@ -1,0 +1,42 @@
+"""The loss of each prediction."""
+
+import einops
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def token_losses(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Negative log-likelihood of every token, given those before it.
+
+    Args:
+        logits: [batch, position, d_vocab].
+        tokens: [batch, position].
+
+    Returns:
+        [batch, position], nats, float64: the loss stands at the position of the token predicted; NaN at
+        position 0, which nothing predicts.
+    """
+    log_probabilities = logits[:, :-1].log_softmax(-1, dtype=torch.float64)
+    following = einops.rearrange(tokens[:, 1:], "batch position -> batch position 1")
+    losses = -einops.rearrange(log_probabilities.gather(-1, following), "batch position 1 -> batch position")
+    return functional.pad(losses, (1, 0), value=torch.nan)
+
+
+def in_context_learning(losses: Tensor, early: tuple[float, float], late: tuple[float, float]) -> Tensor:
+    """Mean loss late in a sequence minus mean loss early; below 0 where earlier tokens help.
+
+    Args:
+        losses: [batch, position], of `token_losses`.
+        early: from and to, as shares of the sequence, between which positions count as early.
+        late: the same for late ones.
+
+    Returns:
+        One number, nats; NaN where a part holds no position that is predicted.
+
+    Source: Olsson et al. 2022, "In-context Learning and Induction Heads": position 500 minus position 50
+    of 512. Here positions are averaged over a stretch, which needs fewer sequences.
+    """
+    length = losses.shape[-1]
+    parts = [losses[:, round(start * length) : round(end * length)] for start, end in (early, late)]
+    return parts[1].nanmean() - parts[0].nanmean()

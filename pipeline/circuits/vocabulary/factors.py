@@ -1,0 +1,110 @@
+"""Token-to-token circuits as factors: the d_vocab x d_vocab matrix is rows @ columns^T, never formed.
+
+Rows and columns are [d_vocab, d_head]; heads are (layer, head). Biases and what layer norm divides by are
+left out. With layer norm, pass `gains_folded` weights. Rotary positions turn queries and keys; QK circuits
+are of a token that meets another at its own place, where the turns cancel.
+"""
+
+from dataclasses import replace
+
+import torch
+from einops import einsum
+from torch import Tensor
+
+from pipeline.circuits.transformer.layers import added, at, feed_forward, normalise
+from pipeline.circuits.transformer.weights import Weights
+
+Head = tuple[int, int]
+Factors = tuple[Tensor, Tensor]
+
+
+def ov_circuit(weights: Weights, head: Head) -> Factors:
+    """Token attended to -> logits: W_E W_V W_O W_U."""
+    return weights.W_E @ weights.W_V[head], (weights.W_O[head] @ weights.W_U).mT
+
+
+def qk_circuit(weights: Weights, head: Head) -> Factors:
+    """Query token -> key token: W_E W_Q W_K^T W_E^T, before the 1/sqrt(d_head)."""
+    return weights.W_E @ weights.W_Q[head], weights.W_E @ weights.W_K[head]
+
+
+def k_circuit(weights: Weights, source: Head, reader: Head) -> Factors:
+    """Query token -> token that the source copied to the key: W_E W_Q (W_E W_V W_O W_K)^T.
+
+    W_V, W_O of the source, W_Q, W_K of the reader: what an induction head matches on, if its source looks
+    at the previous token.
+    """
+    carried = weights.W_O[source] @ weights.W_K[reader]
+    return weights.W_E @ weights.W_Q[reader], (weights.W_E @ weights.W_V[source]) @ carried
+
+
+def virtual_ov_circuit(weights: Weights, source: Head, reader: Head) -> Factors:
+    """Token attended to through two heads -> logits: W_E W_V1 W_O1 W_V2 W_O2 W_U."""
+    carried = weights.W_O[source] @ weights.W_V[reader]
+    return (weights.W_E @ weights.W_V[source]) @ carried, (weights.W_O[reader] @ weights.W_U).mT
+
+
+def gains_folded(weights: Weights, mode: str = "folded") -> Weights:
+    """Return weights whose matrices contain the norms' gains, for reading circuits; as they are without norms.
+
+    The result is no model to run: the gains would count twice.
+
+    Args:
+        weights: the transformer.
+        mode: "raw", gains left out; "folded", multiplied into the matrices that read a normalised stream:
+            W_Q, W_K, W_V, the feed-forward keys and gates, W_U; "folded_centred", these matrices also lose
+            the direction that a centring norm takes from the stream, so that raw embeddings are read as
+            centred ones (no change where norms do not centre).
+    """
+    if mode == "raw" or weights.ln1_gain is None:
+        return weights
+    before_attention, before_feed_forward = _gains(weights)
+
+    def fold(gain: Tensor, matrix: Tensor, rows: str) -> Tensor:
+        folded = einsum(gain, matrix, f"layer d_model, {rows} d_model out -> {rows} d_model out")
+        if mode == "folded_centred" and weights.norm == "layer":
+            folded = folded - folded.mean(-2, keepdim=True)
+        return folded
+
+    heads = {name: fold(before_attention, getattr(weights, name), "layer head") for name in ("W_Q", "W_K", "W_V")}
+    neurons = {
+        name: fold(before_feed_forward, matrix.mT, "layer").mT
+        for name in ("ff_keys", "ff_gates")
+        if (matrix := getattr(weights, name)) is not None and before_feed_forward is not None
+    }
+    W_U = fold(weights.ln_final_gain[None], weights.W_U[None], "layer")[0]
+    return replace(weights, **heads, **neurons, W_U=W_U)
+
+
+def _gains(weights: Weights) -> tuple[Tensor, Tensor | None]:
+    """Return the gains [layer, d_model] of the norms whose output attention and feed-forward part read."""
+    if weights.norm_place == "before":
+        return weights.ln1_gain, weights.ln2_gain
+    return torch.cat([weights.ln_embed_gain[None], weights.ln2_gain[:-1]]), weights.ln1_gain
+
+
+def effective_embedding(weights: Weights, mode: str) -> Tensor:
+    """Return what stands for each token in the stream, [d_vocab, d_model].
+
+    Args:
+        weights: the transformer, gains not folded.
+        mode: "embedding", W_E; "after_mlp0", a token alone after the first layer's feed-forward part, with
+            neither attention nor positions: what later heads read of a token, W_E where there is no such part.
+
+    Source: Gurnee et al. 2023, "Finding Neurons in a Haystack"; Wang et al. 2022, appendix on the effective
+    embedding.
+    """
+    if mode == "embedding" or weights.ff_keys is None:
+        return weights.W_E
+    return torch.cat([_after_mlp0(weights, rows) for rows in weights.W_E.split(1024)])
+
+
+def _after_mlp0(weights: Weights, resid: Tensor) -> Tensor:
+    resid = added(resid, weights.b_E)
+    resid, _ = normalise(weights, resid, weights.ln_embed_gain, weights.ln_embed_bias)
+    if weights.norm_place == "after":
+        resid, _ = normalise(weights, resid, weights.ln1_gain[0], weights.ln1_bias[0])
+    resid = added(resid + feed_forward(weights, resid, 0), at(weights.ff_value_bias, 0))
+    if weights.norm_place == "after":
+        resid, _ = normalise(weights, resid, weights.ln2_gain[0], weights.ln2_bias[0])
+    return resid

@@ -1,0 +1,93 @@
+"""A head's two full circuits, from vocabulary to vocabulary, as factors in the units of the model.
+
+A vocabulary item is a token, or a learned position taken for one. With positions in queries and keys only
+(shortformer), the token-to-token part of the scores of any layer reads the embedding on both sides, as it
+does here; what earlier heads write is not in a full circuit. With rotary positions, the QK circuit is that of
+a query and a key at one place.
+"""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import Head
+from pipeline.circuits.vocabulary.tall import Rows, Tall, products
+
+Factors = tuple[Tall, Tall]
+SIDES = {"OV": ("W_V", "W_O"), "QK": ("W_Q", "W_K")}  # the matrices that rows and columns pass through
+# How names of parameters begin that each layer has its own of.
+OF_A_LAYER = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O", "ln1_", "ln2_", "ff_")
+
+
+def one_layer(weights: Weights, layer: int) -> Weights:
+    """One layer as a model of its own; the large matrices are shared, not copied."""
+    own = {
+        name: value[layer : layer + 1]
+        for name, value in vars(weights).items()
+        if name.startswith(OF_A_LAYER) and isinstance(value, Tensor)
+    }
+    return replace(weights, **own)
+
+
+def readers(weights: Weights) -> dict[str, Rows]:
+    """What answers to a matrix of any head, by its name; what answers to several is worked out once.
+
+    Vocabulary items answer to W_Q and W_K with their embedding, to W_V too where positions are in the residual
+    stream, else tokens alone; tokens to W_O, which writes them, with their unembedding.
+    """
+    items, n_tokens = Rows(weights.W_E), weights.W_U.shape[1]
+    alone = weights.positions != "residual" and len(weights.W_E) > n_tokens
+    tokens = Rows(weights.W_E[:n_tokens]) if alone else items
+    return {"W_Q": items, "W_K": items, "W_V": tokens, "W_O": Rows(weights.W_U.T.contiguous())}
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """What all circuits of a model share."""
+
+    items: dict[str, Rows]  # `readers`
+    tokens: dict[str, Rows]  # the same, without positions
+    meetings: dict[str, Tensor]  # by circuit, the product of its columns' rows, turned, and its rows'; of tokens
+
+
+def sides_of(weights: Weights, n_tokens: int) -> Sides:
+    """Prepare a model of which `n_tokens` vocabulary items are tokens."""
+    items = readers(weights)
+    tokens = items if len(weights.W_E) == n_tokens else readers(replace(weights, W_E=weights.W_E[:n_tokens]))
+    meetings = {"OV": products(tokens["W_O"].values, tokens["W_V"].values), "QK": tokens["W_K"].gram}
+    return Sides(items, tokens, meetings)
+
+
+def responses(weights: Weights, head: Head, rows: dict[str, Rows]) -> dict[str, Tall]:
+    """How each vocabulary item answers to each dimension of a head's matrices: [item, d_head] each, not formed.
+
+    Args:
+        weights: the model.
+        head: which.
+        rows: `readers` of this model, or of one that differs in its layers only.
+    """
+    matrices = {name: getattr(weights, name)[head].double() for name in rows}
+    return {name: Tall(rows[name], matrix.T if name == "W_O" else matrix) for name, matrix in matrices.items()}
+
+
+def full_circuits(answers: dict[str, Tall]) -> dict[str, Factors]:
+    """Return OV, W_E W_V W_O W_U in logits, and QK, W_E W_Q W_K^T W_E^T / sqrt(d_head) in scores.
+
+    Args:
+        answers: `responses` of one head.
+
+    Returns:
+        Each as P and Q of P Q^T, [item, d_head].
+    """
+    query = answers["W_Q"]
+    scaled = Tall(query.rows, query.matrix / query.rank**0.5)
+    return {"OV": (answers["W_V"], answers["W_O"]), "QK": (scaled, answers["W_K"])}
+
+
+def normalised(circuit: str, factors: Factors, means: dict[str, Tensor]) -> Factors:
+    """Divide each item's row of either factor by its mean response to that side's vectors; none if empty."""
+    if not means:
+        return factors
+    sides = zip(factors, SIDES[circuit], strict=True)
+    return tuple(Tall.of(rows.formed() / means[name][: len(rows), None]) for rows, name in sides)

@@ -1,0 +1,91 @@
+"""What a circuit P Q^T is as a whole: its mean and spread, eigenvalues and singular directions.
+
+All of it comes from rank x rank matrices, in float64; the d_vocab x d_vocab matrix is never formed.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pipeline.circuits.vocabulary.tall import Tall
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues and singular values by decreasing size, as many as the smaller of rank and d_vocab."""
+
+    eigenvalues: Tensor  # [index], complex; equal sizes by decreasing real, then imaginary part
+    singular_values: Tensor  # [index]
+    left: Tensor  # [n_rows, direction], what rows read, unit length; each one's largest component is positive
+    right: Tensor  # [n_columns, direction], what columns receive, unit length
+
+
+def spectrum(P: Tall, Q: Tall, meeting: Tensor, directions: int | None = None) -> Spectrum:
+    """Decompose the circuit P Q^T.
+
+    Eigenvalues need as many rows as columns. What is a singular direction of a singular value of zero, or
+    of two equal ones, is arbitrary: see `relative_gaps`.
+
+    Args:
+        P: [d_vocab, rank].
+        Q: [d_vocab, rank].
+        meeting: the product of Q's rows, turned, and P's rows, which all circuits between these rows share.
+        directions: singular directions wanted, those of the largest values first; all if None.
+    """
+    size = min(len(P), P.rank)
+    # AB and BA share their non-zero eigenvalues.
+    eigenvalues = torch.linalg.eigvals(Q.matrix.T @ meeting @ P.matrix)
+    for key in (torch.imag, torch.real, torch.abs):  # stable: the last key leads
+        eigenvalues = eigenvalues[torch.argsort(key(eigenvalues), descending=True, stable=True)]
+    left, left_small = torch.linalg.qr(P.rows.root[0] @ P.matrix)
+    right, right_small = torch.linalg.qr(Q.rows.root[0] @ Q.matrix)
+    U, singular_values, Vh = torch.linalg.svd(left_small @ right_small.T)
+    left = _orthonormal(Tall(P.rows, P.rows.root[1] @ left @ U[:, :size][:, :directions]).formed())
+    right = _orthonormal(Tall(Q.rows, Q.rows.root[1] @ right @ Vh[:size][:directions].T).formed())
+    signs = left.gather(0, left.abs().argmax(0, keepdim=True)).sign()
+    singular_values = pad(singular_values, (0, P.rank - len(singular_values)))[:size]
+    return Spectrum(eigenvalues[:size], singular_values, left * signs, right * signs)
+
+
+def _orthonormal(directions: Tensor) -> Tensor:
+    """Directions [n, direction] that are nearly at right angles, wholly so; any for what is 0."""
+    basis, turns = torch.linalg.qr(directions)
+    return torch.where(turns.diagonal() < 0, -basis, basis)
+
+
+def relative_gaps(singular_values: Tensor, d_vocab: int) -> Tensor:
+    """Distance to the next smaller singular value, as a share of the value itself, 0 ... 1.
+
+    Near 0, the direction is any mixture with the next one's, and small changes of the weights turn it.
+    Values of a circuit beyond its rank are 0. NaN for a value of 0, and for the d_vocab-th, the last.
+
+    Args:
+        singular_values: [index], by decreasing size.
+        d_vocab: rows of the circuit.
+    """
+    following = torch.full_like(singular_values[:1], 0.0 if len(singular_values) < d_vocab else torch.nan)
+    following = torch.cat([singular_values[1:], following])
+    return (singular_values - following) / torch.where(singular_values > 0, singular_values, torch.nan)
+
+
+def moments(P: Tall, Q: Tall) -> tuple[float, float]:
+    """Mean and standard deviation of all entries of P Q^T; the deviation is 0 if they are all equal."""
+    p, q = (factor.rows.mean @ factor.matrix for factor in (P, Q))
+    gram_p, gram_q = (factor.matrix.T @ factor.rows.spread @ factor.matrix / len(factor) for factor in (P, Q))
+    # Spread of rows and columns together, of columns alone, of rows alone: sums of squares, so that nothing
+    # is lost where the mean is large.
+    variance = (gram_p * gram_q).sum() + p @ gram_q @ p + q @ gram_p @ q
+    return float(p @ q), float(variance.clamp_min(0).sqrt())
+
+
+def frobenius_norm(P: Tall, Q: Tall) -> float:
+    """Root of the sum of squares of all entries of P Q^T."""
+    return float((P.gram * Q.gram).sum().clamp_min(0).sqrt())
+
+
+def centred(values: Tensor, mean: float, deviation: float) -> Tensor:
+    """Distance from the mean in standard deviations; NaN where entries do not vary beyond rounding."""
+    varies = deviation > 1e-12 * max(abs(mean), float(values.abs().max()) if len(values) else 0.0)
+    return (values - mean) / (deviation if varies else torch.nan)

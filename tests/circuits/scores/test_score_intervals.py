@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from pipeline.circuits.scores.score import Score, pooled
+from pipeline.circuits.terms.variance import resampled_counts
+
+NAN = torch.nan
+SENTENCES = torch.tensor([[1.0, 4.0], [2.0, NAN], [NAN, NAN]], dtype=torch.float64)
+WEIGHT = torch.tensor([[1.0, 2.0], [3.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+
+
+def test_a_set_is_the_weighted_mean_of_its_sentences():
+    assert pooled(SENTENCES, WEIGHT).value.tolist() == pytest.approx([(1 + 3 * 2) / 4, 4.0])
+
+
+def test_no_sentence_no_score():
+    assert pooled(SENTENCES[2:], WEIGHT[2:]).value.isnan().all()
+
+
+def test_weights_that_heads_share():
+    score = pooled(SENTENCES[:1].expand(2, 2), torch.tensor([[1.0], [5.0]], dtype=torch.float64))
+    assert score.weight.tolist() == [[1, 1], [5, 5]]
+
+
+def test_the_interval_is_that_of_the_mean():
+    """The standard error of a mean of n is sd / sqrt(n); with enough sentences the bootstrap finds it."""
+    generator = torch.Generator().manual_seed(0)
+    sentences = torch.randn(400, 2, generator=generator, dtype=torch.float64) * torch.tensor([1.0, 10.0])
+    score = pooled(sentences, torch.ones(400, 1, dtype=torch.float64))
+    lo, hi = score.interval(resampled_counts(400, 2000, generator))
+    torch.testing.assert_close((lo + hi) / 2, score.value, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(hi - lo, 2 * 1.96 * sentences.std(0) / 20, atol=0, rtol=0.1)
+
+
+def test_equal_sentences_leave_no_doubt():
+    score = pooled(torch.full((5, 1), 0.3, dtype=torch.float64), torch.arange(1.0, 6.0).double()[:, None])
+    lo, hi = score.interval(resampled_counts(5, 50, torch.Generator().manual_seed(0)))
+    assert (lo.item(), hi.item()) == pytest.approx((0.3, 0.3))
+
+
+def test_without_sentences_there_is_no_interval():
+    lo, hi = Score(torch.ones(2)).interval(torch.ones(3, 4))
+    assert lo.isnan().all()
+    assert hi.isnan().all()

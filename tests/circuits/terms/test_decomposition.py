@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pipeline.circuits.terms.decomposition import TOTAL, decompose
+from pipeline.circuits.terms.terms import queries_and_keys
+from pipeline.circuits.terms.variance import resampled_counts
+from pipeline.circuits.transformer.forward import forward
+from pipeline.circuits.transformer.weights import Weights
+
+N_HEADS, BATCH, N = 2, 12, 7
+
+
+@pytest.fixture(scope="module")
+def layers():
+    generator = torch.Generator().manual_seed(0)
+    random = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
+    tall = {name: random(2, N_HEADS, 8, 4) / 2 for name in ("W_Q", "W_K", "W_V")}
+    W_O = random(2, N_HEADS, 4, 8)
+    weights = Weights("queries_and_keys", random(5, 8), random(8, 5), W_O=W_O, W_pos=random(N, 8), **tall)
+    tokens = torch.randint(5, (BATCH, N), generator=generator)
+    trace = forward(weights, tokens)
+    counts = resampled_counts(BATCH, 200, generator)
+    return trace, [apart(queries_and_keys(weights, trace, layer), tokens, counts) for layer in (0, 1)]
+
+
+def apart(sides, tokens, counts):
+    """A layer's heads taken apart, their tensors stacked."""
+    parts = [
+        decompose({name: (query[:, head], key[:, head]) for name, (query, key) in sides.items()}, tokens, counts)
+        for head in range(N_HEADS)
+    ]
+    names = ("value", "lo", "hi", "offset_score", "offset_pattern")
+    return replace(parts[0], **{name: torch.stack([getattr(part, name) for part in parts]) for name in names})
+
+
+def of(part, statistic, component="all"):
+    """{(query source, key source): [head]} of one statistic."""
+    values = part.value[..., part.statistics.index((statistic, component))]
+    return dict(zip(part.pairs, values.T, strict=True))
+
+
+def test_terms_by_source_then_by_stream_then_all(layers):
+    _, (first, second) = layers
+    assert len(first.pairs) == 2**2 + 3 + 1  # position-position is in both groupings
+    assert len(second.pairs) == (2 + N_HEADS) ** 2 + 3 + 1
+    assert second.pairs[-1] == TOTAL
+    assert first.value.shape == (N_HEADS, 8, len(first.statistics))
+    assert first.offset_score.shape == (N_HEADS, 8, N)
+
+
+@pytest.mark.parametrize("statistic", ["share", "naive_share"])
+def test_shares_sum_to_one_by_source_and_by_stream(layers, statistic):
+    for part in layers[1]:
+        shares = {pair: value for pair, value in of(part, statistic).items() if pair != TOTAL}
+        by_source = sum(value for pair, value in shares.items() if "stream" not in pair)
+        torch.testing.assert_close(by_source, torch.ones(N_HEADS, dtype=torch.float64))
+    first = of(layers[1][0], statistic)  # nothing but tokens in the stream yet
+    torch.testing.assert_close(first["stream", "position"], first["token", "position"])
+    second = of(layers[1][1], "share")
+    grouped = [second[query, key] for query in ("stream", "position") for key in ("stream", "position")]
+    torch.testing.assert_close(sum(grouped), torch.ones(N_HEADS, dtype=torch.float64))
+
+
+def test_positions_alone_vary_with_positions_alone(layers):
+    for part in layers[1]:
+        for component in ("between_sentences", "residual"):
+            assert of(part, "variance", component)["position", "position"].abs().max() < 1e-12
+            assert of(part, "variance", component)[TOTAL].min() > 0
+        place = part.pairs.index(("position", "position"))
+        for name in (("mean", "all"), ("variance", "all"), ("absolute_mean", "all")):
+            ends = (part.hi - part.lo)[:, place, part.statistics.index(name)]
+            torch.testing.assert_close(ends, torch.zeros(N_HEADS, dtype=torch.float64), atol=1e-12, rtol=0)
+
+
+def test_intervals_hold_their_values(layers):
+    for part in layers[1]:
+        known = ~part.value.isnan()
+        assert (part.lo <= part.value + 1e-9)[known].all()
+        assert (part.hi >= part.value - 1e-9)[known].all()
+        assert (part.hi > part.lo)[:, part.pairs.index(TOTAL), part.statistics.index(("divergence", "all"))].all()
+
+
+def test_mean_attention_by_offset_is_that_of_the_patterns(layers):
+    trace, parts = layers
+    for layer, part in enumerate(parts):
+        for offset in range(N):
+            diagonal = trace.pattern[:, layer].diagonal(-offset, -2, -1)[..., offset == 0 :]
+            torch.testing.assert_close(part.offset_pattern[:, offset].float(), diagonal.mean((0, 2)))

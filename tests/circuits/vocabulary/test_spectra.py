@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from pipeline.circuits.vocabulary import spectra
+from pipeline.circuits.vocabulary.spectra import centred, relative_gaps
+from pipeline.circuits.vocabulary.tall import Rows, Tall
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def spectrum(P, Q, directions=None):
+    return spectra.spectrum(Tall.of(P), Tall.of(Q), Q.T @ P, directions)
+
+
+def moments(P, Q):
+    return spectra.moments(Tall.of(P), Tall.of(Q))
+
+
+def test_a_diagonal_circuit_shows_its_diagonal():
+    diagonal = torch.tensor([2.0, -3.0, 0.5], dtype=torch.float64)
+    found = spectrum(torch.diag(diagonal), torch.eye(3, dtype=torch.float64))
+    torch.testing.assert_close(found.eigenvalues.real, torch.tensor([-3.0, 2.0, 0.5], dtype=torch.float64))
+    torch.testing.assert_close(found.singular_values, torch.tensor([3.0, 2.0, 0.5], dtype=torch.float64))
+    order = torch.eye(3, dtype=torch.float64)[:, [1, 0, 2]]
+    torch.testing.assert_close(found.left, order)
+    torch.testing.assert_close(found.right, order * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))
+
+
+def test_a_quarter_turn_has_imaginary_eigenvalues_the_positive_one_first():
+    turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
+    found = spectrum(turn, torch.eye(2, dtype=torch.float64))
+    torch.testing.assert_close(found.eigenvalues, torch.tensor([1j, -1j], dtype=torch.complex128))
+
+
+@pytest.mark.parametrize("shape", [(20, 4), (4, 4), (3, 5)])
+def test_factored_and_dense_circuits_agree(shape):
+    P, Q = random(*shape), random(*shape, seed=1)
+    dense, found, size = P @ Q.T, spectrum(P, Q), min(shape)
+    rebuilt = found.left @ torch.diag(found.singular_values) @ found.right.T
+    torch.testing.assert_close(rebuilt, dense)
+    torch.testing.assert_close(found.singular_values, torch.linalg.svdvals(dense)[:size])
+    sizes = found.eigenvalues.abs()
+    torch.testing.assert_close(sizes, torch.linalg.eigvals(dense).abs().sort(descending=True).values[:size])
+    torch.testing.assert_close(found.eigenvalues.sum().real, dense.trace())
+    assert (found.left.gather(0, found.left.abs().argmax(0, keepdim=True)) > 0).all()
+    torch.testing.assert_close(spectra.frobenius_norm(Tall.of(P), Tall.of(Q)), float(dense.norm()))
+
+
+@pytest.mark.parametrize("d_vocab", [40, 9])  # more and fewer tokens than dimensions of the embedding
+def test_circuits_that_are_not_formed_are_those_that_are(d_vocab):
+    rows, columns = Rows(random(d_vocab, 12).float()), Rows(random(d_vocab, 12, seed=1).float())
+    P, Q = Tall(rows, random(12, 4, seed=2)), Tall(columns, random(12, 4, seed=3))
+    found = spectra.spectrum(P, Q, columns.values.double().T @ rows.values.double())
+    expected = spectrum(P.formed(), Q.formed())
+    for name in ("eigenvalues", "singular_values", "left", "right"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name))
+    assert spectra.moments(P, Q) == pytest.approx(moments(P.formed(), Q.formed()))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_moments_are_those_of_every_entry(offset):
+    P, Q = random(30, 4) + offset, random(20, 4, seed=1)
+    dense = P @ Q.T
+    mean, deviation = moments(P, Q)
+    assert mean == pytest.approx(float(dense.mean()))
+    assert deviation == pytest.approx(float(dense.std(correction=0)), rel=1e-9)
+
+
+def test_z_is_undefined_where_nothing_varies():
+    ones = torch.ones(5, 2, dtype=torch.float64)
+    values = torch.full((3,), 2.0, dtype=torch.float64)
+    assert moments(ones, ones) == (2.0, 0.0)
+    assert centred(values, *moments(ones, ones)).isnan().all()
+    assert centred(0 * values, 0.0, 0.0).isnan().all()
+    assert centred(torch.tensor([5.0]), 1.0, 2.0).tolist() == [2.0]
+
+
+def test_the_first_directions_are_those_of_all():
+    P, Q = random(20, 4), random(20, 4, seed=1)
+    first, every = spectrum(P, Q, 2), spectrum(P, Q)
+    torch.testing.assert_close(first.left, every.left[:, :2])
+    torch.testing.assert_close(first.right, every.right[:, :2])
+    torch.testing.assert_close(first.singular_values, every.singular_values)
+    assert spectrum(P, Q, 0).left.shape == (20, 0)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-4, 1e-9, 0.0])
+def test_directions_are_orthonormal_even_if_columns_nearly_depend_on_each_other(spread):
+    P, Q = random(30, 4), random(30, 4, seed=1)
+    P[:, 3] = P[:, 2] + spread * P[:, 3]
+    found = spectrum(P, Q)
+    for side in (found.left, found.right):
+        torch.testing.assert_close(side.T @ side, torch.eye(4, dtype=torch.float64), atol=1e-12, rtol=0)
+    torch.testing.assert_close(found.left @ torch.diag(found.singular_values) @ found.right.T, P @ Q.T)
+
+
+def test_gaps_of_known_singular_values():
+    values = torch.tensor([8.0, 4.0, 4.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(relative_gaps(values, 9), torch.tensor([0.5, 0.0, 0.75, 1.0], dtype=torch.float64))
+    assert relative_gaps(values, 4)[:3].tolist() == [0.5, 0.0, 0.75]
+    assert relative_gaps(values, 4)[3].isnan()
+    assert relative_gaps(0 * values, 9).isnan().all()
