@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline.benchmarks.cases import Case, atlas_layer, peak, times
-from pipeline.circuits.balance import fast_precision
+from pipeline.circuits.vocabulary.balance import fast_precision
 from pipeline.figures.benchmark import benchmark
 from pipeline.figures.style import save
 from pipeline.plumbing.artefacts import Paths, atomic, write
@@ -55,6 +55,7 @@ def work_of(settings: BenchmarkSettings) -> dict[str, Callable[[], dict]]:
     cases = [Case(what, V, first) for V in smaller for what in ("decaying", "seed_recipe")]
     cases += [Case(what, largest, k) for what in ("decaying", "power_law", "isotropic") for k in settings.pairs]
     cases.append(Case("seed_recipe", largest, first))
+    cases += [Case(what, largest, settings.unit_tokens) for what in ("units_feed_forward", "units_dimensions")]
     works = {f"{case.what}-{case.V}-{case.k}": partial(measured, settings, case) for case in cases}
     for what, decay in (("atlas_decaying", settings.decay), ("atlas_random", 1.0)):
         for layer in range(settings.n_layers):
@@ -76,7 +77,8 @@ def measured(settings: BenchmarkSettings, case: Case) -> dict:
     row = alone(times, settings, case)
     row["peak_bytes"] = alone(peak, settings, case, "ours")
     row["baseline_peak_bytes"] = alone(peak, settings, case, "baseline")
-    where = {"what": case.what, "V": case.V, "r": settings.d_head, "k": case.k}
+    r = settings.neurons if case.what == "units_feed_forward" else settings.d_head
+    where = {"what": case.what, "V": case.V, "r": r, "k": case.k}
     return where | row | {"circuits": 1, "repeats": settings.repeats, "layer": None}
 
 

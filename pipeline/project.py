@@ -1,13 +1,13 @@
 """Read every head through the vocabulary: its strongest token pairs, singular directions and eigenvalues.
 
-A finished layer is kept in a folder beside the outputs, so that a killed job goes on after it.
+A finished layer is kept beside the outputs, so that a killed job goes on after it. Jobs can share the layers.
 
-Reads   weights, vocabulary
+Reads   weights, vocabulary; if jobs share the layers, vocab_pairs, vocab_counts, vocab_units, spectra of each
 Writes  vocab_pairs, vocab_counts, vocab_units, spectra
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -19,14 +19,14 @@ from einops import rearrange
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.circuits import full_circuits as circuits
-from pipeline.circuits.factors import Factors
-from pipeline.circuits.lens import Lens, lens_of
-from pipeline.circuits.normalisers import seed_normalisers
-from pipeline.circuits.spectra import Spectrum, centred, moments, relative_gaps, spectrum
-from pipeline.circuits.top_pairs import top_pairs
-from pipeline.circuits.top_tokens import top_tokens
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary import full_circuits as circuits
+from pipeline.circuits.vocabulary.lens import Lens, lens_of
+from pipeline.circuits.vocabulary.normalisers import seed_normalisers
+from pipeline.circuits.vocabulary.spectra import Spectrum, centred, moments, relative_gaps, spectrum
+from pipeline.circuits.vocabulary.tall import Tall
+from pipeline.circuits.vocabulary.top_pairs import top_pairs
+from pipeline.circuits.vocabulary.top_tokens import top_tokens
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.resumption import is_done, load_progress, portion, save_progress, tag_of
 from pipeline.plumbing.schema import Table
@@ -42,8 +42,16 @@ PORTION = 512  # neurons or tokens whose products are formed at a time; bounds m
 
 
 def run(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
-    """List every layer, or find it listed; then put the layers together."""
+    """Put together what other jobs listed of the layers, or list them."""
     torch.set_num_threads(settings.threads)
+    if parts := list(zip(*(inputs.all(f"{table.name}.parquet") for table in TABLES), strict=True)):
+        put_together([Paths(files) for files in parts], outputs)
+    else:
+        list_layers(settings, inputs, outputs)
+
+
+def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
+    """List every layer of this job, or find it listed; then put them together."""
     vocabulary = read(VOCABULARY, inputs)
     texts = [text if isinstance(text, str) else None for text in vocabulary["text"]]
     choices = settings.ln_mode, settings.emb_mode, settings.positions, settings.filters
@@ -55,14 +63,28 @@ def run(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
     if settings.normaliser == "seed":
         lens = replace(lens, means=means_of(lens.weights, progress / "means.safetensors", tag))
     names = tuple(table.name for table in TABLES)
-    layers = [portion(progress / f"{layer}", names, tag) for layer in range(lens.weights.n_layers)]
-    for layer, done in enumerate(layers):
-        if not is_done(done):
-            for table, frame in layer_tables(settings, lens, layer, shown).items():
-                write(table, frame, done)
+    layers = range(lens.weights.n_layers)
+    layers = layers if settings.part is None else layers[settings.part :: settings.parts]
+    done = {layer: portion(progress / f"{layer}", names, tag) for layer in layers}
+    sides = circuits.sides_of(lens.weights, lens.n_tokens)
+    for layer, kept in done.items():
+        if not is_done(kept):
+            for table, frame in layer_tables(settings, lens, sides, layer, shown).items():
+                write(table, frame, kept)
+    put_together(done.values(), outputs)
+    shutil.rmtree(progress, ignore_errors=True)
+
+
+def put_together(portions: Collection[Paths], outputs: Paths) -> None:
+    """Write each table from those of some layers; none, if a job of several has no layer left to do."""
     for table in TABLES:
-        write(table, pd.concat([read(table, done) for done in layers]), outputs)
-    shutil.rmtree(progress)
+        frames = [read(table, kept) for kept in portions]
+        write(table, together(table, [frame for frame in frames if len(frame)]), outputs)
+
+
+def together(table: Table, frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return all rows, or a table of none."""
+    return pd.concat(frames or [pd.DataFrame(columns=[column.name for column in table.columns])])
 
 
 def means_of(weights: Weights, path: Path, tag: str) -> dict[str, Tensor]:
@@ -75,24 +97,26 @@ def means_of(weights: Weights, path: Path, tag: str) -> dict[str, Tensor]:
     return saved[0]
 
 
-def layer_tables(settings: ProjectSettings, lens: Lens, layer: int, shown: np.ndarray) -> dict[Table, pd.DataFrame]:
+def layer_tables(
+    settings: ProjectSettings, lens: Lens, sides: circuits.Sides, layer: int, shown: np.ndarray
+) -> dict[Table, pd.DataFrame]:
     """Return one layer's rows of every table; `shown` is every vocabulary item as tables show it."""
     alone = circuits.one_layer(lens.weights, layer)
     pairs, spectra, units = [], [], list(neuron_rows(settings, lens, alone))
     for head in tqdm(range(alone.n_heads), desc=f"layer {layer} of {lens.weights.n_layers}, heads"):
-        answers = circuits.responses(alone, (0, head))
+        answers = circuits.responses(alone, (0, head), sides.tokens)
         units += [rows.assign(head=head) for rows in dimension_rows(settings, lens, answers)]
+        of_items = circuits.full_circuits(circuits.responses(alone, (0, head), sides.items))
         for circuit, factors in circuits.full_circuits(answers).items():
-            scaled = circuits.normalised(circuit, factors, lens.means)
+            scaled = circuits.normalised(circuit, of_items[circuit], lens.means)
             pairs += [rows.assign(circuit=circuit, head=head) for rows in pair_rows(settings, lens, scaled)]
-            found = spectrum(*(rows[: lens.n_tokens] for rows in factors), settings.directions)
+            found = spectrum(*factors, sides.meetings[circuit], settings.directions)
             spectra.append(spectrum_rows(found, lens.n_tokens).assign(circuit=circuit, head=head))
             units += [rows.assign(head=head) for rows in direction_rows(settings, lens, circuit, found)]
     pairs = pd.concat(pairs).assign(layer=layer, exact=True, normaliser=settings.normaliser)
     pairs = pairs.assign(filters=filters_name(settings), ln_mode=lens.ln_mode, emb_mode=lens.emb_mode)
     pairs = pairs.assign(**{f"{side}_token": shown[pairs[f"{side}_id"]] for side in ("row", "column")})
-    units = pd.concat(units or [pd.DataFrame(columns=[column.name for column in VOCAB_UNITS.columns])])
-    units = units.assign(layer=layer, token=shown[units["token_id"].astype(int)])
+    units = together(VOCAB_UNITS, units).assign(layer=layer, token=lambda rows: shown[rows["token_id"].astype(int)])
     counts, spectra = count_rows(pairs), pd.concat(spectra).assign(layer=layer)
     return {VOCAB_PAIRS: pairs, VOCAB_COUNTS: counts, VOCAB_UNITS: units, SPECTRA: spectra}
 
@@ -103,7 +127,7 @@ def filters_name(settings: ProjectSettings) -> str:
     return "+".join([*settings.filters, *(f"{name}={limit:g}" for name, limit in limits.items() if limit is not None)])
 
 
-def pair_rows(settings: ProjectSettings, lens: Lens, factors: Factors) -> Iterator[pd.DataFrame]:
+def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.Factors) -> Iterator[pd.DataFrame]:
     """Yield the strongest pairs of one circuit, an end at a time."""
     low = -inf if settings.min_value is None else settings.min_value
     high = inf if settings.max_value is None else settings.max_value
@@ -132,8 +156,8 @@ def count_rows(pairs: pd.DataFrame) -> pd.DataFrame:
 def spectrum_rows(found: Spectrum, d_vocab: int) -> pd.DataFrame:
     """Eigenvalues and singular values of one circuit."""
     real, imaginary, values = found.eigenvalues.real, found.eigenvalues.imag, found.singular_values
-    gap = relative_gaps(values, d_vocab)
-    return to_frame("index", real=real, imaginary=imaginary, singular_value=values, gap=gap)
+    gaps = relative_gaps(values, d_vocab)
+    return to_frame("index", real=real, imaginary=imaginary, singular_value=values, gap=gaps)
 
 
 def direction_rows(settings: ProjectSettings, lens: Lens, circuit: str, found: Spectrum) -> Iterator[pd.DataFrame]:
@@ -143,11 +167,11 @@ def direction_rows(settings: ProjectSettings, lens: Lens, circuit: str, found: S
         yield unit_rows(settings, lens, f"{circuit}_SVD_{side}", directions)
 
 
-def dimension_rows(settings: ProjectSettings, lens: Lens, answers: dict[str, Tensor]) -> Iterator[pd.DataFrame]:
+def dimension_rows(settings: ProjectSettings, lens: Lens, answers: dict[str, Tall]) -> Iterator[pd.DataFrame]:
     """Yield the tokens that excite a head's queries, keys and values, and those its outputs promote."""
     for matrix, components in answers.items():
-        listed = components[: lens.n_tokens, : settings.dimensions]
-        yield unit_rows(settings, lens, matrix, rearrange(listed, "token unit -> unit token"))
+        listed = rearrange(components.formed(settings.dimensions), "token unit -> unit token")
+        yield unit_rows(settings, lens, matrix, listed.contiguous())
 
 
 def neuron_rows(settings: ProjectSettings, lens: Lens, alone: Weights) -> Iterator[pd.DataFrame]:
@@ -156,11 +180,9 @@ def neuron_rows(settings: ProjectSettings, lens: Lens, alone: Weights) -> Iterat
         return
     maps = {"FF_key": (alone.ff_keys[0], alone.W_E[: lens.n_tokens].T), "FF_value": (alone.ff_values[0], alone.W_U)}
     for matrix, (vectors, to_tokens) in maps.items():
-        first = 0
-        for part in vectors[: settings.neurons].split(PORTION):
+        for number, part in enumerate(vectors[: settings.neurons].split(PORTION)):
             rows = unit_rows(settings, lens, matrix, part @ to_tokens)
-            yield rows.assign(unit=rows["unit"] + first, head=None)
-            first += len(part)
+            yield rows.assign(unit=rows["unit"] + number * PORTION, head=None)
 
 
 def unit_rows(settings: ProjectSettings, lens: Lens, matrix: str, components: Tensor) -> pd.DataFrame:

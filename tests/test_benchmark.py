@@ -13,6 +13,7 @@ from pipeline.settings.benchmark import BenchmarkSettings
 from pipeline.tables.benchmark import BENCHMARK
 
 KINDS = ["decaying", "power_law", "isotropic", "seed_recipe"]
+UNITS = ["units_feed_forward", "units_dimensions"]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,16 @@ def test_an_atlas_layer_searches_both_circuits_of_every_head(settings, monkeypat
     )
     atlas_layer(settings, 0.9, 1)
     assert len(calls) == 2 * settings.n_heads
-    assert all(P.shape == Q.shape == (settings.sizes[-1], settings.d_head) for P, Q, _ in calls)
+    assert {(len(side), side.rank) for call in calls for side in call[:2]} == {(settings.sizes[-1], settings.d_head)}
     assert {k for _, _, k in calls} == {settings.pairs[0]}
+
+
+def test_units_are_read_at_every_token(settings):
+    expected = {"units_feed_forward": settings.neurons * 80, "units_dimensions": 4 * settings.d_head * 80}
+    for what, entries in expected.items():
+        ways = ways_of(settings, Case(what, 80, 4))
+        assert ways.ours().entries_scored == entries
+        assert sum(rows * columns for rows, columns in ways.baseline()) == entries
 
 
 def test_a_killed_benchmark_goes_on_where_it_stopped(settings, tmp_path, monkeypatch):
@@ -93,7 +102,7 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(settings, tmp_path, monkeyp
     assert len(done) == 3 * (len(works) - layers) + layers + 20 % 3
     table = read(BENCHMARK, outputs)
     largest = table[table["V"] == settings.sizes[-1]]
-    assert set(largest["what"]) == {*KINDS, "atlas_decaying", "atlas_random"}
+    assert set(largest["what"]) == {*KINDS, *UNITS, "atlas_decaying", "atlas_random"}
     timed = table[table["what"].isin(["decaying", "seed_recipe"])]
     assert set(zip(timed["what"], timed["V"], strict=True)) == {
         (what, V) for what in ("decaying", "seed_recipe") for V in settings.sizes

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from pipeline import project
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.project import ProjectSettings
@@ -35,6 +35,8 @@ SETTINGS = {
     "max_value": None,
     "min_share": None,
     "tile_mb": 1.0,
+    "parts": 1,
+    "part": None,
     "threads": 1,
 }
 
@@ -214,11 +216,11 @@ def test_a_killed_job_goes_on_after_the_layers_it_finished(run, tmp_path, monkey
     expected = [run(weights, normaliser="seed") and file.read_bytes() for file in files]
     whole, layers = project.layer_tables, []
 
-    def killed(settings, lens, layer, shown):
+    def killed(settings, lens, sides, layer, shown):
         layers.append(layer)
         if len(layers) == 2:
             raise KeyboardInterrupt
-        return whole(settings, lens, layer, shown)
+        return whole(settings, lens, sides, layer, shown)
 
     for file in files:
         file.unlink()
@@ -231,14 +233,32 @@ def test_a_killed_job_goes_on_after_the_layers_it_finished(run, tmp_path, monkey
     assert [file.read_bytes() for file in files] == expected
 
 
+@pytest.mark.parametrize("parts", [2, 3])  # the third of two layers' jobs has nothing to do
+def test_jobs_that_share_the_layers_write_what_one_writes(run, tmp_path, parts):
+    names = [f"{table.name}.parquet" for table in TABLES]
+    run(network(feed_forward=True))
+    alone = [(tmp_path / name).read_bytes() for name in names]
+    inputs = [tmp_path / "weights.parquet", tmp_path / "vocabulary.parquet"]
+    for part in range(parts):
+        made = [tmp_path / f"part_{part}" / name for name in names]
+        project.run(ProjectSettings.parse(SETTINGS | {"parts": parts, "part": part}), Paths(inputs[:2]), Paths(made))
+        assert read(SPECTRA, Paths(made))["layer"].isin([part]).all()
+        inputs += made
+    outputs = Paths([tmp_path / "whole" / name for name in names])
+    project.run(ProjectSettings.parse(SETTINGS | {"parts": parts}), Paths(inputs), outputs)
+    assert [file.read_bytes() for file in outputs.files] == alone
+    with pytest.raises(ValidationError, match="part 3: there are 3 parts"):
+        ProjectSettings.parse(SETTINGS | {"parts": 3, "part": 3})
+
+
 def test_progress_of_other_work_is_not_taken(run, tmp_path, monkeypatch):
     whole, layers = project.layer_tables, []
 
-    def killed(settings, lens, layer, shown):
+    def killed(settings, lens, sides, layer, shown):
         layers.append(layer)
         if layers == [0, 1]:
             raise KeyboardInterrupt
-        return whole(settings, lens, layer, shown)
+        return whole(settings, lens, sides, layer, shown)
 
     monkeypatch.setattr(project, "layer_tables", killed)
     with pytest.raises(KeyboardInterrupt):

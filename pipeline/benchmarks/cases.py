@@ -5,21 +5,24 @@ Every function here is called in a process of its own, so that what one leaves b
 
 import ctypes
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
-from pipeline.circuits.dense_pairs import multiply_tiles, threshold_dense
-from pipeline.circuits.full_circuits import full_circuits, responses
-from pipeline.circuits.top_pairs import TopPairs, top_pairs
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.dense_pairs import multiply_tiles, threshold_dense
+from pipeline.circuits.vocabulary.full_circuits import full_circuits, readers, responses
+from pipeline.circuits.vocabulary.top_pairs import TopPairs, top_pairs
+from pipeline.circuits.vocabulary.top_tokens import top_tokens
 from pipeline.models import made_up
 from pipeline.settings.benchmark import BenchmarkSettings
 
-ROWS_AT_ONCE = 4096
+PORTION = 512  # neurons whose products are formed at a time
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,26 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Ways:
-    """Two ways to do one piece of work."""
+class Listed:
+    """What reading vectors through the vocabulary computed."""
 
-    ours: Callable[[], TopPairs]
+    entries_scored: int
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Two ways to do one piece of work; ours tells how many entries it computed."""
+
+    ours: Callable[[], TopPairs | Listed]
     baseline: Callable[[], object]
 
 
 def ways_of(settings: BenchmarkSettings, case: Case) -> Ways:
     """Make the inputs of a comparison, and what is to be timed on them."""
     generator = torch.Generator().manual_seed(settings.seed)
-    if case.what == "seed_recipe":
-        return _from_weights(settings, case, generator)
+    if case.what in ("seed_recipe", "units_feed_forward", "units_dimensions"):
+        make = {"seed_recipe": _head, "units_feed_forward": _neurons, "units_dimensions": _dimensions}[case.what]
+        return make(settings, case, _one_head(settings, case, generator), generator)
     spectra = {
         "decaying": settings.decay ** (torch.arange(settings.d_head) / 2),
         "isotropic": torch.ones(settings.d_head),
@@ -56,22 +67,53 @@ def ways_of(settings: BenchmarkSettings, case: Case) -> Ways:
     return Ways(lambda: top_pairs(P, Q, case.k), lambda: multiply_tiles(P_32, Q_32, settings.tile))
 
 
-def _from_weights(settings: BenchmarkSettings, case: Case, generator: torch.Generator) -> Ways:
+def _one_head(settings: BenchmarkSettings, case: Case, generator: torch.Generator) -> Weights:
+    return made_up.layer(case.V, settings.d_model, 1, settings.d_head, settings.decay, 0, generator)
+
+
+def _head(settings: BenchmarkSettings, case: Case, weights: Weights, generator: torch.Generator) -> Ways:
     """The seed's recipe needs a threshold; it is given the one that lists as many pairs as the search."""
-    weights = made_up.layer(case.V, settings.d_model, 1, settings.d_head, settings.decay, 0, generator)
-    W_V, W_O = weights.W_V[0, 0], weights.W_O[0, 0]
 
     def ours() -> TopPairs:
-        return top_pairs(_read(weights.W_E, W_V), _read(weights.W_U.T, W_O.T), case.k)
+        return top_pairs(*full_circuits(responses(weights, (0, 0), readers(weights)))["OV"], case.k)
 
     threshold = float(ours().top.values[-1])
     threshold -= 1e-5 * abs(threshold)  # room for the roundoff of float32
-    return Ways(ours, lambda: threshold_dense(weights.W_E, W_V, W_O, weights.W_U, threshold))
+    dense = weights.W_E, weights.W_V[0, 0], weights.W_O[0, 0], weights.W_U
+    return Ways(ours, lambda: threshold_dense(*dense, threshold))
 
 
-def _read(embedding: Tensor, matrix: Tensor) -> Tensor:
-    """The float64 product of a large float32 matrix and a small one, without a float64 copy of the large."""
-    return torch.cat([rows.double() @ matrix.double() for rows in embedding.split(ROWS_AT_ONCE)])
+def _neurons(settings: BenchmarkSettings, case: Case, weights: Weights, generator: torch.Generator) -> Ways:
+    """Read neurons through the vocabulary, or only form their products with it."""
+    vectors = torch.randn(settings.neurons, settings.d_model, generator=generator)
+    everything = torch.ones(case.V, dtype=torch.bool)
+
+    def products() -> Iterator[Tensor]:
+        return (part @ weights.W_U for part in vectors.split(PORTION))
+
+    def ours() -> Listed:
+        return Listed(sum(_listed(product, case.k, everything) for product in products()))
+
+    return Ways(ours, lambda: [product.shape for product in products()])
+
+
+def _dimensions(settings: BenchmarkSettings, case: Case, weights: Weights, generator: torch.Generator) -> Ways:
+    """Read every dimension of a head's four matrices through the vocabulary, or only form their products with it."""
+    answers = responses(weights, (0, 0), readers(weights)).values()
+    everything = torch.ones(case.V, dtype=torch.bool)
+
+    def ours() -> Listed:
+        turned = (rearrange(matrix.formed(), "token unit -> unit token").contiguous() for matrix in answers)
+        return Listed(sum(_listed(components, case.k, everything) for components in turned))
+
+    return Ways(ours, lambda: [matrix.formed().shape for matrix in answers])
+
+
+def _listed(components: Tensor, k: int, mask: Tensor) -> int:
+    """List both ends of every vector; return how many components there were."""
+    for _ in top_tokens(components, k, mask):
+        pass
+    return components.numel()
 
 
 def times(settings: BenchmarkSettings, case: Case) -> dict[str, float]:
@@ -110,10 +152,9 @@ def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[s
     taken = {"entries_scored": 0}
 
     def search() -> None:
-        # Once for all heads: converting costs about a tenth of what is done with it.
-        exact = replace(weights, W_E=weights.W_E.double(), W_U=weights.W_U.double())
+        rows = readers(weights)
         for head in range(settings.n_heads):
-            for P, Q in full_circuits(responses(exact, (0, head))).values():
+            for P, Q in full_circuits(responses(weights, (0, head), rows)).values():
                 taken["entries_scored"] += top_pairs(P, Q, settings.pairs[0]).entries_scored
 
     def timed() -> None:

@@ -18,6 +18,8 @@ class BenchmarkSettings(Slice):
     d_model: Count
     n_layers: Count
     n_heads: Count
+    neurons: Count
+    unit_tokens: Count
     decay: float = Field(gt=0, le=1)
     exponent: float = Field(ge=0)
     norm_spread: float = Field(ge=0)

@@ -26,6 +26,8 @@ class ProjectSettings(Slice):
     max_value: float | None
     min_share: float | None = Field(ge=0, lt=1)
     tile_mb: float = Field(ge=0.001)
+    parts: int = Field(ge=1)
+    part: int | None = Field(ge=0)
     threads: int = Field(ge=1)
 
     @model_validator(mode="after")
@@ -34,4 +36,6 @@ class ProjectSettings(Slice):
             raise ValueError(f"min_value {self.min_value} is not below max_value {self.max_value}")
         if len(set(self.filters)) != len(self.filters):
             raise ValueError(f"filters: {list(self.filters)} names one twice")
+        if self.part is not None and self.part >= self.parts:
+            raise ValueError(f"part {self.part}: there are {self.parts} parts, counted from 0")
         return self
