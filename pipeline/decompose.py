@@ -1,96 +1,81 @@
-"""Split every head's attention scores by what fed its queries and keys, and check the split against the model.
+"""Split every head's attention scores by what fed its queries and keys.
 
-Reads   weights, sequences, config.json, model.safetensors
-Writes  attention_terms, offset_profiles, term_maps, checks
+Reads   weights, sequences, config.json
+Writes  attention_terms, offset_profiles, term_maps
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
-from einops import rearrange, reduce
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.circuits.attention import causal_mask, pattern
-from pipeline.circuits.decomposition import TOTAL, Decomposition, decompose
-from pipeline.circuits.forward import Trace, forward
-from pipeline.circuits.terms import queries_and_keys, streams, terms
-from pipeline.circuits.variance import resampled_counts
-from pipeline.circuits.weights import Weights
-from pipeline.models.own_forward import OwnForward, own_forward
-from pipeline.plumbing.artefacts import Paths, read, read_parts, write
+from pipeline.circuits.terms.decomposition import TOTAL, Decomposition, decompose
+from pipeline.circuits.terms.terms import streams, terms
+from pipeline.circuits.terms.variance import resampled_counts
+from pipeline.circuits.transformer.attention import pattern
+from pipeline.circuits.transformer.walk import Layer, walk
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.plumbing.artefacts import Paths, arrow_schema, read, read_parts, write_parts
+from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of, to_frame, weights_in
-from pipeline.settings.decompose import DecomposeSettings, Tolerance
-from pipeline.tables.decompose import ATTENTION_TERMS, CHECKS, OFFSET_PROFILES, TERM_MAPS
+from pipeline.settings.decompose import DecomposeSettings
+from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.probe import SEQUENCES
 
 
 def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
-    """Take the heads apart on held-out text; write nothing unless the parts add up to the model."""
+    """Take the heads apart on held-out text, layer by layer."""
     torch.set_num_threads(settings.threads)
-    config = inputs.file("config.json")
-    step = json.loads(config.read_text(encoding="utf-8")).get("step")
-    # In float64: trained heads' terms reach hundreds and cancel, so that float32 would cost their sum four digits.
-    weights, sequences = weights_in(read_parts(WEIGHTS, inputs)).double(), read(SEQUENCES, inputs)
+    step = json.loads(inputs.file("config.json").read_text(encoding="utf-8")).get("step")
+    weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
+    found = {ATTENTION_TERMS: [], OFFSET_PROFILES: [], TERM_MAPS: []}
+    if weights.attends == "back":
+        for table, part in described(settings, weights, sequences, step):
+            found[table].append(part)
+    else:
+        print("the model attends both ways: statistics are over keys up to the query, so its terms are not described")
+    for table, parts in found.items():
+        write_parts(table, parts, outputs)
+
+
+def described(
+    settings: DecomposeSettings, weights: Weights, sequences: pd.DataFrame, step: int | None
+) -> Iterator[tuple[Table, pa.Table]]:
+    """Yield each table's rows, a layer at a time; a deep model's are too many to hold as frames."""
     tokens = sequences_of(sequences, "text")
-    trace, own = forward(weights, tokens), own_forward(config.parent, tokens)
-    if weights.attends == "both_ways":  # statistics are over keys up to the query
-        print("the model attends both ways: its terms are checked, and not described")
-        write(CHECKS, check(settings.tolerance, [*sums(weights, trace)], trace, own, weights.attends), outputs)
-        for table in (ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS):
-            write(table, pd.DataFrame(columns=[column.name for column in table.columns]), outputs)
-        return
     counts = resampled_counts(len(tokens), settings.resamples, torch.Generator().manual_seed(settings.seed))
-    layers = [
-        decompose(queries_and_keys(weights, trace, layer), trace.scores[:, layer], tokens, counts)
-        for layer in tqdm(range(weights.n_layers), desc="layers")
-    ]
+    shown = sequences_of(sequences, "demo", column="token")[0, : settings.map_tokens]
+    demo = sequences_of(sequences, "demo")[:1, : settings.map_tokens]
+    # In float64: trained heads' terms reach hundreds and cancel, so that float32 would cost their sum four digits.
+    layers = (walk(weights, some, settings.batch, settings.apart) for some in (tokens, demo))
+    with tqdm(total=weights.n_layers * weights.n_heads, desc="heads") as bar:
+        for number, (layer, shown_layer) in enumerate(zip(*layers, strict=True)):
+            statistics, profiles = [], []
+            for head in range(weights.n_heads):
+                sides = layer.sides(slice(head, head + 1))
+                part = decompose(
+                    {name: (query[:, 0], key[:, 0]) for name, (query, key) in sides.items()}, tokens, counts
+                )
+                statistics.append(statistic_rows(part).assign(head=head, n=len(tokens), step=step))
+                profiles.append(profile_rows(part).assign(head=head, step=step))
+                bar.update()
+            rows = {ATTENTION_TERMS: statistics, OFFSET_PROFILES: profiles, TERM_MAPS: maps(shown_layer, shown)}
+            for table, frames in rows.items():
+                yield table, rows_of(table, frames, number)
 
-    checks = check(settings.tolerance, [part.summed for part in layers], trace, own, weights.attends)
-    statistics = pd.concat(statistic_rows(part).assign(layer=layer) for layer, part in enumerate(layers))
-    profiles = pd.concat(profile_rows(part).assign(layer=layer) for layer, part in enumerate(layers))
-    write(ATTENTION_TERMS, statistics.assign(step=step, n=len(tokens)), outputs)
-    write(OFFSET_PROFILES, profiles.assign(step=step), outputs)
-    write(TERM_MAPS, pd.concat(maps(weights, sequences, settings.map_tokens)), outputs)
-    write(CHECKS, checks, outputs)
 
-
-def sums(weights: Weights, trace: Trace) -> Iterator[Tensor]:
-    """Yield the sum of each layer's terms, [head, batch, query, key]."""
-    for layer in range(weights.n_layers):
-        total = sum(term for _, _, term in terms(queries_and_keys(weights, trace, layer)))
-        yield rearrange(total, "batch head ... -> head batch ...")
-
-
-def check(tolerance: Tolerance, layers: list[Tensor], trace: Trace, own: OwnForward, attends: str) -> pd.DataFrame:
-    """Hold the summed terms, their pattern and the rebuilt logits against the model's own.
-
-    Raises:
-        ValueError: an error is above its tolerance, or not a number.
-    """
-    summed = rearrange(layers, "layer head batch ... -> batch layer head ...")
-    visible = causal_mask(summed.shape[-1]) if attends == "back" else torch.ones(())
-    pattern_errors = (pattern(summed, attends) - own.pattern).abs()
-    errors = {"terms": ((summed - own.scores) * visible).abs(), "pattern": pattern_errors}
-    worst = {name: reduce(error, "batch layer head query key -> layer head", "max") for name, error in errors.items()}
-    frames = [to_frame("layer head", max_abs_error=error.double()).assign(check=name) for name, error in worst.items()]
-    logits = float((trace.logits - own.logits).abs().max())
-    frames.append(pd.DataFrame({"check": ["logits"], "max_abs_error": [logits]}))
-    checks = pd.concat(frames).astype({"layer": "Int64", "head": "Int64"})
-    checks["tolerance"] = checks["check"].map(tolerance.model_dump())
-    checks["passed"] = checks["max_abs_error"] <= checks["tolerance"]
-    for failed in checks[~checks["passed"]].itertuples():
-        where = "" if failed.check == "logits" else f" of head {failed.layer}.{failed.head}"
-        raise ValueError(
-            f"check {failed.check}{where}: largest error {failed.max_abs_error:.3g}, tolerance {failed.tolerance:.3g}; "
-            f"extract the weights again, or raise decompose.tolerance.{failed.check} if the model's numbers are large"
-        )
-    return checks
+def rows_of(table: Table, frames: Iterable[pd.DataFrame], layer: int) -> pa.Table:
+    """Return one layer's rows as they are written: in the table's order, nulls first."""
+    frame = pd.concat(frames).assign(layer=layer).sort_values(list(table.key), na_position="first")
+    schema = arrow_schema(table)
+    return pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
 
 
 def named(frame: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
@@ -100,34 +85,33 @@ def named(frame: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
 
 
 def statistic_rows(part: Decomposition) -> pd.DataFrame:
-    """Return one layer's statistics; those that are undefined have no row."""
-    frame = to_frame("head term statistic", value=part.value, lo=part.lo, hi=part.hi)
+    """Return one head's statistics; those that are undefined have no row."""
+    frame = to_frame("term statistic", value=part.value, lo=part.lo, hi=part.hi)
     statistic, component = np.array(part.statistics, dtype=object)[frame["statistic"]].T
     frame = frame.assign(statistic=statistic, component=component)
     return named(frame, part.pairs).dropna(subset="value")
 
 
 def profile_rows(part: Decomposition) -> pd.DataFrame:
-    """Return one layer's mean scores, and the whole scores' mean attention, by distance."""
-    frame = to_frame("head term offset", mean_score=part.offset_score)
+    """Return one head's mean scores, and the whole scores' mean attention, by distance."""
+    frame = to_frame("term offset", mean_score=part.offset_score)
     total = frame["term"] == part.pairs.index(TOTAL)
-    frame.loc[total, "mean_pattern"] = part.offset_pattern.numpy().ravel()
+    frame.loc[total, "mean_pattern"] = part.offset_pattern.numpy()
     return named(frame, part.pairs)
 
 
-def maps(weights: Weights, sequences: pd.DataFrame, n: int) -> Iterator[pd.DataFrame]:
-    """Yield every head's score maps on the first n tokens of the demonstration sentence."""
-    shown = sequences_of(sequences, "demo", column="token")[0, :n]
-    trace = forward(weights, sequences_of(sequences, "demo")[:1, :n])
-    for layer in range(weights.n_layers):
-        whole = (*TOTAL, trace.scores[:, layer])
-        for query_source, key_source, term in [*terms(streams(queries_and_keys(weights, trace, layer))), whole]:
-            frame = to_frame("head query key", score=term[0].double(), pattern=trace.pattern[0, layer].double())
-            frame = frame[frame["key"] <= frame["query"]]
-            if (query_source, key_source) != TOTAL:
-                frame = frame.assign(pattern=np.nan)
-            frame = frame.assign(query_token=shown[frame["query"]], key_token=shown[frame["key"]])
-            yield frame.assign(layer=layer, query_source=query_source, key_source=key_source)
+def maps(layer: Layer, shown: np.ndarray) -> Iterator[pd.DataFrame]:
+    """Yield one layer's score maps on the tokens shown of the demonstration sentence."""
+    split = list(terms(streams(layer.sides())))
+    total: Tensor = sum(term for _, _, term in split)
+    attention = pattern(total)[0]
+    for query_source, key_source, term in [*split, (*TOTAL, total)]:
+        frame = to_frame("head query key", score=term[0], pattern=attention)
+        frame = frame[frame["key"] <= frame["query"]]
+        if (query_source, key_source) != TOTAL:
+            frame = frame.assign(pattern=np.nan)
+        frame = frame.assign(query_token=shown[frame["query"]], key_token=shown[frame["key"]])
+        yield frame.assign(query_source=query_source, key_source=key_source)
 
 
 if __name__ == "__main__":

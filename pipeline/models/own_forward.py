@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,19 +23,32 @@ class OwnForward:
     logits: Tensor  # [batch, position, d_vocab]
 
 
-@torch.no_grad()
-def own_forward(folder: Path, tokens: Tensor) -> OwnForward:
-    """Run the model saved in `folder` (config.json, model.safetensors) on tokens [batch, position], in float64."""
+Run = Callable[[Tensor], OwnForward]
+
+
+def own_forward(folder: Path) -> Run:
+    """Load the model saved in `folder` (config.json, model.safetensors) in float64; run it on tokens [batch, position].
+
+    Holds the parameters once, and of a call what it returns.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if config["model_type"] == "attention_only":
-        model = AttentionOnly(AttentionOnlyConfig.from_dict(config))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-        trace = model.double().trace(tokens, torch.float64)
+    run = _of_ours(folder, config) if config["model_type"] == "attention_only" else _of_transformers(folder, config)
+    return torch.no_grad()(run)
+
+
+def _of_ours(folder: Path, config: dict) -> Run:
+    model = AttentionOnly(AttentionOnlyConfig.from_dict(config))
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.double()
+
+    def run(tokens: Tensor) -> OwnForward:
+        trace = model.trace(tokens, torch.float64)
         return OwnForward(trace.scores, trace.pattern, trace.logits)
-    return _of_transformers(folder, tokens, config["model_type"] == "bert")
+
+    return run
 
 
-def _of_transformers(folder: Path, tokens: Tensor, masked: bool) -> OwnForward:
+def _of_transformers(folder: Path, config: dict) -> Run:
     # Costs seconds to import, so only where one of its checkpoints is read.
     import transformers
     from transformers.masking_utils import eager_mask
@@ -49,9 +63,14 @@ def _of_transformers(folder: Path, tokens: Tensor, masked: bool) -> OwnForward:
 
     transformers.AttentionInterface.register("noted_eager", eager)
     transformers.AttentionMaskInterface.register("noted_eager", eager_mask)
-    kind = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+    kind = transformers.AutoModelForMaskedLM if config["model_type"] == "bert" else transformers.AutoModelForCausalLM
     model = kind.from_pretrained(
         folder, attn_implementation="noted_eager", use_safetensors=True, dtype=torch.float64, local_files_only=True
     ).eval()
-    out = model(tokens, output_attentions=True)
-    return OwnForward(torch.stack(kept, dim=1), torch.stack(out.attentions, dim=1), out.logits)
+
+    def run(tokens: Tensor) -> OwnForward:
+        kept.clear()
+        out = model(tokens, output_attentions=True, use_cache=False)
+        return OwnForward(torch.stack(kept, dim=1), torch.stack(out.attentions, dim=1), out.logits)
+
+    return run

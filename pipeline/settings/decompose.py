@@ -5,19 +5,12 @@ from pydantic import Field
 from pipeline.settings.base import Slice
 
 
-class Tolerance(Slice):
-    """The largest absolute error of each check, in the unit of what it checks."""
-
-    terms: float = Field(gt=0)
-    pattern: float = Field(gt=0)
-    logits: float = Field(gt=0)
-
-
 class DecomposeSettings(Slice):
-    """How sure the statistics must be, what is shown, and what the checks allow."""
+    """How finely scores are split, how sure the statistics must be, and what is shown."""
 
+    apart: int = Field(ge=1)
+    batch: int = Field(ge=1)
     resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
     seed: int = Field(ge=0)
     map_tokens: int = Field(ge=2)
-    tolerance: Tolerance
     threads: int = Field(ge=1)

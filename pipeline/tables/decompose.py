@@ -95,23 +95,3 @@ TERM_MAPS = Table(
         Column("pattern", "float64", "probability", "attention; null for a single term", 0, 1, nullable=True),
     ),
 )
-CHECKS = Table(
-    name="checks",
-    row="one agreement between what was rebuilt from the tables and the model's own forward pass",
-    key=("check", "layer", "head"),
-    columns=(
-        Column(
-            "check",
-            "string",
-            "name",
-            "terms: sum of a head's terms against the model's scores; pattern: attention by that sum against the "
-            "model's; logits: rebuilt from the weights against the model's",
-            options=("terms", "pattern", "logits"),
-        ),
-        Column("layer", "int64", "index", "attention layer; null for logits", 0, nullable=True),
-        Column("head", "int64", "index", "head; null for logits", 0, nullable=True),
-        Column("max_abs_error", "float64", "as checked", "largest absolute difference", 0),
-        Column("tolerance", "float64", "as checked", "largest difference allowed", 0),
-        Column("passed", "bool", "none", "whether the error is within the tolerance"),
-    ),
-)

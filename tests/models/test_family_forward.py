@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file
 from tiny_checkpoints import CHECKPOINTS, D_VOCAB
 
-from pipeline.circuits.forward import forward
-from pipeline.circuits.terms import queries_and_keys, streams, terms
+from pipeline.circuits.terms.terms import queries_and_keys, streams, terms
+from pipeline.circuits.transformer.forward import forward
 from pipeline.models.families import to_weights
 from pipeline.models.own_forward import own_forward
 
@@ -39,7 +39,7 @@ def test_the_rebuilt_model_is_the_librarys(name, extracted):
 def test_terms_sum_to_the_scores_of_the_librarys_own_model(name, extracted):
     folder, _, weights = extracted(name)
     weights = weights.double()
-    own, trace = own_forward(folder, TOKENS), forward(weights, TOKENS)
+    own, trace = own_forward(folder)(TOKENS), forward(weights, TOKENS)
     for layer in range(weights.n_layers):
         sides = queries_and_keys(weights, trace, layer)
         for split in (sides, streams(sides)):
@@ -50,7 +50,7 @@ def test_terms_sum_to_the_scores_of_the_librarys_own_model(name, extracted):
 
 def test_scores_of_the_librarys_model_make_its_pattern(save):
     folder, _ = save("llama")
-    own = own_forward(folder, TOKENS)
+    own = own_forward(folder)(TOKENS)
     later = torch.ones(12, 12, dtype=torch.bool).triu(1)
     torch.testing.assert_close(own.scores.masked_fill(later, -torch.inf).softmax(-1), own.pattern)
 
