@@ -1,32 +1,35 @@
-"""Score every head and every pair of heads: what it attends to, what it copies, what it feeds.
+"""Score every head and every pair of heads, by every published definition: what it attends to, copies, feeds.
 
-Reads   weights, sequences, vocabulary, config.json
-Writes  head_scores, head_pairs, virtual_heads, loss_by_position
+Reads   weights, sequences, vocabulary, config.json, checkpoints.safetensors
+Writes  head_scores, sentence_scores, nulls, head_pairs, pair_nulls, virtual_heads, loss_by_position
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.circuits import pair_scores
-from pipeline.circuits.copying import spread
-from pipeline.circuits.factors import gains_folded
-from pipeline.circuits.forward import forward
-from pipeline.circuits.head_scores import Scores, circuit_scores, sequence_scores
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.scores import pair_scores, text_scores
+from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
+from pipeline.circuits.terms.variance import resampled_counts
+from pipeline.circuits.transformer.forward import forward
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
-from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of, to_frame, weights_in
+from pipeline.scoring import chance
+from pipeline.scoring.rows import rows, sentence_rows, together
 from pipeline.settings.score import ScoreSettings
+from pipeline.tables import score as tables
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, LOSS_BY_POSITION, VIRTUAL_HEADS
 
 
 def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
@@ -39,42 +42,45 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
 
     # Patterns are scored, and tokens predicted, from earlier tokens alone.
     measured = list(on_sequences(settings, weights, sequences, first)) if weights.attends == "back" else []
-    scores, losses = ([pair[side] for pair in measured] for side in (0, 1))
-    write(HEAD_SCORES, together(HEAD_SCORES, [*scores, *of_circuits(settings, weights)], step=step), outputs)
-    write(LOSS_BY_POSITION, together(LOSS_BY_POSITION, losses, step=step), outputs)
-    write(HEAD_PAIRS, together(HEAD_PAIRS, of_pairs(settings, weights, sequences), step=step), outputs)
+    scores, sentences, losses = ([each[which] for each in measured] for which in range(3))
+    scores = together(tables.HEAD_SCORES, [*scores, *of_circuits(settings, weights)], step=step)
+    pairs = together(tables.HEAD_PAIRS, of_pairs(settings, weights, sequences), step=step)
+    comparison = chance.Comparison(settings, weights, chance.at_step_0(inputs), sequences, first)
+    scores, nulls = comparison.heads(scores)
+    pairs, pair_nulls = comparison.pairs(pairs)
+    write(tables.HEAD_SCORES, scores, outputs)
+    write(tables.HEAD_PAIRS, pairs, outputs)
+    write(tables.NULLS, nulls.assign(step=step), outputs)
+    write(tables.PAIR_NULLS, pair_nulls.assign(step=step), outputs)
+    write(tables.SENTENCE_SCORES, together(tables.SENTENCE_SCORES, sentences), outputs)
+    write(tables.LOSS_BY_POSITION, together(tables.LOSS_BY_POSITION, losses, step=step), outputs)
     promoted = virtual_tokens(settings, weights, sequences, vocabulary)
-    write(VIRTUAL_HEADS, together(VIRTUAL_HEADS, promoted), outputs)
+    write(tables.VIRTUAL_HEADS, together(tables.VIRTUAL_HEADS, promoted), outputs)
 
 
-def together(table: Table, frames: Iterable[pd.DataFrame], **constants: object) -> pd.DataFrame:
-    """Return frames as one, with constant columns; an empty table if there are none."""
-    empty = pd.DataFrame(columns=[column.name for column in table.columns])
-    return pd.concat(list(frames) or [empty]).assign(**constants)
-
-
-def rows(axes: str, names: tuple[str, str], scores: Scores, **constants: object) -> pd.DataFrame:
-    """Return a row an element of each score, its name in the columns `names`."""
-    frames = []
-    for name, (value, chance) in scores.items():
-        named = dict(zip(names, name, strict=True))
-        frames.append(to_frame(axes, value=value).assign(**named, chance=chance, **constants))
-    return pd.concat(frames)
+def resamples(settings: ScoreSettings, sentences: int) -> Tensor:
+    """Draw resamples [resample, sentence]: the same for every set of as many sentences."""
+    return resampled_counts(sentences, settings.resamples, torch.Generator().manual_seed(settings.seed))
 
 
 def on_sequences(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame, first: int) -> Iterator:
-    """Yield the head scores and the losses of each set of sequences."""
+    """Yield the head scores, those of each sentence, and the losses of each set of sequences."""
     sets = sequences.loc[sequences["eval_set"] != "demo", ["eval_set", "period"]].drop_duplicates()
     for eval_set, period in tqdm(list(sets.itertuples(index=False)), desc="sequences"):
         period = None if pd.isna(period) else int(period)
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
         scores, losses = sequence_scores(weights, tokens, first, period, settings.batch)
+        if eval_set == "text":
+            folded = gains_folded(weights)
+            scores |= text_scores.unigram_scores(folded, tokens, first, settings.tile)
+            scores |= text_scores.prefix_scores(folded, scores["previous_token", "mean"].value)
         frame = to_frame("sentence position", loss=losses)
         frame["token_class"] = sequences_of(sequences, **which, column="token_class").ravel()
         loss = frame.dropna().groupby(["position", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
         loss = loss.rename(columns={"mean": "loss", "count": "n"}).assign(**which)
-        yield rows("layer head", ("metric", "definition"), scores, **which), loss
+        measured = rows("layer head", scores, resamples(settings, len(tokens)), **which)
+        yield measured, sentence_rows(scores, **which), loss
 
 
 def of_circuits(settings: ScoreSettings, weights: Weights) -> Iterator[pd.DataFrame]:
@@ -82,22 +88,21 @@ def of_circuits(settings: ScoreSettings, weights: Weights) -> Iterator[pd.DataFr
     weights, ranked = gains_folded(weights), spread(weights.d_vocab, settings.ranked_tokens)
     for layer in tqdm(range(weights.n_layers), desc="circuits"):
         scores = circuit_scores(weights, layer, ranked, settings.tile)
-        names = ("metric", "definition")
-        yield rows("head", names, scores, layer=layer, eval_set="weights", period=None)
+        yield rows("head", scores, None, layer=layer, eval_set="weights", period=None)
 
 
 def of_pairs(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Yield how each pair of layers' heads compose, then what flows through the chosen layers' pairs."""
     folded, ranked = gains_folded(weights), spread(weights.d_vocab, settings.ranked_tokens)
-    names = ("kind", "statistic")
     for source, reader in tqdm(list(combinations(range(weights.n_layers), 2)), desc="composition"):
         scores = pair_scores.composition_scores(folded, source, reader)
-        yield rows("src_head dst_head", names, scores, src_layer=source, dst_layer=reader)
+        yield rows("src_head dst_head", scores, None, src_layer=source, dst_layer=reader)
     trace = forward(weights, sequences_of(sequences, "text")[: settings.path_sentences])
+    counts = resamples(settings, len(trace.tokens))
     for (source, head), reader in tqdm(sources(settings, weights), desc="pairs"):
         scores = pair_scores.circuit_scores(folded, (source, head), reader, ranked, settings.tile)
         scores |= pair_scores.path_scores(weights, trace, (source, head), reader)
-        yield rows("dst_head", names, scores, src_layer=source, src_head=head, dst_layer=reader)
+        yield rows("dst_head", scores, counts, src_layer=source, src_head=head, dst_layer=reader)
 
 
 def sources(settings: ScoreSettings, weights: Weights) -> list[tuple[tuple[int, int], int]]:

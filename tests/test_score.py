@@ -5,22 +5,32 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipeline import score
-from pipeline.circuits.composition import composition
-from pipeline.circuits.factors import gains_folded
-from pipeline.circuits.head_scores import sequence_scores
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.scores.composition import composition
+from pipeline.circuits.scores.head_scores import sequence_scores
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.tensors import sequences_of, weights_frame
 from pipeline.settings.score import ScoreSettings
+from pipeline.tables.definitions import HEAD_DEFINITIONS, PAIR_DEFINITIONS
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, LOSS_BY_POSITION, VIRTUAL_HEADS
+from pipeline.tables.score import (
+    HEAD_PAIRS,
+    HEAD_SCORES,
+    LOSS_BY_POSITION,
+    NULLS,
+    PAIR_NULLS,
+    SENTENCE_SCORES,
+    VIRTUAL_HEADS,
+)
 
 D_VOCAB, LENGTH, PERIOD, N_HEADS = 12, 9, 4, 2
-WRITES = (HEAD_SCORES, HEAD_PAIRS, VIRTUAL_HEADS, LOSS_BY_POSITION)
+WRITES = (HEAD_SCORES, SENTENCE_SCORES, NULLS, HEAD_PAIRS, PAIR_NULLS, VIRTUAL_HEADS, LOSS_BY_POSITION)
 SETTINGS = {
     "batch": 2,
     "tile": 5,
@@ -28,6 +38,12 @@ SETTINGS = {
     "layer_pairs": [[0, 1]],
     "path_sentences": 2,
     "top_tokens": 3,
+    "resamples": 50,
+    "draws": 20,
+    "pair_draws": 4,
+    "ranked_draws": 20,
+    "null_sentences": 2,
+    "seed": 0,
     "threads": 1,
 }
 
@@ -76,9 +92,9 @@ def sequences():
 
 @pytest.fixture
 def run(tmp_path):
-    inputs = Paths(
-        [tmp_path / name for name in ("weights.parquet", "sequences.parquet", "vocabulary.parquet", "config.json")]
-    )
+    files = ("weights.parquet", "sequences.parquet", "vocabulary.parquet", "config.json", "checkpoints.safetensors")
+    inputs = Paths([tmp_path / name for name in files])
+    save_file({}, tmp_path / "checkpoints.safetensors", {"steps": "[]"})
     outputs = Paths([tmp_path / f"{table.name}.parquet" for table in WRITES])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin"] + ["text"] * (D_VOCAB - 1)
@@ -99,15 +115,20 @@ def test_every_score_of_every_head_and_pair_is_there(run):
     tables = run(network())
     scores = tables["head_scores"]
     assert set(scores["step"]) == {7}
-    counts = scores.groupby(["eval_set", "metric"])["definition"].nunique().unstack(fill_value=0)
-    assert counts.loc["repeated_tokens", ["induction", "copying", "duplicate_token"]].tolist() == [6, 1, 1]
-    assert counts.loc["text", ["induction", "copying", "previous_token"]].tolist() == [5, 0, 1]
-    assert counts.loc["weights", ["induction", "copying", "same_token_preference"]].tolist() == [0, 4, 1]
+    names = scores[["metric", "definition"]].drop_duplicates().itertuples(index=False, name=None)
+    assert set(names) == {(one.metric, one.definition) for one in HEAD_DEFINITIONS}
     assert (scores.groupby(["metric", "definition", "eval_set"]).size() == 2 * N_HEADS).all()
+    where = {(row.metric, row.definition): set() for row in scores.itertuples()}
+    for row in scores.itertuples():
+        where[row.metric, row.definition].add(row.eval_set)
+    assert where["induction", "mass"] == {"text", "repeated_text", "repeated_tokens"}
+    assert where["induction", "stripe"] == where["copying", "olsson"] == {"repeated_tokens"}
+    assert where["copying", "top1_unigram"] == where["induction", "prefix_trace"] == {"text"}
+    assert where["copying", "top1"] == where["previous_token", "positional"] == {"weights"}
 
     pairs = tables["head_pairs"].groupby(["kind", "statistic"])["value"].count()
-    assert pairs.drop_duplicates().tolist() == [N_HEADS**2]
-    assert len(pairs) == 3 + 3 + 4
+    assert set(pairs.index) == {(one.metric, one.definition) for one in PAIR_DEFINITIONS}
+    assert set(pairs) == {N_HEADS**2}
     promoted = tables["virtual_heads"]
     assert len(promoted) == N_HEADS**2 * 2 * LENGTH * SETTINGS["top_tokens"]
     assert (promoted.groupby(["src_head", "dst_head", "kind", "position"])["logit"].diff().dropna() <= 0).all()
@@ -117,9 +138,43 @@ def test_every_score_of_every_head_and_pair_is_there(run):
 def test_heads_that_look_everywhere_alike_score_what_chance_gives(run):
     tensors = network()
     scores = run(tensors | {"W_Q": torch.zeros_like(tensors["W_Q"])})["head_scores"]
-    scores = scores[(scores["eval_set"] != "weights") & (scores["definition"] != "olsson")].dropna()
+    scores = scores[(scores["eval_set"] != "weights") & (scores["metric"] != "copying")].dropna(subset="value")
+    scores = scores[~scores["definition"].str.startswith("prefix")]
     assert len(scores) > 0
     np.testing.assert_allclose(scores["value"], scores["chance"], rtol=1e-6)
+
+
+def test_a_score_is_the_weighted_mean_of_its_sentences_and_lies_in_its_interval(run):
+    tables = run(network(), resamples=400)
+    key = ["layer", "head", "metric", "definition", "eval_set", "period"]
+    scores, sentences = (tables[name].fillna({"period": 0}) for name in ("head_scores", "sentence_scores"))
+    assert set(sentences["sentence"]) == {0, 1, 2}
+    assert (sentences["value"].isna() == (sentences["weight"] == 0)).all()
+    sums = sentences.assign(value=sentences["value"] * sentences["weight"]).groupby(key)
+    sums = sums[["value", "weight"]].sum()
+    scores = scores.set_index(key).loc[sums.index]
+    np.testing.assert_allclose(scores["value"], sums["value"] / sums["weight"].where(sums["weight"] > 0))
+    inside = scores.dropna(subset="lo")
+    assert len(inside) > 0
+    assert ((inside["lo"] <= inside["value"] + 1e-12) & (inside["value"] <= inside["hi"] + 1e-12)).all()
+    assert tables["head_scores"].query("eval_set == 'weights'")["lo"].isna().all()
+
+
+def test_the_gauge_of_a_head_changes_no_score_that_is_said_to_ignore_it(run):
+    tensors = network()
+    gauge = torch.randn(2, 2, N_HEADS, 4, 4, generator=torch.Generator().manual_seed(8))
+    inverse = torch.linalg.inv(gauge)
+    turned = tensors | {
+        "W_Q": tensors["W_Q"] @ gauge[0],
+        "W_K": tensors["W_K"] @ inverse[0].mT,
+        "W_V": tensors["W_V"] @ gauge[1],
+        "W_O": inverse[1] @ tensors["W_O"],
+    }
+    before, after = run(tensors), run(turned)
+    for table in ("head_scores", "head_pairs"):
+        same = before[table]["gauge_invariant"]
+        assert same.any()
+        np.testing.assert_allclose(before[table]["value"][same], after[table]["value"][same], rtol=1e-3, atol=1e-4)
 
 
 def test_a_model_that_predicts_nothing_loses_the_logarithm_of_the_vocabulary(run):
@@ -139,6 +194,7 @@ def test_a_model_that_predicts_nothing_loses_the_logarithm_of_the_vocabulary(run
     )
     assert (copying[["top1", "top5"]] == 0).all()
     assert copying[["eigenvalue", "diagonal_z"]].isna().all()
+    assert copying["eigenvalue_stream"].notna().all()
 
 
 def test_portions_bound_memory_and_change_nothing(run):
@@ -175,7 +231,7 @@ def test_olsson_copying_starts_after_begin(run):
     weights = Weights(positions="queries_and_keys", **network())
     expected, _ = sequence_scores(weights, tokens, first=1, period=PERIOD, batch=2)
     found = tables["head_scores"].query("definition == 'olsson'")["value"]
-    np.testing.assert_allclose(found, expected["copying", "olsson"][0].flatten())
+    np.testing.assert_allclose(found, expected["copying", "olsson"].value.flatten())
 
 
 def test_equal_inputs_give_equal_bytes(run, tmp_path):

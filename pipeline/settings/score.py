@@ -16,6 +16,12 @@ class ScoreSettings(Slice):
     layer_pairs: tuple[tuple[int, int], ...]
     path_sentences: int = Field(ge=1)
     top_tokens: int = Field(ge=1)
+    resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
+    draws: int = Field(ge=20, multiple_of=2)  # with fewer, no p value lies below 0.05
+    pair_draws: int = Field(ge=2, multiple_of=2)
+    ranked_draws: int = Field(ge=20)
+    null_sentences: int = Field(ge=1)
+    seed: int = Field(ge=0)
     threads: int = Field(ge=1)
 
     @model_validator(mode="after")

@@ -1,60 +1,119 @@
 """Tables of the score stage: what each head and each pair of heads does."""
 
+from dataclasses import replace
+
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.columns import EVAL_SET, HEAD, LAYER, PERIOD, POSITION, SENTENCE, STEP, TOKEN, TOKEN_CLASS
+from pipeline.tables.definitions import HEAD_DEFINITIONS, PAIR_DEFINITIONS, listed, names
+
+NULL_KINDS = ("gaussian", "rotation", "step_0", "permuted_tokens")
+METRIC = Column("metric", "string", "name", "what is scored", options=names(HEAD_DEFINITIONS, "metric"))
+DEFINITION = Column(
+    "definition",
+    "string",
+    "name",
+    listed(HEAD_DEFINITIONS),
+    options=names(HEAD_DEFINITIONS, "definition"),
+)
+MEASURED_ON = replace(EVAL_SET, meaning=EVAL_SET.meaning + "; weights: none", options=(*EVAL_SET.options, "weights"))
+PAIR = (
+    Column("src_layer", "int64", "index", "layer of the head that writes", 0),
+    Column("src_head", "int64", "index", "head that writes", 0),
+    Column("dst_layer", "int64", "index", "layer of the head that reads", 0),
+    Column("dst_head", "int64", "index", "head that reads", 0),
+)
+KIND = Column(
+    "kind",
+    "string",
+    "name",
+    "Q, K, V: through which input the reader is fed; K_circuit: token to token through the reader's keys; virtual: "
+    "both heads in a row, to the logits",
+    options=names(PAIR_DEFINITIONS, "metric"),
+)
+STATISTIC = Column(
+    "statistic", "string", "name", listed(PAIR_DEFINITIONS), options=names(PAIR_DEFINITIONS, "definition")
+)
+NULL_KIND = Column(
+    "null_kind",
+    "string",
+    "name",
+    "what the score is compared with: gaussian, heads of random matrices in the same model; rotation, the head with "
+    "its singular values, its directions turned at random; step_0, heads before training; permuted_tokens, tokens "
+    "that changed places",
+    options=NULL_KINDS,
+)
+CHANCE = (
+    Column("null_mean", "float64", "as value", "mean over draws of the null", nullable=True),
+    Column("null_sd", "float64", "as value", "standard deviation over draws of the null", 0, nullable=True),
+    Column("z", "float64", "standard deviations", "(value - null_mean) / null_sd", nullable=True),
+    Column("p", "float64", "probability", "of a value at least as large under the null", 0, 1, nullable=True),
+    Column(
+        "q", "float64", "probability", "p by Benjamini and Hochberg, over the run's rows that share names", 0, 1, True
+    ),
+)
+SCORE = (
+    Column("value", "float64", "by definition", "the score; null where it is undefined", nullable=True),
+    Column("lo", "float64", "as value", "lower end of the 95 % interval over sentences; null without", nullable=True),
+    Column("hi", "float64", "as value", "upper end of the 95 % interval over sentences; null without", nullable=True),
+    Column(
+        "chance",
+        "float64",
+        "as value",
+        "expected value, in closed form, under uniform attention or for independent random weights; null if unknown",
+        nullable=True,
+    ),
+    Column(
+        "ideal",
+        "float64",
+        "as value",
+        "value of a head that plays the role perfectly, by this definition, on these very sequences: it spreads its "
+        "attention evenly over the role's keys where it has any; null where no such value exists",
+        nullable=True,
+    ),
+    replace(NULL_KIND, nullable=True, meaning="the null of the next columns: see the tables of nulls"),
+    *CHANCE,
+    Column("normalised", "float64", "none", "(value - null_mean) / (ideal - null_mean)", nullable=True),
+    Column(
+        "gauge_invariant",
+        "bool",
+        "none",
+        "whether invertible maps between a head's W_Q and W_K, and its W_V and W_O, leave the value as it is",
+    ),
+    Column("source", "string", "text", "where the definition was published"),
+)
+DRAWS = Column("draws", "int64", "count", "values of the null; null if it is in closed form", 1, nullable=True)
 
 HEAD_SCORES = Table(
     name="head_scores",
     row="one score of one head, by one definition, on one set of sequences",
     key=("step", "layer", "head", "metric", "definition", "eval_set", "period"),
+    columns=(STEP, LAYER, HEAD, METRIC, DEFINITION, MEASURED_ON, PERIOD, *SCORE),
+)
+NULLS = Table(
+    name="nulls",
+    row="one score of one head, against one kind of chance",
+    key=(*HEAD_SCORES.key, "null_kind"),
+    columns=(STEP, LAYER, HEAD, METRIC, DEFINITION, MEASURED_ON, PERIOD, NULL_KIND, DRAWS, *CHANCE),
+)
+SENTENCE_SCORES = Table(
+    name="sentence_scores",
+    row="one score of one head on one sentence",
+    key=("layer", "head", "metric", "definition", "eval_set", "period", "sentence"),
     columns=(
-        STEP,
         LAYER,
         HEAD,
-        Column(
-            "metric",
-            "string",
-            "name",
-            "what is scored",
-            options=(
-                "previous_token",
-                "current_token",
-                "first_token",
-                "duplicate_token",
-                "induction",
-                "copying",
-                "same_token_preference",
-            ),
-        ),
-        Column(
-            "definition",
-            "string",
-            "name",
-            "mean: attention averaged over queries; mass: attention to all targets, averaged over queries that have "
-            "any; entry_mean: over single targets; most_recent: to the latest target; stripe: mean of the diagonal one "
-            "short of the period; detector_mul and detector_abs: TransformerLens' head detector; eigenvalue: "
-            "Re(sum z) / sum |z|; diagonal_z: mean diagonal entry in standard deviations; top1 and top5: share of "
-            "tokens among their own k largest; olsson: 4 a / (a + s) - 1, on random tokens",
-            options=(
-                *("mean", "mass", "entry_mean", "most_recent", "stripe", "detector_mul", "detector_abs"),
-                *("eigenvalue", "diagonal_z", "top1", "top5", "olsson"),
-            ),
-        ),
-        Column(
-            "eval_set",
-            "string",
-            "name",
-            EVAL_SET.meaning + "; weights: no sequences",
-            options=(*EVAL_SET.options, "weights"),
-        ),
+        METRIC,
+        DEFINITION,
+        EVAL_SET,
         PERIOD,
-        Column("value", "float64", "by definition", "the score; null where it is undefined", nullable=True),
+        SENTENCE,
+        Column("value", "float64", "by definition", "the sentence's score; null where it has no weight", nullable=True),
         Column(
-            "chance",
+            "weight",
             "float64",
-            "as value",
-            "value under uniform attention or for random weights; null if unknown",
-            nullable=True,
+            "count",
+            "entries that the score averages over: the set's value is the weighted mean of its sentences'",
+            0,
         ),
     ),
 )
@@ -62,42 +121,13 @@ HEAD_PAIRS = Table(
     name="head_pairs",
     row="one statistic of one head feeding a later one",
     key=("step", "src_layer", "src_head", "dst_layer", "dst_head", "kind", "statistic"),
-    columns=(
-        STEP,
-        Column("src_layer", "int64", "index", "layer of the head that writes", 0),
-        Column("src_head", "int64", "index", "head that writes", 0),
-        Column("dst_layer", "int64", "index", "layer of the head that reads", 0),
-        Column("dst_head", "int64", "index", "head that reads", 0),
-        Column(
-            "kind",
-            "string",
-            "name",
-            "Q, K, V: through which input the reader is fed; K_circuit: token to token through the reader's keys; "
-            "virtual: both heads in a row, to the logits",
-            options=("Q", "K", "V", "K_circuit", "virtual"),
-        ),
-        Column(
-            "statistic",
-            "string",
-            "name",
-            "composition: norm of the product over the product of norms; eigenvalue and top1: of the circuit through "
-            "both heads; top1_keys: share of query tokens that match their own copy best; top1_queries: share of "
-            "copies that their own token matches best; norm_share: size of the pair's output over the second layer's; "
-            "loss_removed: nats per token lost without the pair's path to the logits",
-            options=(
-                *("composition", "top1_keys", "top1_queries", "eigenvalue", "top1"),
-                *("norm_share", "loss_removed"),
-            ),
-        ),
-        Column("value", "float64", "by statistic", "the statistic; null where it is undefined", nullable=True),
-        Column(
-            "chance",
-            "float64",
-            "as value",
-            "expected value for independent random weights; null if unknown",
-            nullable=True,
-        ),
-    ),
+    columns=(STEP, *PAIR, KIND, STATISTIC, *SCORE),
+)
+PAIR_NULLS = Table(
+    name="pair_nulls",
+    row="one statistic of one head feeding a later one, against one kind of chance",
+    key=(*HEAD_PAIRS.key, "null_kind"),
+    columns=(STEP, *PAIR, KIND, STATISTIC, NULL_KIND, DRAWS, *CHANCE),
 )
 VIRTUAL_HEADS = Table(
     name="virtual_heads",

@@ -1,0 +1,1 @@
+"""What the score stage does to tables of scores before it writes them."""
