@@ -1,4 +1,4 @@
-"""Train the toy network, or obtain a model made elsewhere.
+"""Train the toy network, wire one by hand, or obtain a model made elsewhere.
 
 Reads   tokens, tokenizer.json
 Writes  config.json, model.safetensors, tokenizer.json, checkpoints.safetensors, training_curve
@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from pipeline.models.constructed import Construction, constructed
 from pipeline.models.hub import obtain_hub
 from pipeline.models.journal import Journal, log_spaced
 from pipeline.models.obtain import obtain_seed_checkpoint
@@ -27,7 +28,7 @@ from pipeline.models.training import Recipe, Training, chosen_device, chosen_dty
 from pipeline.plumbing.artefacts import Paths, atomic, read, write
 from pipeline.plumbing.resumption import load_progress, save_progress
 from pipeline.plumbing.stage import main
-from pipeline.settings.train import TrainSettings
+from pipeline.settings.train import OBTAINED, ConstructedModel, Initialised, TrainSettings
 from pipeline.tables.prepare import TOKENS
 from pipeline.tables.train import TRAINING_CURVE
 
@@ -38,9 +39,11 @@ def run(settings: TrainSettings, inputs: Paths, outputs: Paths) -> None:
     tokenizer = saved_tokenizer(inputs.file("tokenizer.json"))
     with atomic(outputs.file("tokenizer.json")) as temporary:
         shutil.copyfile(inputs.file("tokenizer.json"), temporary)
-    if settings.model.source != "trained":
+    if settings.model.source in OBTAINED:
         obtained(settings, tokenizer.get_vocab_size(), outputs)
         return
+    if settings.model.source != "trained":
+        settings = settings.model_copy(update={"steps": 0})  # its first weights are its last
 
     begin, end = role_ids(tokenizer)
     tokens = read(TOKENS, inputs)
@@ -91,10 +94,7 @@ def save(training: Training, journal: Journal, outputs: Paths) -> None:
 def beginning(settings: TrainSettings, d_vocab: int, text: Tensor, begin: int | None) -> Training:
     """Return a training at step 0; the seed decides first weights and batches."""
     generator = Generator().manual_seed(settings.seed)
-    shape = settings.model.model_dump() | {"d_vocab": d_vocab}
-    model = AttentionOnly(AttentionOnlyConfig.from_dict(shape))
-    first = settings.model
-    model.initialise(first.embedding_sd, first.position_sd, first.query_key_scale, generator)
+    model = network(settings.model, d_vocab, generator)
     device = chosen_device(settings.device)
     copies = Copies(**settings.copies.model_dump())
     size = (settings.batch, settings.model.n_ctx)
@@ -104,6 +104,16 @@ def beginning(settings: TrainSettings, d_vocab: int, text: Tensor, begin: int | 
 
     recipe = Recipe.from_dict(settings.model_dump())
     return Training(model.to(device), batch, recipe, generator, chosen_dtype(settings.precision, device))
+
+
+def network(first: Initialised | ConstructedModel, d_vocab: int, generator: Generator) -> AttentionOnly:
+    """Return a network with its first weights."""
+    shape = first.model_dump() | {"d_vocab": d_vocab}
+    if first.source == "constructed":
+        return constructed(Construction.from_dict(shape), generator)
+    model = AttentionOnly(AttentionOnlyConfig.from_dict(shape))
+    model.initialise(first.embedding_sd, first.position_sd, first.query_key_scale, generator)
+    return model
 
 
 def journal_of(settings: TrainSettings, heldout: Tensor, begin: int | None, device: torch.device) -> Journal:

@@ -173,6 +173,54 @@ def test_train_leaves_a_model_its_past_and_its_losses(random_tokens, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(TRAINED)
 
 
+CONSTRUCTED = {
+    "source": "constructed",
+    "circuit": "induction",
+    "basis": "random",
+    "n_heads": 4,
+    "d_model": 128,
+    "n_ctx": 16,
+    "offset": 1,
+    "position_gain": 8.0,
+    "match_gain": 12.0,
+    "copy_gain": 6.0,
+}
+
+
+@pytest.mark.parametrize("model", [CONSTRUCTED, TRAINING["model"] | {"source": "random_init"}])
+def test_a_model_that_is_not_trained_is_its_own_first_checkpoint(model, random_tokens, tmp_path):
+    outputs = trained(random_tokens, tmp_path, model=model)
+    final = load_file(outputs.file("model.safetensors"))
+    config = json.loads(outputs.file("config.json").read_text())
+    AttentionOnly(AttentionOnlyConfig.from_dict(config)).load_state_dict(final)
+    assert config["step"] == 0
+    checkpoints = load_file(outputs.file("checkpoints.safetensors"))
+    assert set(checkpoints) == {f"0/{name}" for name in final}
+    assert all(torch.equal(checkpoints[f"0/{name}"], value) for name, value in final.items())
+    curve = read(TRAINING_CURVE, outputs)
+    assert set(curve["step"]) == {0}
+    assert (curve["learning_rate"] == 0).all()
+
+
+def test_random_init_is_where_training_begins(random_tokens, tmp_path):
+    begun = trained(random_tokens, tmp_path / "begun")
+    first = {
+        name.removeprefix("0/"): value
+        for name, value in load_file(begun.file("checkpoints.safetensors")).items()
+        if name.startswith("0/")
+    }
+    untrained = trained(random_tokens, tmp_path / "untrained", model=TRAINING["model"] | {"source": "random_init"})
+    assert all(
+        torch.equal(first[name], value) for name, value in load_file(untrained.file("model.safetensors")).items()
+    )
+
+
+def test_a_constructed_model_predicts_copies(random_tokens, tmp_path):
+    outputs = trained(random_tokens, tmp_path, model=CONSTRUCTED)
+    losses = read(TRAINING_CURVE, outputs).set_index("split")["loss"]
+    assert losses["second_copy"] < losses["first_copy"] - 1
+
+
 def test_a_seed_checkpoint_is_brought_into_the_folder(random_tokens, tmp_path):
     own = trained(random_tokens, tmp_path / "own", model=TRAINING["model"] | {"tied": True})
     state = load_file(own.file("model.safetensors"))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 
 
 def layer(

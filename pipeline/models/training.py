@@ -32,7 +32,7 @@ class Recipe:
     def learning_rate_after(self, step: int) -> float:
         """Learning rate of the step that follows `step` finished ones; 0 after the last."""
         rising = (step + 1) / max(1, self.warmup_steps)
-        falling = (self.steps - step) / (self.decay_share * self.steps)
+        falling = (self.steps - step) / (self.decay_share * max(1, self.steps))
         return self.learning_rate * min(1.0, rising, falling)
 
 

@@ -9,21 +9,15 @@ from pipeline.settings.base import Slice
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+OBTAINED = ("hub", "seed_checkpoint")  # sources whose weights are files made elsewhere
 
 
-class TrainedModel(Slice):
-    """An attention-only network, trained here."""
+class Shape(Slice):
+    """What every attention-only network has."""
 
-    source: Literal["trained"]
-    n_layers: Count
     n_heads: Count
     d_model: Count
     n_ctx: int = Field(ge=4)
-    positions: Literal["queries_and_keys", "none"]
-    tied: bool
-    embedding_sd: Positive
-    position_sd: Positive
-    query_key_scale: Positive
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -35,6 +29,51 @@ class TrainedModel(Slice):
                 f"the nearest that does is {nearest}"
             )
         return self
+
+
+class Initialised(Shape):
+    """How an attention-only network begins."""
+
+    n_layers: Count
+    positions: Literal["queries_and_keys", "none"]
+    tied: bool
+    embedding_sd: Positive
+    position_sd: Positive
+    query_key_scale: Positive
+
+
+class TrainedModel(Initialised):
+    """An attention-only network, trained here."""
+
+    source: Literal["trained"]
+
+
+class RandomInit(Initialised):
+    """The same network as it is before training."""
+
+    source: Literal["random_init"]
+
+
+class ConstructedModel(Shape):
+    """An attention-only network wired by hand."""
+
+    source: Literal["constructed"]
+    circuit: Literal[
+        "previous_token",
+        "positional_shortcut",
+        "duplicate_token",
+        "copy",
+        "anticopy",
+        "uniform",
+        "induction",
+        "q_composition",
+        "v_composition",
+    ]
+    basis: Literal["one_hot", "random"]
+    offset: Count
+    position_gain: Positive
+    match_gain: Positive
+    copy_gain: Positive
 
 
 class HubModel(Slice):
@@ -74,7 +113,9 @@ class CurveSettings(Slice):
 class TrainSettings(Slice):
     """Which model, and how it is trained if it is."""
 
-    model: Annotated[TrainedModel | HubModel | SeedCheckpoint, Field(discriminator="source")]
+    model: Annotated[
+        TrainedModel | RandomInit | ConstructedModel | HubModel | SeedCheckpoint, Field(discriminator="source")
+    ]
     seed: int = Field(ge=0)
     steps: Count
     batch: Count
@@ -101,7 +142,7 @@ class TrainSettings(Slice):
 
     def files(self) -> list[str]:
         """The seed checkpoint, or the files of a local model folder."""
-        if self.model.source == "trained":
+        if self.model.source not in OBTAINED:
             return []
         path = Path(self.model.path)
         if self.model.source == "hub" and path.is_dir():

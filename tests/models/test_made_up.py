@@ -1,6 +1,6 @@
 import torch
 
-from pipeline.circuits.full_circuits import full_circuits, responses
+from pipeline.circuits.vocabulary.full_circuits import full_circuits, readers, responses
 from pipeline.models import made_up
 
 
@@ -21,8 +21,9 @@ def test_layers_differ_and_share_the_embedding():
 def test_both_circuits_of_a_layer_have_the_spectrum_asked_for():
     decay = 0.5
     weights = made_up.layer(20_000, 512, 1, 6, decay, 0, generator())
-    for P, Q in full_circuits(responses(weights, (0, 0))).values():
-        singular_values = torch.linalg.svdvals(torch.linalg.qr(P).R @ torch.linalg.qr(Q).R.T)
+    for sides in full_circuits(responses(weights, (0, 0), readers(weights))).values():
+        left, right = (torch.linalg.qr(side.formed()).R for side in sides)
+        singular_values = torch.linalg.svdvals(left @ right.T)
         torch.testing.assert_close(
             singular_values / singular_values[0], decay ** torch.arange(6.0).double(), rtol=0.3, atol=0
         )

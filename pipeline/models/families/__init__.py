@@ -4,7 +4,7 @@ To add one, write a module with `parts(config, read)` and name it in FAMILIES un
 that its config.json gives.
 """
 
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.families import attention_only, bert, gpt2, gpt_neox, llama
 from pipeline.models.families.parts import Parts, Read
 

@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 
 Read = Callable[[str], Tensor]
 

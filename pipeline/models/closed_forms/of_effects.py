@@ -1,0 +1,57 @@
+"""What the loss must be, of the network as it is and of the network without some of its parts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.models.closed_forms.mechanism import Followed, follow, moved
+from pipeline.models.constructed import Construction
+
+Name = tuple[str, str]  # metric, definition
+
+
+def loss(sentences: Sequence[Followed]) -> float:
+    """Return the mean loss, nats, over all tokens that are predicted."""
+    return float(np.mean([one.losses() for one in sentences]))
+
+
+def by_order(construction: Construction, sentences: Sequence[Followed]) -> dict[Name, float]:
+    """Return the loss through paths of at most 0, 1, ... heads, patterns held."""
+    found = {}
+    for order in range(len(construction.wiring) + 1):
+        cut = [replace(one, logits=_logits(construction, one, order)) for one in sentences]
+        found["loss", f"order_{order}"] = loss(cut)
+    return found
+
+
+def without_head(construction: Construction, sentences: Sequence[Followed], layer: int) -> dict[Name, float]:
+    """Return the change of the loss when one layer's head writes nothing, later patterns free or held."""
+    free = [follow(construction, one.tokens, silent=[layer]) for one in sentences]
+    held = [follow(construction, one.tokens, silent=[layer], patterns=one.patterns) for one in sentences]
+    whole = loss(sentences)
+    return {("ablation", "zero"): loss(free) - whole, ("ablation", "pattern_preserving"): loss(held) - whole}
+
+
+def without_edge(construction: Construction, sentences: Sequence[Followed]) -> dict[Name, float]:
+    """Return the change of the loss when layer 1's queries, keys or values do not read what layer 0 wrote."""
+    whole = loss(sentences)
+    cut = {kind: [follow(construction, one.tokens, cut=kind) for one in sentences] for kind in "QKV"}
+    return {("edge", kind): loss(changed) - whole for kind, changed in cut.items()}
+
+
+def _logits(construction: Construction, one: Followed, order: int) -> np.ndarray:
+    """Return the logits that paths of at most `order` heads add up to."""
+    embedded = np.eye(construction.d_vocab)[list(one.tokens)]
+    if order == 0:
+        return embedded
+    if order == len(construction.wiring):
+        return one.logits
+    heads = zip(one.patterns, construction.wiring, strict=True)
+    alone = [moved(construction, wiring, pattern @ embedded) for pattern, wiring in heads if _direct(wiring.moves)]
+    return embedded + sum(alone, np.zeros_like(embedded))
+
+
+def _direct(moves: tuple[str, str]) -> bool:
+    """Whether a head takes tokens from the embedding to the unembedding by itself."""
+    return moves == ("token", "token")
