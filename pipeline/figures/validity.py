@@ -1,0 +1,76 @@
+"""How well each score tells which heads, and which pairs of heads, the loss rests on."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline.figures.style import BLUE, GREEN, GREY, LIGHT, ORANGE, PURPLE, new, sentence, styled
+
+TITLE = "Which scores tell what a head does to the loss"
+CAPTION = (
+    "Rank correlation, within each run and averaged over seeds, of a score with what the loss gains: above the line "
+    "when the head's output is replaced by its mean, below it when the pair's edge is cut (through queries, keys or "
+    "values: in brackets), on held-out text with a copied segment. Bars: 95 % intervals, from draws of seeds and of "
+    "heads within them; none for one seed. Grey: where 90 % of random orders of the heads lie. Filled: q < 0.05."
+)
+CLASSES = {"second_copy": "loss on second copies", "novel": "loss on novel tokens"}
+SETS = {
+    "weights": ("weights", BLUE),
+    "text": ("held-out text", GREEN),
+    "repeated_text": ("text with a copied segment", ORANGE),
+    "repeated_tokens": ("random tokens that repeat", PURPLE),
+}
+# Each kind of pair is compared with the edge that it speaks of.
+EDGES = {"Q": "edge_Q", "K": "edge_K", "V": "edge_V", "K_circuit": "edge_K", "virtual": "edge_V"}
+
+
+@styled
+def validity(validity: pd.DataFrame) -> Figure:
+    """Draw correlations as dots [score], a panel a class of tokens, a colour a set the score was measured on.
+
+    Args:
+        validity: VALIDITY of one experiment.
+    """
+    rows = _shown(validity)
+    if rows.empty:
+        return sentence(TITLE, "This experiment has no heads whose scores and effects could be compared.")
+    order = list(dict.fromkeys(rows["row"]))
+    figure = new(TITLE, CAPTION, 9, 0.2 * len(order) + 2.2)
+    layout = [["legend"] * len(CLASSES), list(CLASSES)]
+    panels = figure.subplot_mosaic(layout, height_ratios=[1, max(len(order), 4)])
+    for kind, words in CLASSES.items():
+        axes = panels[kind]
+        _panel(axes, rows[rows["token_class"] == kind], order)
+        axes.axhline(rows.loc[~rows["of_pairs"], "row"].nunique() - 0.5, color=GREY, linewidth=0.6)
+        axes.set(title=words, xlabel="rank correlation", xlim=(-1.02, 1.02), ylim=(len(order) - 0.4, -0.6))
+        axes.set_yticks(range(len(order)), order)
+        axes.label_outer()
+    measured = [words for eval_set, words in SETS.items() if eval_set in set(rows["eval_set"])]
+    dots = [Line2D([], [], color=colour, marker="o", linestyle="", label=words) for words, colour in measured]
+    panels["legend"].axis("off")
+    panels["legend"].legend(handles=dots, title="score measured on", loc="center", ncols=len(dots))
+    return figure
+
+
+def _shown(validity: pd.DataFrame) -> pd.DataFrame:
+    """Return the correlations to draw, each with the name of its row; heads first, then pairs."""
+    rows = validity[(validity["statistic"] == "spearman") & (validity["effect_set"] == "repeated_text")]
+    rows = rows[rows["token_class"].isin(CLASSES)]
+    edge = rows["metric"].map(EDGES)
+    rows = rows.assign(of_pairs=edge.notna())[(rows["effect"] == "mean") | (rows["effect"] == edge)]
+    names = rows["metric"] + ": " + rows["definition"] + (" (" + edge.str[-1:] + ")").fillna("")
+    rows = rows.assign(row=names.str.replace("_", " "))
+    return rows.sort_values(["of_pairs", "metric", "definition", "eval_set"], kind="stable")
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, order: list[str]) -> None:
+    axes.axvline(0, color=GREY, linewidth=0.6)
+    by_chance = rows.groupby("row")["control_hi"].max().reindex(order)
+    axes.barh(range(len(order)), 2 * by_chance, left=-by_chance, height=0.9, color=LIGHT, alpha=0.6)
+    by_row = rows.groupby("row")["value"]
+    y = rows["row"].map(order.index) + 0.2 * (by_row.cumcount() - (by_row.transform("size") - 1) / 2)
+    colours = rows["eval_set"].map(lambda eval_set: SETS[eval_set][1])
+    axes.hlines(y, rows["lo"], rows["hi"], color=colours, linewidth=1)
+    faces = colours.where(rows["q"] < 0.05, "white")
+    axes.scatter(rows["value"], y, s=14, facecolors=faces, edgecolors=colours, linewidths=1, zorder=3)

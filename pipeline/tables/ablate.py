@@ -1,0 +1,143 @@
+"""Tables of the ablate stage: what the loss does without a head, a path, or what one head feeds another."""
+
+from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.columns import EVAL_SET, HEAD, LAYER, PERIOD
+
+NATS = "nats per token"
+CLASS = Column(
+    "token_class",
+    "string",
+    "name",
+    "the tokens predicted: of a segment's first occurrence, of a later copy of it (second_copy), neither (novel: the "
+    "class `other` of sequences), or all",
+    options=("all", "novel", "first_copy", "second_copy"),
+)
+LOSS = Column("loss", "float64", NATS, "mean loss of the model so changed", 0)
+SET = (EVAL_SET, PERIOD, CLASS)
+N = Column("n", "int64", "count", "tokens averaged over", 1)
+
+
+def interval(of: str, unit: str = NATS) -> tuple[Column, Column]:
+    """Return the columns lo and hi: the ends of a 95 % interval."""
+    return tuple(
+        Column(name, "float64", unit, f"{end} end of the 95 % interval of {of}; null if there is none", nullable=True)
+        for name, end in (("lo", "lower"), ("hi", "upper"))
+    )
+
+
+BY_SENTENCE = "the bootstrap over sentences"
+ABLATIONS = Table(
+    name="ablations",
+    row="one head changed in one way, and the loss on one class of tokens",
+    key=("layer", "head", "method", "eval_set", "period", "token_class"),
+    columns=(
+        LAYER,
+        HEAD,
+        Column(
+            "method",
+            "string",
+            "name",
+            "zero: the head writes nothing (biases stay); mean: its mean over sentences and positions; resample: what "
+            "it wrote in another sentence; pattern_preserving: zero, with all later patterns as they were; "
+            "random_direction, the control: what it writes stays, and a random vector of the same length is taken "
+            "away at each position",
+            options=("zero", "mean", "resample", "pattern_preserving", "random_direction"),
+        ),
+        *SET,
+        LOSS,
+        Column("difference", "float64", NATS, "that loss minus the loss of the model as it is"),
+        *interval(f"the difference, by {BY_SENTENCE}"),
+        N,
+    ),
+)
+L0 = Column("l0", "string", "name", "what the path passes in layer 0: a head (0.h), or direct")
+L1 = Column("l1", "string", "name", "what it passes in layer 1: a head (1.h), or direct")
+PATHS = Table(
+    name="paths",
+    row="one path from the embedding to the logits, patterns held",
+    key=("l0", "l1", "eval_set", "period", "token_class"),
+    columns=(
+        L0,
+        L1,
+        *SET,
+        Column(
+            "logit_contribution",
+            "float64",
+            "logits",
+            "the path's logit of the correct token minus its mean over the vocabulary, averaged over tokens",
+        ),
+        Column("loss_removed", "float64", NATS, "the model's loss without the path minus its loss"),
+        Column(
+            "shapley",
+            "float64",
+            NATS,
+            "the path's Shapley share of the fall from the loss of even guessing to the model's; shares sum to it",
+        ),
+        Column("shapley_lo", "float64", NATS, "lower end of the 95 % interval of the share, over sampled orders"),
+        Column("shapley_hi", "float64", NATS, "upper end of the 95 % interval of the share, over sampled orders"),
+        N,
+    ),
+)
+TERM_ORDERS = Table(
+    name="term_orders",
+    row="the paths through at most so many heads (order), or one of the four groups of paths (group)",
+    key=("order", "group", "eval_set", "period", "token_class"),
+    columns=(
+        Column("order", "int64", "heads", "most heads a path passes; null in a group's row", 0, nullable=True),
+        Column(
+            "group",
+            "string",
+            "name",
+            "direct: through no head; layer_0, layer_1: through one head of that layer; virtual: through one of each; "
+            "null in an order's row",
+            nullable=True,
+            options=("direct", "layer_0", "layer_1", "virtual"),
+        ),
+        *SET,
+        Column("loss", "float64", NATS, "mean loss of the model cut down to these paths", 0),
+        Column(
+            "gain",
+            "float64",
+            NATS,
+            "order: fall of the loss from the order below, of order 0 from that of even guessing; group: exact "
+            "Shapley share of the fall from even guessing to the model, over the four groups",
+        ),
+        *interval(f"the gain, by {BY_SENTENCE}"),
+        Column("first", "float64", NATS, "group: fall of the loss if it comes first; null for orders", nullable=True),
+        Column(
+            "after_direct",
+            "float64",
+            NATS,
+            "group: fall of the loss if it joins the direct path alone; null for that, and for orders",
+            nullable=True,
+        ),
+        Column("last", "float64", NATS, "group: fall of the loss if it comes last; null for orders", nullable=True),
+        N,
+    ),
+)
+EDGES = Table(
+    name="edges",
+    row="what one head wrote taken from what one head of a later layer reads",
+    key=("src_layer", "src_head", "dst_layer", "dst_head", "kind", "eval_set", "period", "token_class"),
+    columns=(
+        Column("src_layer", "int64", "index", "layer of the head that writes", 0),
+        Column("src_head", "int64", "index", "head that writes", 0),
+        Column("dst_layer", "int64", "index", "layer of the head that reads", 0),
+        Column("dst_head", "int64", "index", "head that reads", 0),
+        Column("kind", "string", "name", "what no longer reads it: queries, keys or values", options=("Q", "K", "V")),
+        *SET,
+        LOSS,
+        Column("difference", "float64", NATS, "that loss minus the loss of the model as it is"),
+        *interval(f"the difference, by {BY_SENTENCE}"),
+        Column(
+            "induction_change",
+            "float64",
+            "probability",
+            "change of the reader's prefix-matching mass; on token_class all alone, and null where nothing repeats",
+            -1,
+            1,
+            nullable=True,
+        ),
+        N,
+    ),
+)

@@ -1,0 +1,38 @@
+"""An induction network wired by hand: its patterns are exact, and only its induction head speaks."""
+
+import torch
+
+from pipeline.circuits.transformer.weights import Weights
+
+D_VOCAB, PERIOD, COPY = 12, 5, 3.0  # COPY: logits the induction head gives to the token it attends to
+LENGTH = 1 + 2 * PERIOD
+SHARP = 400.0  # score of what is looked for; exp(-SHARP) is 0 beside 1 in float64
+
+
+def tokens(sentences=3):
+    """[BEGIN] = 0, then a block of distinct tokens twice, [sentence, position]."""
+    generator = torch.Generator().manual_seed(5)
+    blocks = [torch.randperm(D_VOCAB - 1, generator=generator)[:PERIOD] + 1 for _ in range(sentences)]
+    return torch.stack([torch.cat([torch.tensor([0]), block, block]) for block in blocks])
+
+
+def induction_network():
+    """0.0 writes the previous token, 1.0 looks for its own token there and copies; 0.1 and 1.1 do nothing.
+
+    The stream has a block for the token, the previous token, the output, and (in queries and keys) the place.
+    """
+    sizes = (D_VOCAB, D_VOCAB, D_VOCAB, LENGTH)
+    eye = torch.eye(sum(sizes), dtype=torch.float64)
+    token, previous, output, place = eye.split(sizes)
+    width = D_VOCAB
+    W_Q, W_K, W_V = (torch.zeros(2, 2, sum(sizes), width, dtype=torch.float64) for _ in range(3))
+    W_O = torch.zeros(2, 2, width, sum(sizes), dtype=torch.float64)
+    gain = SHARP * width**0.5
+    before = torch.eye(LENGTH, width, dtype=torch.float64)
+    W_Q[0, 0] = gain * place.mT @ before.roll(1, 0)  # place q looks for place q - 1; place 0, for none that it sees
+    W_K[0, 0] = place.mT @ before
+    W_V[0, 0], W_O[0, 0] = token.mT, previous
+    W_Q[1, 0], W_K[1, 0] = gain * token.mT, previous.mT
+    W_V[1, 0], W_O[1, 0] = token.mT, COPY * output
+    ends = {"W_E": token.clone(), "W_pos": place.clone(), "W_U": output.mT.contiguous()}
+    return Weights(positions="queries_and_keys", W_Q=W_Q, W_K=W_K, W_V=W_V, W_O=W_O, **ends)
