@@ -1,8 +1,158 @@
-"""Which score tells that a head plays a role: one answer for claims and figures alike."""
+"""What each head is: a role, the numbers it rests on, and how sure it is.
 
+A role is given by criteria, each a number against a threshold; all must hold. What only looks like
+induction is called something else: a head that finds the right key by its distance is a positional
+shortcut, and one that finds it by content, but without effect on the loss, matches prefixes.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pipeline.claims.role_numbers import HEAD, Tables, role_numbers
+
+# Which score tells that a head plays a role: one answer for claims and figures alike.
 # Metric -> definition, and the set of sequences it is measured on; on several periods, the worst counts.
 ROLES = {
     "previous_token": ("mean", "text"),
     "induction": ("mass", "repeated_tokens"),
     "copying": ("eigenvalue", "weights"),
 }
+# Role -> its criteria. A head gets the first role whose criteria all hold; the others are listed beside it.
+CRITERIA = {
+    "induction": ("matches", "significant", "jittered", "content", "causal", "specific"),
+    "positional_shortcut": ("matches_some_period", "fails_elsewhere", "by_position"),
+    "prefix_matching": ("matches", "significant"),
+    "previous_token": ("previous_token",),
+    "duplicate_token": ("duplicate_token",),
+    "current_token": ("current_token",),
+    "first_token": ("first_token",),
+    "copying": ("copying", "copying_significant"),
+}
+LIKELY = 0.975  # a criterion holds if the whole 95 % interval lies on its side of the threshold
+
+
+def head_roles(tables: Tables, attention: float, copying: float, significant: float) -> pd.DataFrame:
+    """Give every head of every run its role: rows of HEAD_ROLES.
+
+    The confidence is a lower bound (Bonferroni's) of the probability that all criteria of the role hold,
+    over the drawing of sentences, each number normal with the spread of its interval; a q counts as the
+    probability that its criterion fails. Of a head without a role it is the same bound that none holds; a
+    role of which nothing was measured may then hold.
+
+    Args:
+        tables: head_scores, shortcuts, attention_terms and ablations of a study.
+        attention: probability; the least mean attention to where a role looks.
+        copying: the least eigenvalue copying score.
+        significant: the largest Benjamini-Hochberg q that is significant.
+    """
+    heads = pd.MultiIndex.from_frame(tables["head_scores"][HEAD].drop_duplicates().sort_values(HEAD))
+    numbers = {name: rows.reindex(heads) for name, rows in role_numbers(tables).items()}
+    likely = criteria(numbers, attention, copying, significant)
+    of_chance = likely.columns.str.endswith("significant")
+    holds = likely.ge(LIKELY) | (likely.ge(1 - significant) & of_chance)
+    played = pd.DataFrame({role: holds[list(names)].all(axis=1) for role, names in CRITERIA.items()})
+    played["prefix_matching"] &= ~played["induction"]
+    played = [_names(row).split(", ", 1) for _, row in played.iterrows()]
+    wanted = list(CRITERIA["induction"])
+    result = shown(numbers).assign(
+        role=[names[0] or "none" for names in played],
+        also=["".join(names[1:]) for names in played],
+        failed=[_names(row) for _, row in (likely.notna() & ~holds)[wanted].iterrows()],
+        unmeasured=[_names(row) for _, row in likely.isna()[wanted].iterrows()],
+    )
+    result["confidence"] = [confidence(role, likely.loc[head]) for head, role in result["role"].items()]
+    result["evidence"] = [evidence(row) for row in result.itertuples()]
+    return result.reset_index()
+
+
+def shown(numbers: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the numbers as columns of HEAD_ROLES, by head."""
+    result = pd.DataFrame({name: rows["value"] for name, rows in numbers.items() if name != "prefix_null"})
+    result["prefix_q"] = numbers["prefix_null"]["q"]
+    for name in ("repeated", "novel"):
+        result[[f"{name}_lo", f"{name}_hi"]] = numbers[name][["lo", "hi"]]
+    return result
+
+
+def criteria(numbers: dict[str, pd.DataFrame], attention: float, copying: float, significant: float) -> pd.DataFrame:
+    """Return the probability of each criterion, a column each, by head; NaN where it was not measured."""
+    matches, jittered = above(numbers["prefix_worst"], attention), above(numbers["jittered"], attention)
+    content, position = numbers["content"], numbers["position"]
+    weights = numbers["copying"].assign(lo=numbers["copying"]["value"], hi=numbers["copying"]["value"])  # no sentences
+    of_roles = ("previous_token", "duplicate_token", "current_token", "first_token")
+    return pd.DataFrame(
+        {
+            "matches": matches,
+            "significant": _significant(numbers["prefix_null"]["q"], significant),
+            "jittered": jittered,
+            "content": leads(content, position),
+            "causal": above(numbers["repeated"], 0),
+            "specific": leads(numbers["repeated"], numbers["novel"]),
+            "matches_some_period": above(numbers["prefix_best"], attention),
+            "fails_elsewhere": 1 - pd.concat([matches, jittered], axis=1).min(axis=1),
+            "by_position": leads(position, content),
+            **{role: above(numbers[role], attention) for role in of_roles},
+            "copying": above(weights, copying),
+            "copying_significant": _significant(numbers["copying"]["q"], significant),
+        }
+    )
+
+
+def above(number: pd.DataFrame, threshold: float) -> pd.Series:
+    """Probability that a number is above the threshold; 0 for one that is certain, and equal to it."""
+    return _probability(number["value"] - threshold, _spread(number))
+
+
+def leads(number: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+    """Probability that a number is above another; their errors are taken to add up, as at worst they do."""
+    return _probability(number["value"] - other["value"], _spread(number) + _spread(other))
+
+
+def _spread(number: pd.DataFrame) -> pd.Series:
+    """Standard deviation over the drawing of sentences; NaN without an interval."""
+    return (number["hi"] - number["lo"]).clip(lower=0) / (2 * stats.norm.ppf(0.975))
+
+
+def _probability(margin: pd.Series, spread: pd.Series) -> pd.Series:
+    certain = np.where(margin > 0, np.inf, -np.inf)
+    z = np.divide(margin, spread, out=certain, where=spread.to_numpy() > 0)
+    return pd.Series(stats.norm.cdf(z), margin.index).where(margin.notna() & spread.notna())
+
+
+def _significant(q: pd.Series, most: float) -> pd.Series:
+    return (1 - q).where(q <= most, 0.0).where(q.notna())
+
+
+def confidence(role: str, likely: pd.Series) -> float:
+    """Lower bound of the probability that a role's criteria hold or, for no role, that none's do."""
+    if role != "none":
+        return max(0.0, 1 - float((1 - likely[list(CRITERIA[role])]).sum()))
+    # No role's criteria are likelier all to hold than the least likely of them; induction is prefix matching.
+    possible = [likely[list(names)].fillna(1.0).min() for role, names in CRITERIA.items() if role != "induction"]
+    return max(0.0, 1 - float(sum(possible)))
+
+
+def evidence(row) -> str:
+    """Say in words and numbers what a role rests on."""
+    if row.role == "none":
+        known = {role: getattr(row, role) for role in CRITERIA if hasattr(row, role)} | {"prefix": row.prefix_worst}
+        return "at most: " + ", ".join(f"{name} {value:.2f}" for name, value in known.items() if pd.notna(value))
+    if row.role == "copying":
+        return f"eigenvalue copying score {row.copying:.2f}; no attention of a known kind"
+    if row.role not in ("induction", "positional_shortcut", "prefix_matching"):
+        return f"mean attention {getattr(row, row.role):.2f}"
+    parts = [
+        f"prefix matching {row.prefix_worst:.2f} on its worst period, {row.prefix_best:.2f} on its best",
+        f"with random gaps {row.jittered:.2f}",
+        f"worst length of sequence {row.short:.2f}",
+        f"content explains {row.content:.2f} of its scores' variance, position {row.position:.2f}",
+        f"without it {row.repeated:+.2f} nats on second copies, {row.novel:+.2f} on novel tokens",
+        f"q {row.prefix_q:.2g}",
+    ]
+    parts += [f"fails: {row.failed}"] * bool(row.failed) + [f"not measured: {row.unmeasured}"] * bool(row.unmeasured)
+    return "; ".join(part for part in parts if "nan" not in part)
+
+
+def _names(which: pd.Series) -> str:
+    return ", ".join(which.index[which])

@@ -6,8 +6,9 @@ import numpy as np
 from scipy import stats
 
 RULE = (
-    "reproduced: the interval over seeds lies wholly at or above the threshold; not reproduced: wholly below; "
-    "undecided: it straddles the threshold or there is one seed; not applicable: the model has no such part"
+    "reproduced: the interval over seeds lies wholly at or above the threshold, and above the chance level where one "
+    "is known; not reproduced: wholly below the threshold, or not above chance; undecided: it straddles either, or "
+    "there is one seed; not applicable: the model has no such part"
 )
 
 
@@ -30,10 +31,10 @@ def t_interval(values: list[float], confidence: float) -> tuple[float, float, fl
     return mean, mean - half, mean + half
 
 
-def verdict(lo: float, hi: float, threshold: float) -> str:
-    """Compare an interval with a threshold, by RULE; NaN ends leave it undecided."""
-    if lo >= threshold:
+def verdict(lo: float, hi: float, threshold: float, chance: float | None) -> str:
+    """Compare an interval with a threshold and, where one is known, with chance, by RULE; NaN leaves it undecided."""
+    if lo >= threshold and (chance is None or lo > chance):
         return "reproduced"
-    if hi < threshold:
+    if hi < threshold or (chance is not None and hi <= chance):
         return "not reproduced"
     return "undecided"

@@ -24,13 +24,16 @@ def test_one_seed_has_no_interval_and_none_has_nothing():
 
 
 @pytest.mark.parametrize(
-    ("lo", "hi", "expected"),
+    ("lo", "hi", "chance", "expected"),
     [
-        (0.5, 0.9, "reproduced"),
-        (0.1, 0.49, "not reproduced"),
-        (0.4, 0.6, "undecided"),
-        (math.nan, math.nan, "undecided"),
+        (0.5, 0.9, None, "reproduced"),
+        (0.1, 0.49, None, "not reproduced"),
+        (0.4, 0.6, None, "undecided"),
+        (0.5, 0.9, 0.2, "reproduced"),
+        (0.5, 0.9, 0.6, "undecided"),
+        (0.5, 0.9, 0.9, "not reproduced"),
+        (math.nan, math.nan, 0.0, "undecided"),
     ],
 )
-def test_verdict_follows_from_the_interval(lo, hi, expected):
-    assert verdict(lo, hi, threshold=0.5) == expected
+def test_verdict_follows_from_the_interval(lo, hi, chance, expected):
+    assert verdict(lo, hi, threshold=0.5, chance=chance) == expected

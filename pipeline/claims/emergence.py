@@ -1,0 +1,132 @@
+"""In which order a circuit came about: when each of its parts appeared, in every run and over seeds."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from pipeline.claims.change_points import ChangePoint, change_point
+from pipeline.claims.of_heads import best_induction_head, best_previous_token_head, role_scores
+from pipeline.claims.verdicts import t_interval
+
+EVENTS = ("previous_token", "k_composition", "prefix_matching", "copying", "loss_drop")
+LEVELS = ["before_level", "after_level"]
+COLUMNS = ["experiment", "seed", "event", "layer", "head", "step", "lo", "hi", *LEVELS, "rank", "n_seeds"]
+Curve = tuple[tuple[int, int] | None, pd.Series]
+
+
+def curves(dynamics: pd.DataFrame) -> dict[str, Curve]:
+    """Return what each event is seen in: whose it is, (layer, head) or None for the model, and its values by step.
+
+    The heads are those that the last checkpoint shows to be best, followed back: a head's number is the same
+    all through a training. previous_token: the best layer-0 head's attention to the token before, on text;
+    prefix_matching: the best induction head's mass on its worst period at each step; copying: its OV circuit's
+    eigenvalue score; k_composition: of these two heads, over chance; loss_drop: nats by which second copies in
+    text are predicted better than first copies.
+
+    Args:
+        dynamics: DYNAMICS of one run; where it has no such part (one layer), the event is left out.
+    """
+    last = {"head_scores": dynamics[dynamics["step"] == dynamics["step"].max()]}
+    source, reader = best_previous_token_head(last), best_induction_head(last)
+    found = {}
+    if source is not None:
+        found["previous_token"] = _of_head(dynamics, "previous_token", source)
+    if reader is not None:
+        found["prefix_matching"] = _of_head(dynamics, "induction", reader)
+        found["copying"] = _of_head(dynamics, "copying", reader)
+    if source is not None and reader is not None and source["layer"] < reader["layer"]:
+        found["k_composition"] = _of_pair(dynamics, source, reader)
+    losses = dynamics[(dynamics["metric"] == "loss") & (dynamics["eval_set"] == "repeated_text")]
+    losses = losses.pivot(index="step", columns="definition", values="value")
+    if {"first_copy", "second_copy"} <= set(losses):
+        found["loss_drop"] = (None, losses["first_copy"] - losses["second_copy"])
+    return found
+
+
+def _of_head(dynamics: pd.DataFrame, role: str, head: pd.Series) -> Curve:
+    rows = role_scores({"head_scores": dynamics}, role)
+    rows = rows[(rows["layer"] == head["layer"]) & (rows["head"] == head["head"])]
+    return (int(head["layer"]), int(head["head"])), rows.groupby("step")["value"].min()
+
+
+def _of_pair(dynamics: pd.DataFrame, source: pd.Series, reader: pd.Series) -> Curve:
+    rows = dynamics[(dynamics["metric"] == "K") & (dynamics["definition"] == "composition")]
+    for column, value in {
+        "src_layer": source["layer"],
+        "src_head": source["head"],
+        "layer": reader["layer"],
+        "head": reader["head"],
+    }.items():
+        rows = rows[rows[column] == value]
+    return (int(reader["layer"]), int(reader["head"])), (rows["value"] / rows["chance"]).set_axis(rows["step"])
+
+
+def emergence(dynamics: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
+    """Find when each event happened in each run, and over the seeds of each experiment.
+
+    Over seeds, a step is the geometric mean of the runs in which the event happened, its interval Student's t
+    interval of the steps' logarithms; levels and ranks are means.
+
+    Args:
+        dynamics: DYNAMICS of a study.
+        smallest: event -> the rise between the levels, in the measure's unit, that counts as happening.
+        confidence: of the intervals.
+
+    Returns:
+        EMERGENCE; an event that does not happen has a step of null and no rank.
+    """
+    runs = [
+        _of_run(rows, smallest, confidence).assign(experiment=experiment, seed=seed)
+        for (experiment, seed), rows in dynamics.groupby(["experiment", "seed"])
+    ]
+    every = pd.concat([pd.DataFrame(columns=COLUMNS), *runs])
+    over = [
+        _over_seeds(rows, confidence) | {"experiment": experiment, "event": event}
+        for (experiment, event), rows in every.groupby(["experiment", "event"], sort=False)
+    ]
+    together = pd.concat([every, pd.DataFrame(over, columns=COLUMNS)], ignore_index=True)
+    return together.astype(dict.fromkeys(["seed", "layer", "head", "n_seeds"], "Int64"))
+
+
+def _of_run(dynamics: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
+    found, rows = curves(dynamics), []
+    for event in EVENTS:
+        head, values = found.get(event, (None, pd.Series(dtype=float)))
+        change = change_point(values.index.to_numpy(), values.to_numpy(float), confidence)
+        rows.append({"event": event, **_named(head), **_levels(change, smallest[event])})
+    frame = pd.DataFrame(rows)
+    earlier = came_before(frame["hi"].to_numpy()[:, None], frame["lo"].to_numpy()).sum(0)
+    rank = np.where(frame["step"].notna(), 1.0 + earlier, math.nan)
+    return frame.assign(rank=rank, n_seeds=frame["step"].notna().astype(int))
+
+
+def came_before(hi: np.ndarray, lo: np.ndarray) -> np.ndarray:
+    """Whether an event whose interval ends at `hi` surely came before one whose interval begins at `lo`."""
+    return hi <= lo
+
+
+def _named(head: tuple[int, int] | None) -> dict:
+    return dict(zip(("layer", "head"), head or (None, None), strict=True))
+
+
+def _levels(change: ChangePoint | None, smallest: float) -> dict:
+    """Return the columns of a change; its step and interval are NaN where the rise is too small to be one."""
+    names = ("step", "lo", "hi", *LEVELS)
+    if change is None:
+        return dict.fromkeys(names, math.nan)
+    happened = change.after - change.before >= smallest
+    when = (change.step, change.lo, change.hi) if happened else (math.nan,) * 3
+    return dict(zip(names, (*when, change.before, change.after), strict=True))
+
+
+def _over_seeds(rows: pd.DataFrame, confidence: float) -> dict:
+    happened = rows.dropna(subset="step")
+    step, lo, hi = geometric_mean(happened["step"], confidence)
+    levels = happened[[*LEVELS, "rank"]].astype(float).mean().to_dict()
+    return {"step": step, "lo": lo, "hi": hi, **levels, "n_seeds": len(happened)}
+
+
+def geometric_mean(values: pd.Series, confidence: float) -> tuple[float, ...]:
+    """Return the geometric mean over seeds and its t interval in the logarithm; NaN as `t_interval` does."""
+    return tuple(math.exp(value) for value in t_interval([*np.log(values.astype(float))], confidence))

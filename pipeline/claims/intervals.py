@@ -1,0 +1,74 @@
+"""What every measure is, and how sure: over the seeds of an experiment and the sentences they were measured on."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.claims.bootstrap import paired_difference, resampled, sentence_means
+from pipeline.claims.finding import Tables
+from pipeline.claims.measures import MEASURE, RUN, measures
+
+COLUMNS = ["experiment", *MEASURE, "value", "lo", "hi", "n_seeds"]
+Drawn = dict[int, np.ndarray]  # seed -> [1 + resample]: a run's value, then that of each resample of its sentences
+
+
+def intervals(tables: Tables, confidence: float, resamples: int, generator: np.random.Generator) -> pd.DataFrame:
+    """Return each experiment's mean over seeds, and its interval over seeds and sentences, as `bootstrap` has it.
+
+    Args:
+        tables: head_scores, head_pairs, sentence_scores, loss_by_position and runs of a study.
+        confidence: of the intervals.
+        resamples: of the bootstrap.
+        generator: draws them.
+
+    Returns:
+        INTERVALS; a measure with several periods is its mean over them.
+    """
+    rows = []
+    for measure, found in drawn(measures(tables), probes_of(tables["runs"]), resamples, generator).items():
+        for experiment, runs in found.items():
+            mean = paired_difference(*stacked(runs), confidence, generator)  # from 0
+            rows.append((experiment, *measure, mean.value, mean.lo, mean.hi, len(runs)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def probes_of(runs: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """Return which sentences each run was measured on: the id of what drew them."""
+    return runs[runs["stage"] == "probe"].set_index(RUN)["id"].to_dict()
+
+
+def drawn(
+    parts: pd.DataFrame, probes: dict[tuple[str, int], str], resamples: int, generator: np.random.Generator
+) -> dict[tuple, dict[str, Drawn]]:
+    """Measure every run on resampled sentences, the same ones wherever they were measured on.
+
+    Args:
+        parts: of `measures`.
+        probes: run -> which sentences it was measured on.
+        resamples: how many.
+        generator: draws them.
+
+    Returns:
+        By measure, experiment and seed.
+    """
+    counts: dict[tuple, np.ndarray] = {}
+    periods: dict[tuple, dict] = {}
+    for (*measure, experiment, seed, period), part in parts.groupby([*MEASURE, *RUN, "period"], dropna=False):
+        measure = tuple(None if pd.isna(name) else name for name in measure)
+        part = part.sort_values("sentence")
+        which = (probes[experiment, seed], measure[-1], -1 if pd.isna(period) else period, len(part))
+        if which not in counts:
+            drawn_counts = resampled(len(part), resamples, generator)
+            counts[which] = np.concatenate([np.ones((1, len(part)), int), drawn_counts])
+        values, weights = (part[[name]].to_numpy(float).T for name in ("value", "weight"))
+        means = sentence_means(values, weights, counts[which])[:, 0]
+        periods.setdefault(measure, {}).setdefault(experiment, {}).setdefault(seed, []).append(means)
+    return {
+        measure: {name: {seed: np.mean(means, 0) for seed, means in runs.items()} for name, runs in found.items()}
+        for measure, found in periods.items()
+    }
+
+
+def stacked(runs: Drawn) -> tuple[np.ndarray, np.ndarray]:
+    """Return values [run] and draws [resample, run], by rising seed."""
+    together = np.stack([runs[seed] for seed in sorted(runs)], 1)
+    return together[0], together[1:]

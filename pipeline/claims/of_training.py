@@ -1,0 +1,53 @@
+"""Claims about how heads came about: each measured on one run's tables.
+
+Each function returns a `Finding`, or None where the model has no past or the events did not happen in it.
+"""
+
+import math
+
+import numpy as np
+
+from pipeline.claims.emergence import curves
+from pipeline.claims.finding import Finding, Tables
+
+WINDOW = 2.0  # times; how far before and after an event counts as at the same time
+
+
+def phase_change(tables: Tables) -> Finding | None:
+    """Share of all that second copies ever gain that they gain while prefix matching appears.
+
+    That is, between half and twice the step of its change point, between checkpoints in a straight line over
+    the step's logarithm. By chance: that window's share of all of training, on the same scale.
+
+    Source: Olsson et al. 2022, "In-context Learning and Induction Heads", argument 1.
+    """
+    steps = _steps(tables)
+    dynamics = tables["dynamics"]
+    gain = curves(dynamics).get("loss_drop", (None, None))[1] if len(dynamics) else None
+    if gain is None or "prefix_matching" not in steps:
+        return None
+    step = steps["prefix_matching"]
+    at, values = np.log1p(gain.index.to_numpy(float)), gain.to_numpy(float)
+    window = np.clip(np.log1p([step / WINDOW, step * WINDOW]), at[0], at[-1])
+    before, after = np.interp(window, at, values)
+    whole = values[-1] - values[0]
+    evidence = (
+        f"{before:+.2f} nats at step {step / WINDOW:.0f}, {after:+.2f} at {step * WINDOW:.0f}, {whole:+.2f} in all"
+    )
+    return Finding((after - before) / whole, evidence, float((window[1] - window[0]) / (at[-1] - at[0])))
+
+
+def previous_token_first(tables: Tables) -> Finding | None:
+    """Doublings of the step from when the previous-token head appears to when prefix matching does."""
+    steps = _steps(tables)
+    if not {"previous_token", "prefix_matching"} <= set(steps):
+        return None
+    first, second = steps["previous_token"], steps["prefix_matching"]
+    return Finding(
+        math.log2(second / first), f"previous token at step {first:.0f}, prefix matching at {second:.0f}", 0.0
+    )
+
+
+def _steps(tables: Tables) -> dict[str, float]:
+    """Return the step of each event that happened in the run."""
+    return tables["emergence"].set_index("event")["step"].dropna().to_dict()

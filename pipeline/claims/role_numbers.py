@@ -1,0 +1,69 @@
+"""What is known of every head before it is given a role: numbers, each with its interval over sentences."""
+
+import pandas as pd
+
+Tables = dict[str, pd.DataFrame]
+HEAD = ["experiment", "seed", "layer", "head"]
+
+
+def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Return value, lo, hi and q of each number, by head; a head that was not measured has no row.
+
+    Args:
+        tables: head_scores, shortcuts, attention_terms and ablations of a study.
+
+    Returns:
+        previous_token, current_token, first_token: mean attention on held-out text; duplicate_token: mass
+        on repeated tokens, on the worst period; copying: eigenvalue score of the OV circuit; prefix_worst,
+        prefix_best: induction mass on the worst and on the best of all periods; prefix_null: the same on the
+        period with the largest q; short: on one copy of a segment, at the worst length of the sequence;
+        jittered: with random gaps, on the worst level; content and position: share of the scores' variance
+        from terms without, and from terms of nothing but, positions, where these are terms of their own (not
+        where a model turns queries and keys, or knows no positions); repeated and novel: nats that removing
+        the head (zero) adds on second copies and on novel tokens.
+    """
+    scores, terms, ablated = tables["head_scores"], tables["attention_terms"], tables["ablations"]
+    heads = tables["shortcuts"].dropna(subset="layer").astype({"layer": "int64", "head": "int64"})
+    heads = heads[(heads["metric"] == "induction") & (heads["definition"] == "mass")]
+    periodic = _chosen(scores, metric="induction", definition="mass", eval_set="repeated_tokens")
+    every_period = pd.concat([periodic, heads[heads["challenge"] == "period"]])
+    removed = _chosen(ablated, method="zero", eval_set="repeated_text")
+    shares = _chosen(terms, statistic="share", component="all")
+    on_text = {
+        name: _chosen(scores, metric=name, definition="mean", eval_set="text")
+        for name in ("previous_token", "current_token", "first_token")
+    }
+    found = on_text | {
+        "duplicate_token": _chosen(scores, metric="duplicate_token", definition="mass", eval_set="repeated_tokens"),
+        "copying": _chosen(scores, metric="copying", definition="eigenvalue", eval_set="weights"),
+        "prefix_worst": every_period,
+        "prefix_best": every_period.assign(order=-every_period["value"]),
+        "prefix_null": periodic.assign(order=-periodic["q"]).dropna(subset="q"),
+        "short": heads[heads["challenge"] == "length"],
+        "jittered": heads[(heads["challenge"] == "gap") & (heads["level"] > 0)],
+        "content": _chosen(shares, query_source="stream", key_source="stream"),
+        "position": _chosen(shares, query_source="position", key_source="position"),
+        "repeated": _chosen(removed, token_class="second_copy").assign(value=lambda rows: rows["difference"]),
+        "novel": _chosen(removed, token_class="novel").assign(value=lambda rows: rows["difference"]),
+    }
+    return {name: _one_each(rows) for name, rows in found.items()}
+
+
+def _chosen(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    """Return the rows that hold the wanted value in every named column."""
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def _one_each(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return each head's first row in the order of the column `order`, or of the value: the worst."""
+    rows = rows.dropna(subset="value")
+    rows = rows.sort_values("order" if "order" in rows else "value", kind="stable")
+    return (
+        rows.drop_duplicates(HEAD)
+        .set_index(HEAD)
+        .reindex(columns=["value", "lo", "hi", "q"])
+        .sort_index()
+        .astype(float)
+    )

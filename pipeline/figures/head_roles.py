@@ -1,0 +1,79 @@
+"""Which head does what: every head's role, and how sure it is."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from pipeline.figures.grids import ink
+from pipeline.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, new, sentence, styled
+
+TITLE = "What each head is"
+CAPTION = (
+    "Darker is surer: confidence, in brackets, is a lower bound of the probability that all criteria of the role hold. "
+    "An induction head matches prefixes on every period and across random gaps, by content, and its removal costs loss "
+    "on second copies; a prefix matcher lacks one of these; a positional shortcut finds the right key by its distance. "
+    "The numbers behind each role, and other roles a head has: the table head_roles. A head's number means nothing "
+    "across seeds."
+)
+COLOURS = {
+    "induction": RED,
+    "positional_shortcut": PURPLE,
+    "prefix_matching": ORANGE,
+    "previous_token": BLUE,
+    "duplicate_token": SKY,
+    "current_token": GREEN,
+    "first_token": "#B0B0B0",
+    "copying": "#F0E442",
+    "none": "#F2F2F2",
+}
+PALEST = 0.25  # opacity of a role without any confidence
+WORDS_UP_TO = 8  # heads a layer; more leave no room for words
+
+
+@styled
+def head_roles(head_roles: pd.DataFrame) -> Figure:
+    """Draw the heads of each seed as [layer, head], coloured by role.
+
+    Args:
+        head_roles: HEAD_ROLES of one experiment.
+    """
+    if head_roles.empty:
+        return sentence(TITLE, "This experiment has no heads.")
+    seeds, layers = sorted(head_roles["seed"].unique()), int(head_roles["layer"].max()) + 1
+    height = (0.55 if head_roles["head"].max() < WORDS_UP_TO else 0.3) * layers + 0.45
+    figure = new(TITLE, CAPTION, 10.5, height * len(seeds) + 1.6)
+    panels = figure.subplots(len(seeds), 1, squeeze=False)[:, 0]
+    for axes, seed in zip(panels, seeds, strict=True):
+        _heads(axes, head_roles[head_roles["seed"] == seed])
+        axes.set(title=f"seed {seed}", ylabel="layer")
+    panels[-1].set_xlabel("head")
+    met = [role for role in COLOURS if (head_roles["role"] == role).any()]
+    keys = [Patch(facecolor=COLOURS[role], edgecolor=GREY, label=role.replace("_", " ")) for role in met]
+    figure.legend(handles=keys, loc="outside right upper")
+    return figure
+
+
+def _heads(axes: Axes, heads: pd.DataFrame) -> None:
+    """Draw one run's heads, the first layer at the bottom, as a transformer is read."""
+    width = int(heads["head"].max()) + 1
+    for row in heads.itertuples():
+        colour = _paled(COLOURS[row.role], PALEST + (1 - PALEST) * row.confidence)
+        place = (row.head - 0.5, row.layer - 0.5)
+        axes.add_patch(Rectangle(place, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
+        if width <= WORDS_UP_TO:
+            words = row.role.replace("_", "\n")
+            text = f"{words} ({row.confidence:.2f})"
+            axes.text(row.head, row.layer, text, ha="center", va="center", fontsize=6.5, color=ink(colour))
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, heads["layer"].max() + 0.5))
+    axes.set_xticks(range(width))
+    axes.set_yticks(range(int(heads["layer"].max()) + 1))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _paled(colour: str, opacity: float) -> tuple[float, float, float, float]:
+    """Return a colour mixed with white, opaque."""
+    red, green, blue, _ = (1 - opacity * (1 - part) for part in to_rgba(colour))
+    return red, green, blue, 1.0

@@ -1,0 +1,138 @@
+"""Do the heads that seem to match prefixes do so whatever the distance, the length, the tokens?"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, RED, new, sentence, styled
+
+TITLE = "Is it induction, or a shortcut?"
+CAPTION = (
+    "Random tokens made to mislead. Above: attention to what followed a token's earlier occurrences (induction mass), "
+    "two best heads of each seed by their worst period; bars: 95 % over sequences; dashes: even attention. Below: loss "
+    "of predicting tokens that a repeat foretells, and of all others; dashes: even guessing. Two continuations: "
+    "attention to each of two, told apart by recency alone, or by the token before. Unseen: training never held them."
+)
+PANELS = {
+    "period": ("a block, repeated", "its tokens"),
+    "gap": ("with random gaps", "the longest, tokens"),
+    "length": ("one copy", "sequence, tokens"),
+    "no_begin": ("no [BEGIN]", "block, tokens"),
+    "frequency": ("rare tokens, common ones", "in training"),
+    "ambiguous": ("two continuations", "tokens that tell them apart"),
+}
+STRATA = {0: "unseen", 1: "rare", 2: "middle", 3: "common"}
+RIVALS = {"recent": "later", "earlier": "earlier", "same_context": "same\ncontext", "other_context": "other\ncontext"}
+WIDER = {"frequency": 1.5, "ambiguous": 1.5}  # where labels are words
+BEST = 2  # heads of each seed
+SEEDS = 3  # shown; more would hide each other
+COLOURS = (BLUE, ORANGE, RED)
+MARKERS = ("o", "^")
+
+
+@styled
+def shortcuts(shortcuts: pd.DataFrame) -> Figure:
+    """Draw what the best heads attend to, and what the model loses, on every challenge.
+
+    Args:
+        shortcuts: SHORTCUTS of one experiment.
+    """
+    if shortcuts.empty:
+        return sentence(TITLE, "No model of this experiment could be put to these sequences.")
+    figure = new(TITLE, CAPTION, 12, 5.6)
+    met = [challenge for challenge in PANELS if (shortcuts["challenge"] == challenge).any()]
+    widths = [max(2, len(_ticks(shortcuts, challenge))) * WIDER.get(challenge, 1) + 1 for challenge in met]
+    upper, lower = figure.subplots(2, len(met), squeeze=False, sharey="row", width_ratios=widths)
+    best = best_heads(shortcuts)
+    for above, below, challenge in zip(upper, lower, met, strict=True):
+        rows = shortcuts[shortcuts["challenge"] == challenge]
+        ticks = _ticks(shortcuts, challenge)
+        _attention(above, rows, best, ticks)
+        _losses(below, rows, ticks)
+        title, unit = PANELS[challenge]
+        above.set(title=title, ylim=(0, 1.03))
+        below.set_xlabel(unit)
+    losses = shortcuts[shortcuts["metric"] == "loss"]
+    lower[0].set(ylim=(0, 1.05 * losses[["value", "chance"]].max(axis=None)))
+    upper[0].set_ylabel("attention (probability)")
+    lower[0].set_ylabel("loss (nats per token)")
+    figure.legend(*_keys(upper[0], lower[0]), loc="outside right upper")
+    return figure
+
+
+def best_heads(shortcuts: pd.DataFrame) -> list[tuple[int, int, int]]:
+    """Return the (seed, layer, head) with the most induction mass on their worst period: the best few of each seed."""
+    rows = _mass(shortcuts[shortcuts["challenge"] == "period"])
+    worst = rows.groupby(["seed", "layer", "head"])["value"].min().sort_values(ascending=False, kind="stable")
+    chosen = worst.groupby("seed").head(BEST).index
+    seeds = sorted(set(chosen.get_level_values("seed")))[:SEEDS]
+    return [(int(seed), int(layer), int(head)) for one in seeds for seed, layer, head in chosen if seed == one]
+
+
+def _mass(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["metric"] == "induction") & (rows["definition"] == "mass")]
+
+
+def _ticks(shortcuts: pd.DataFrame, challenge: str) -> dict:
+    """Return what stands along an axis, and its label: levels or, of ambiguous tokens, continuations."""
+    if challenge == "ambiguous":
+        return RIVALS
+    levels = sorted(shortcuts.loc[shortcuts["challenge"] == challenge, "level"].unique())
+    return {level: STRATA[level] if challenge == "frequency" else f"{level:d}" for level in levels}
+
+
+def _attention(axes: Axes, rows: pd.DataFrame, best: list[tuple[int, int, int]], ticks: dict) -> None:
+    ambiguous = ticks is RIVALS
+    rows = rows[(rows["metric"] == "induction") & rows["definition"].isin(list(RIVALS) if ambiguous else ["mass"])]
+    places = {tick: place for place, tick in enumerate(ticks)}
+    rows = rows.assign(place=rows["definition" if ambiguous else "level"].map(places)).sort_values("place")
+    seeds = list(dict.fromkeys(seed for seed, _, _ in best))
+    for number, head in enumerate(best):
+        mine = rows[(rows["seed"] == head[0]) & (rows["layer"] == head[1]) & (rows["head"] == head[2])]
+        # Side by side, so that equal values stay visible.
+        x = mine["place"] + 0.09 * (number - (len(best) - 1) / 2)
+        errors = [(mine["value"] - mine["lo"]).clip(lower=0), (mine["hi"] - mine["value"]).clip(lower=0)]
+        rank = [one for one in best if one[0] == head[0]].index(head)
+        axes.errorbar(
+            x,
+            mine["value"],
+            errors,
+            fmt=MARKERS[rank],
+            linestyle="" if ambiguous else "-",
+            color=COLOURS[seeds.index(head[0])],
+            markersize=3.5,
+            linewidth=0.8,
+            label=f"seed {head[0]}: {head[1]}.{head[2]}",
+        )
+    _chance(axes, rows)
+    axes.set_xticks(range(len(ticks)), list(ticks.values()))
+    axes.set_xlim(-0.6, len(ticks) - 0.4)
+
+
+def _losses(axes: Axes, rows: pd.DataFrame, ticks: dict) -> None:
+    rows = rows[rows["metric"] == "loss"]
+    levels = {level: place for place, level in enumerate(sorted(rows["level"].unique()))}
+    rows = rows.assign(place=rows["level"].map(levels))
+    for definition, colour, marker in (("repeated", BLACK, "o"), ("novel", GREY, "s")):
+        mine = rows[rows["definition"] == definition]
+        axes.plot(
+            mine["place"], mine["value"], marker, color=colour, markersize=3, alpha=0.8, label=f"{definition} tokens"
+        )
+    _chance(axes, rows)
+    labels = [f"{level:d}" for level in levels] if ticks is RIVALS else list(ticks.values())
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+
+
+def _chance(axes: Axes, rows: pd.DataFrame) -> None:
+    chance = rows.groupby("place")["chance"].mean()
+    axes.hlines(
+        chance, chance.index - 0.3, chance.index + 0.3, color=GREY, linestyle=(0, (2, 1)), linewidth=1, label="chance"
+    )
+    axes.grid(axis="y", color=LIGHT, linewidth=0.4)
+
+
+def _keys(*panels: Axes) -> tuple[list, list[str]]:
+    """Return each label once."""
+    found = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    return list(found.values()), list(found)

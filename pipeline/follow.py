@@ -1,0 +1,96 @@
+"""Measure every head, pair of heads and loss at every saved checkpoint of a training.
+
+Reads   config.json, checkpoints.safetensors, sequences, vocabulary
+Writes  dynamics
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import combinations
+
+import pandas as pd
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.circuits.scores import pair_scores, text_scores
+from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
+from pipeline.circuits.scores.score import Scores
+from pipeline.circuits.transformer.losses import in_context_learning
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.models.families import to_weights
+from pipeline.plumbing.artefacts import Paths, read, write
+from pipeline.plumbing.stage import main
+from pipeline.plumbing.tensors import sequences_of, to_frame
+from pipeline.settings.follow import FollowSettings
+from pipeline.tables.follow import DYNAMICS
+from pipeline.tables.prepare import VOCABULARY
+from pipeline.tables.probe import SEQUENCES
+
+PAIR = ["layer", "head", "src_layer", "src_head"]
+
+
+def run(settings: FollowSettings, inputs: Paths, outputs: Paths) -> None:
+    """Measure one checkpoint after the other; a model with none has an empty table."""
+    torch.set_num_threads(settings.threads)
+    config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
+    sequences = read(SEQUENCES, inputs)
+    sequences = sequences[(sequences["eval_set"] != "demo") & (sequences["sentence"] < settings.sentences)]
+    first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
+    frames = [pd.DataFrame(columns=[column.name for column in DYNAMICS.columns])]
+    with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
+        steps = json.loads(checkpoints.metadata()["steps"])
+        for step in tqdm(steps, desc="checkpoints"):
+            read_tensor = lambda name, step=step: checkpoints.get_tensor(f"{step}/{name}").float()  # noqa: E731
+            weights = to_weights(config, read_tensor)
+            frames += [frame.assign(step=step) for frame in measured(settings, weights, sequences, first)]
+    if not steps:
+        print("follow: this model has no checkpoints, so there is no training to follow; dynamics is empty")
+    write(DYNAMICS, pd.concat(frames).astype(dict.fromkeys([*PAIR, "period"], "Int64")), outputs)
+
+
+def measured(settings: FollowSettings, weights: Weights, sequences: pd.DataFrame, first: int) -> Iterator[pd.DataFrame]:
+    """Yield all measures of one checkpoint."""
+    ranked = spread(weights.d_vocab, settings.ranked_tokens)
+    for eval_set, period in sequences[["eval_set", "period"]].drop_duplicates().itertuples(index=False):
+        period = None if pd.isna(period) else int(period)
+        which = {"eval_set": eval_set, "period": period}
+        tokens = sequences_of(sequences, **which)
+        scores, losses = sequence_scores(weights, tokens, first, period, settings.batch)
+        if eval_set == "text":
+            scores |= text_scores.unigram_scores(weights, tokens, first, settings.tile)
+            scores |= text_scores.prefix_scores(weights, scores["previous_token", "mean"].value)
+        yield rows("layer head", scores, **which)
+        yield of_losses(settings, losses, sequences_of(sequences, **which, column="token_class")).assign(**which)
+    for layer in range(weights.n_layers):
+        scores = circuit_scores(weights, layer, ranked, settings.tile)
+        yield rows("head", scores, layer=layer, eval_set="weights")
+    for source, reader in combinations(range(weights.n_layers), 2):
+        pair = {"src_layer": source, "layer": reader, "eval_set": "weights"}
+        yield rows("src_head head", pair_scores.composition_scores(weights, source, reader), **pair)
+        for head in range(weights.n_heads):
+            scores = pair_scores.circuit_scores(weights, (source, head), reader, ranked, settings.tile)
+            yield rows("head", scores, src_head=head, **pair)
+
+
+def rows(axes: str, scores: Scores, **constants: object) -> pd.DataFrame:
+    """Return a row an element of each score, under its name."""
+    names = pd.DataFrame(list(scores), columns=["metric", "definition"])
+    names["chance"] = [score.chance for score in scores.values()]
+    frame = to_frame(f"score {axes}", value=torch.stack([score.value for score in scores.values()]))
+    return frame.join(names, on="score").drop(columns="score").assign(**constants)
+
+
+def of_losses(settings: FollowSettings, losses: Tensor, token_class) -> pd.DataFrame:
+    """Return the mean loss of each class of tokens, and how much lower it is late in a sequence."""
+    frame = to_frame("sentence position", value=losses).assign(definition=token_class.ravel())
+    by_class = frame.dropna().groupby("definition", as_index=False)["value"].mean().assign(metric="loss")
+    learnt = float(in_context_learning(losses, settings.early, settings.late))
+    late = {"metric": "in_context_learning", "definition": "late_minus_early", "value": learnt}
+    return pd.concat([by_class, pd.DataFrame([late])])
+
+
+if __name__ == "__main__":
+    main(FollowSettings, run)

@@ -1,0 +1,24 @@
+"""Settings of the challenge stage: the sequences that tell content from position, and how they are measured."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.settings.base import Slice
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class ChallengeSettings(Slice):
+    """How many sequences, how long, and what repeats in them; a level that does not fit is left out, and said."""
+
+    seed: int = Field(ge=0)
+    n_ctx: int = Field(ge=4)
+    sentences: Count
+    segment: Count
+    periods: tuple[Count, ...]
+    lengths: tuple[Count, ...]
+    gaps: tuple[Annotated[int, Field(ge=0)], ...]
+    resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
+    batch: Count
+    threads: Count

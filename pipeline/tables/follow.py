@@ -1,0 +1,49 @@
+"""Tables of the follow stage: how heads and losses came about."""
+
+from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.columns import EVAL_SET, PERIOD
+
+DYNAMICS = Table(
+    name="dynamics",
+    row="one measure of the model, a head or a pair of heads at one checkpoint of its training",
+    key=("step", "layer", "head", "src_layer", "src_head", "metric", "definition", "eval_set", "period"),
+    columns=(
+        Column("step", "int64", "optimiser steps", "training step of the checkpoint", 0),
+        Column(
+            "layer", "int64", "index", "layer of the head, or of the pair's reader; null for the model", 0, None, True
+        ),
+        Column("head", "int64", "index", "the head, or the pair's reader; null for the model", 0, None, True),
+        Column("src_layer", "int64", "index", "layer of the pair's writer; null but for pairs", 0, None, True),
+        Column("src_head", "int64", "index", "the pair's writer; null but for pairs", 0, None, True),
+        Column(
+            "metric",
+            "string",
+            "name",
+            "of heads: as in head_scores; of pairs: the kind in head_pairs; of the model: loss, in_context_learning",
+        ),
+        Column(
+            "definition",
+            "string",
+            "name",
+            "of heads and pairs: as in head_scores, the statistic in head_pairs; of the loss: the class of the token "
+            "predicted, as in loss_by_position; late_minus_early: loss late in a sequence minus early, below 0 for a "
+            "model that learns from context",
+        ),
+        Column(
+            "eval_set",
+            "string",
+            "name",
+            EVAL_SET.meaning + "; weights: no sequences",
+            options=(*EVAL_SET.options, "weights"),
+        ),
+        PERIOD,
+        Column("value", "float64", "by definition", "the measure; null where it is undefined", nullable=True),
+        Column(
+            "chance",
+            "float64",
+            "as value",
+            "value under uniform attention or for random weights; null if unknown",
+            nullable=True,
+        ),
+    ),
+)

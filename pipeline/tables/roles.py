@@ -1,0 +1,72 @@
+"""Table of what each head is, and how one knows."""
+
+from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.columns import HEAD, LAYER
+
+PROBABILITY, NATS = "probability", "nats per token"
+
+
+def number(name: str, unit: str, meaning: str, low: float | None = None, high: float | None = None) -> Column:
+    """Return a column of one of the numbers that roles rest on."""
+    return Column(name, "float64", unit, f"{meaning}; null if not measured", low, high, nullable=True)
+
+
+HEAD_ROLES = Table(
+    name="head_roles",
+    row="one attention head and its role",
+    key=("experiment", "seed", "layer", "head"),
+    columns=(
+        Column("experiment", "string", "name", "the experiment of the study this run belongs to"),
+        Column("seed", "int64", "none", "seed of the run's initial weights and training batches", 0),
+        LAYER,
+        HEAD,
+        Column(
+            "role",
+            "string",
+            "name",
+            "the first of these whose criteria all hold. induction: attends to what followed a token's earlier "
+            "occurrences, on every period, significantly, also across random gaps, by content rather than position, "
+            "and its removal costs loss on second copies, more than on novel tokens; positional_shortcut: does so on "
+            "some period but not on all or not across gaps, by position; prefix_matching: on every period, "
+            "significantly, but the rest of induction is not shown; previous_token, duplicate_token, current_token, "
+            "first_token: most attention goes there; copying: OV circuit only; none: of these",
+            options=(
+                *("induction", "positional_shortcut", "prefix_matching", "previous_token", "duplicate_token"),
+                *("current_token", "first_token", "copying", "none"),
+            ),
+        ),
+        Column("also", "string", "names", "other roles whose criteria hold; empty if there are none"),
+        Column(
+            "confidence",
+            "float64",
+            PROBABILITY,
+            "lower bound, over the drawing of sentences, of the probability that all criteria of the role hold (of "
+            "`none`: that no role's do; a role of which nothing was measured may hold)",
+            0,
+            1,
+        ),
+        Column("evidence", "string", "text", "the numbers behind the role, in words"),
+        Column("failed", "string", "names", "criteria of induction that were measured and do not hold"),
+        Column("unmeasured", "string", "names", "criteria of induction that could not be measured"),
+        number("previous_token", PROBABILITY, "mean attention to the token before, held-out text", 0, 1),
+        number("current_token", PROBABILITY, "mean attention to the token itself, held-out text", 0, 1),
+        number("first_token", PROBABILITY, "mean attention to position 0, held-out text", 0, 1),
+        number("duplicate_token", PROBABILITY, "attention to earlier copies of the token, worst period", 0, 1),
+        number("copying", "none", "eigenvalue copying score", -1, 1),
+        number("prefix_worst", PROBABILITY, "induction mass on the worst of all periods", 0, 1),
+        number("prefix_best", PROBABILITY, "induction mass on the best of all periods", 0, 1),
+        number(
+            "prefix_q", PROBABILITY, "largest Benjamini-Hochberg q of the induction mass, over probed periods", 0, 1
+        ),
+        number("short", PROBABILITY, "induction mass on one copy of a segment, worst length of the sequence", 0, 1),
+        number("jittered", PROBABILITY, "induction mass with random gaps between copies, worst level", 0, 1),
+        number("content", "none", "share of the scores' variance from terms without positions; may be negative"),
+        number("position", "none", "share of the scores' variance from the position-position term"),
+        number("repeated", NATS, "loss added on second copies of held-out text by removing the head"),
+        number("repeated_lo", NATS, "lower end of its 95 % interval"),
+        number("repeated_hi", NATS, "upper end of its 95 % interval"),
+        number("novel", NATS, "loss added on novel tokens by removing the head"),
+        number("novel_lo", NATS, "lower end of its 95 % interval"),
+        number("novel_hi", NATS, "upper end of its 95 % interval"),
+    ),
+)

@@ -1,0 +1,169 @@
+import json
+import math
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline import follow
+from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from pipeline.plumbing.artefacts import Paths, read, write
+from pipeline.settings.follow import FollowSettings
+from pipeline.tables.follow import DYNAMICS
+from pipeline.tables.prepare import VOCABULARY
+from pipeline.tables.probe import SEQUENCES
+
+D_VOCAB, LENGTH, PERIOD, SENTENCES, STEPS = 12, 10, 3, 4, (0, 5)
+CONFIG = AttentionOnlyConfig(
+    n_layers=2, n_heads=2, d_model=8, n_ctx=LENGTH, d_vocab=D_VOCAB, positions="queries_and_keys", tied=False
+)
+SETTINGS = {
+    "sentences": 3,
+    "batch": 2,
+    "tile": 5,
+    "ranked_tokens": 100,
+    "early": [0.1, 0.3],
+    "late": [0.8, 1.0],
+    "threads": 1,
+}
+
+
+def network(step, config=CONFIG):
+    model = AttentionOnly(config)
+    model.initialise(1.0, 1.0, 2.0, torch.Generator().manual_seed(step))
+    return model
+
+
+def sequences():
+    """[BEGIN], then tokens; of every set, the last positions are second copies."""
+    generator = torch.Generator().manual_seed(1)
+    rows = []
+    for eval_set, period in (("text", None), ("repeated_text", None), ("repeated_tokens", PERIOD), ("demo", None)):
+        for sentence in range(SENTENCES):
+            block = torch.randperm(D_VOCAB - 1, generator=generator)[:PERIOD] + 1
+            tokens = [0, *block.repeat(LENGTH)[: LENGTH - 1].tolist()]
+            for position, token in enumerate(tokens):
+                token_class = "second_copy" if position > PERIOD and eval_set != "text" else "other"
+                rows.append((eval_set, period, sentence, position, token, f"t{token}", token_class))
+    names = ["eval_set", "period", "sentence", "position", "token_id", "token", "token_class"]
+    return pd.DataFrame(rows, columns=names).astype({"period": "Int64"})
+
+
+@pytest.fixture
+def run(tmp_path):
+    files = ("config.json", "checkpoints.safetensors", "sequences.parquet", "vocabulary.parquet")
+    inputs, outputs = Paths([tmp_path / name for name in files]), Paths([tmp_path / "dynamics.parquet"])
+    names = [f"t{token}" for token in range(D_VOCAB)]
+    role = ["begin"] + ["text"] * (D_VOCAB - 1)
+    write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
+
+    def run_on(steps=STEPS, shown=None, config=CONFIG, made=network, **settings):
+        write(SEQUENCES, sequences() if shown is None else shown, inputs)
+        (tmp_path / "config.json").write_text(json.dumps(asdict(config) | {"model_type": "attention_only"}))
+        kept = {f"{step}/{name}": value for step in steps for name, value in made(step, config).state_dict().items()}
+        save_file(kept, tmp_path / "checkpoints.safetensors", {"steps": json.dumps(list(steps))})
+        follow.run(FollowSettings.parse(SETTINGS | settings), inputs, outputs)
+        return read(DYNAMICS, outputs)
+
+    return run_on
+
+
+def tokens_of(eval_set):
+    rows = sequences()
+    rows = rows[(rows["eval_set"] == eval_set) & (rows["sentence"] < SETTINGS["sentences"])]
+    return torch.tensor(rows["token_id"].to_numpy().reshape(-1, LENGTH))
+
+
+def test_every_measure_is_there_at_every_checkpoint(run):
+    dynamics = run()
+    assert set(dynamics["step"]) == set(STEPS)
+    counts = dynamics.groupby("step").size()
+    assert counts[0] == counts[5]
+    assert set(dynamics["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "weights"}
+    pairs = dynamics[dynamics["src_head"].notna()]
+    assert {("K", "composition"), ("K_circuit", "top1_keys")} <= set(
+        zip(pairs["metric"], pairs["definition"], strict=True)
+    )
+    assert (pairs.groupby(["step", "metric", "definition"]).size() == CONFIG.n_heads**2).all()
+    heads = dynamics[dynamics["src_head"].isna() & dynamics["head"].notna()]
+    assert (heads.groupby(["step", "metric", "definition", "eval_set"]).size() == 2 * CONFIG.n_heads).all()
+    assert {"previous_token", "induction", "copying"} <= set(heads["metric"])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_head_is_scored_with_the_weights_of_its_step(run, step):
+    """Attention to the token before, by plain loops over the network's own pattern."""
+    dynamics = run()
+    tokens = tokens_of("text")
+    with torch.no_grad():
+        pattern = network(step).trace(tokens).pattern
+    for layer in range(CONFIG.n_layers):
+        for head in range(CONFIG.n_heads):
+            total = 0.0
+            for sentence in range(len(tokens)):
+                for query in range(1, LENGTH):
+                    total += float(pattern[sentence, layer, head, query, query - 1])
+            rows = dynamics.query(
+                f"step == {step} and layer == {layer} and head == {head} and metric == 'previous_token' "
+                "and definition == 'mean' and eval_set == 'text'"
+            )
+            assert rows["value"].item() == pytest.approx(total / (len(tokens) * (LENGTH - 1)), abs=1e-6)
+
+
+def test_losses_are_the_networks_own_by_class_and_by_place(run):
+    dynamics = run()
+    with torch.no_grad():
+        losses = network(5).losses(tokens_of("repeated_text")).double()  # entry p is about position p + 1
+    of_model = dynamics[(dynamics["step"] == 5) & dynamics["head"].isna() & (dynamics["eval_set"] == "repeated_text")]
+    found = of_model.set_index("definition")["value"]
+    assert found["second_copy"] == pytest.approx(float(losses[:, PERIOD:].mean()), abs=1e-5)
+    assert found["other"] == pytest.approx(float(losses[:, :PERIOD].mean()), abs=1e-5)
+    # Positions 1 and 2 are early, 8 and 9 late.
+    gain = losses[:, [7, 8]].mean() - losses[:, [0, 1]].mean()
+    assert found["late_minus_early"] == pytest.approx(float(gain), abs=1e-5)
+
+
+def test_only_the_first_sentences_count(run):
+    everything = run()
+    changed = sequences()
+    last = changed["sentence"] == SENTENCES - 1
+    changed.loc[last & (changed["position"] > 0), "token_id"] = 1
+    pd.testing.assert_frame_equal(run(shown=changed), everything)
+    assert not run(shown=changed, sentences=SENTENCES).equals(run(sentences=SENTENCES))
+
+
+def test_a_model_without_checkpoints_has_an_empty_table_and_says_so(run, capsys):
+    assert run(steps=()).empty
+    assert "no checkpoints" in capsys.readouterr().out
+
+
+def test_one_layer_has_heads_but_no_pairs(run):
+    config = AttentionOnlyConfig(**(asdict(CONFIG) | {"n_layers": 1, "positions": "none"}))
+    dynamics = run(config=config)
+    assert dynamics["src_head"].isna().all()
+    assert set(dynamics["layer"].dropna()) == {0}
+
+
+def test_equal_inputs_give_equal_bytes(run, tmp_path):
+    first, second = (run() is not None and (tmp_path / "dynamics.parquet").read_bytes() for _ in range(2))
+    assert first == second
+
+
+def test_a_model_that_predicts_nothing_learns_nothing_from_context(run):
+    def silent(step, config):
+        model = network(step, config)
+        torch.nn.init.zeros_(model.unembedding.weight)
+        return model
+
+    of_model = run(made=silent).query("metric == 'loss' or metric == 'in_context_learning'")
+    losses = of_model[of_model["metric"] == "loss"]["value"]
+    assert losses.to_list() == pytest.approx([math.log(D_VOCAB)] * len(losses))
+    assert of_model[of_model["metric"] == "in_context_learning"]["value"].abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("window", [[0.5, 0.5], [0.3, 0.1], [-0.1, 0.5], [0.9, 1.1]])
+def test_a_window_that_is_no_part_of_a_sequence_is_refused(window):
+    with pytest.raises(ValueError, match="give two shares"):
+        FollowSettings.parse(SETTINGS | {"early": window})
