@@ -12,9 +12,9 @@ import torch
 from torch import Generator
 from tqdm import tqdm
 
-from pipeline.circuits.alignment import correlations, matched, raw_space, vocabulary_space
-from pipeline.circuits.factors import gains_folded
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.alignment import correlations, matched, raw_space, vocabulary_space
+from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.plumbing.artefacts import Paths, read_file, write
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import to_frame, weights_of

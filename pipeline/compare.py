@@ -12,10 +12,10 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
-from pipeline.circuits import overlaps
-from pipeline.circuits.factors import gains_folded
-from pipeline.circuits.forward import Trace, forward
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.forward import Trace, forward
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary import overlaps
+from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of, weights_in

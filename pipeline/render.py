@@ -12,22 +12,31 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.figures.ablations import ablations
 from pipeline.figures.claims import claims
 from pipeline.figures.comparison import comparison
 from pipeline.figures.composition import composition
+from pipeline.figures.effects import effects
 from pipeline.figures.eigenvalues import eigenvalues
+from pipeline.figures.emergence import emergence
 from pipeline.figures.four_terms import four_terms
+from pipeline.figures.head_roles import head_roles
 from pipeline.figures.head_scores import head_scores
 from pipeline.figures.loss_by_position import loss_by_position
 from pipeline.figures.offset_profiles import offset_profiles
+from pipeline.figures.paths import paths
+from pipeline.figures.shortcuts import shortcuts
 from pipeline.figures.style import add_caption, save
 from pipeline.figures.term_shares import term_shares
 from pipeline.figures.training_curve import training_curve
+from pipeline.figures.validity import validity
 from pipeline.figures.virtual_heads import virtual_heads
+from pipeline.figures.vocab_pairs import vocab_pairs
 from pipeline.plumbing.artefacts import Paths, atomic, read
 from pipeline.plumbing.stage import main
 from pipeline.settings.render import RenderSettings
-from pipeline.tables import decompose, project, score, summarise, train
+from pipeline.tables import summarise
+from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
 
 OF_AN_EXPERIMENT = (
     four_terms,
@@ -39,17 +48,21 @@ OF_AN_EXPERIMENT = (
     composition,
     virtual_heads,
     loss_by_position,
+    head_roles,
+    ablations,
+    paths,
+    validity,
+    emergence,
+    shortcuts,
+    vocab_pairs,
 )
-OF_A_STUDY = (claims, comparison)
+OF_A_STUDY = (claims, comparison, effects)
 # A figure's parameters are named after the tables it is drawn from, and the settings it depends on.
 TABLES = {
     table.name: table
     for table in (
-        *(one.with_run() for one in (decompose.ATTENTION_TERMS, decompose.OFFSET_PROFILES, decompose.TERM_MAPS)),
-        *(one.with_run() for one in (score.HEAD_SCORES, score.HEAD_PAIRS, score.VIRTUAL_HEADS, score.LOSS_BY_POSITION)),
-        train.TRAINING_CURVE.with_run(),
-        project.SPECTRA.with_run(),
-        summarise.CLAIMS,
+        *(table.with_run() for tables in OF_A_RUN.values() for table in tables),
+        *OF_JUDGE,
     )
 }
 

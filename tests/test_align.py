@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline import align
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.align import AlignSettings

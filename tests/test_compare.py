@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pipeline import compare
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.compare import CompareSettings

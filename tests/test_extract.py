@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from tiny_checkpoints import CHECKPOINTS
 
 from pipeline import extract
-from pipeline.circuits.forward import forward
+from pipeline.circuits.transformer.forward import forward
 from pipeline.models.families import to_weights
 from pipeline.models.hub import obtain_hub
 from pipeline.plumbing.artefacts import Paths, read, read_parts

@@ -45,7 +45,7 @@ def test_a_second_time_the_same_bytes(study, tmp_path):
     ("name", "message"),
     [
         ("base/nonsense.svg", r"nonsense: no such figure of an experiment \(base\); choose from four_terms, "),
-        ("four_terms.svg", "four_terms: no such figure of a study; choose from claims, comparison$"),
+        ("four_terms.svg", "four_terms: no such figure of a study; choose from claims, comparison, effects$"),
         ("base/four_terms.gif", "'gif'"),
     ],
 )

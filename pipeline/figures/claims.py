@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from pipeline.claims.statistics import CLAIMS
+from pipeline.claims.catalogue import CLAIMS
 from pipeline.figures.style import new, sentence, styled
 
 TITLE = "Which claims hold, and in which experiment"

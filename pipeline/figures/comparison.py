@@ -64,7 +64,8 @@ def key_numbers(head_scores: pd.DataFrame, loss_by_position: pd.DataFrame) -> pd
             "induction": best.groupby(RUN).max(),
             "copying": role_scores(head_scores, "copying").reindex(best.index).groupby(RUN).max(),
             "gain": losses["first_copy"] - losses["second_copy"],
-        }
+        },
+        index=head_scores.groupby(RUN).size().index,
     )
 
 

@@ -8,23 +8,9 @@ from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.errors import ConfigError, nearest
 from pipeline.plumbing.plan import STAGES, plan_of
 from pipeline.plumbing.request import Request
+from pipeline.plumbing.scratch import Scratch
 
 RESULTS = Path("results")
-
-
-class Scratch(Paths):
-    """Outputs of a trial: any name, in one folder."""
-
-    def __init__(self, folder: Path, provenance: str) -> None:
-        """Take the folder; it is made when the first file is written."""
-        super().__init__([], provenance)
-        self.folder = folder
-
-    def file(self, name: str) -> Path:
-        """Return the name's place in the folder."""
-        path = self.folder / name
-        self.files.append(path)
-        return path
 
 
 def trial(stage: str, arguments: Namespace) -> tuple[str, Paths, Paths]:
@@ -60,9 +46,11 @@ def _job(stage: str, arguments: Namespace) -> tuple[str, list[Path], list[Path]]
         folders = [RESULTS / "store" / upstream / identity for upstream, identity in job.made_from.items()]
         return job.spec, folders, [Path(file) for file in job.files]
     plan = plan_of(replace(request, overrides=(*request.overrides, *arguments.overrides)))
-    if stage == "benchmark":
+    if stage in ("benchmark", "known_answers"):
         return plan.study_specs[stage], [], []
-    if stage == "render":
+    if stage == "timing":
+        return plan.study_specs[stage], [], sorted(RESULTS.glob(f"studies/{request.study}/logs/*.tsv"))
+    if stage in ("judge", "render"):
         return plan.study_specs[stage], [RESULTS / "studies" / request.study], []
     folders = [RESULTS / "store" / made / identity for made in STAGES for identity in plan.ids(made)]
     return plan.study_specs[stage], folders, []

@@ -53,14 +53,14 @@ def _compose(shared: tuple[str, ...], own: tuple[str, ...], experiment: str) -> 
         if override.value() not in choices:
             wrong = str(override.value())
             raise ConfigError(f"{override.key_or_group}={wrong}: no such choice{nearest(wrong, choices)}")
-    keys = _keys(_hydra([f"experiment={experiment}", *(override.input_line for override in groups)]))
+    keys = _keys(_hydra(f"experiment={experiment}", *(override.input_line for override in groups)))
     applied = []
     for override in parsed:
         if override in groups or override.key_or_group in keys:
             applied.append(override.input_line)
-        elif override.input_line in own or override.key_or_group not in _keys(_hydra([])):
+        elif override.input_line in own or override.key_or_group not in _keys(_hydra()):
             raise ConfigError(f"{override.input_line}: no such setting{nearest(override.key_or_group, sorted(keys))}")
-    return _hydra([f"experiment={experiment}", *applied])
+    return _hydra(f"experiment={experiment}", *applied)
 
 
 def parse(overrides: tuple[str, ...] | list[str]) -> list[Override]:
@@ -75,10 +75,11 @@ def parse(overrides: tuple[str, ...] | list[str]) -> list[Override]:
     return parsed
 
 
-def _hydra(overrides: list[str]) -> DictConfig:
+@functools.cache
+def _hydra(*overrides: str) -> DictConfig:
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = hydra_compose("config", overrides)
+            cfg = hydra_compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
     OmegaConf.set_struct(cfg, False)

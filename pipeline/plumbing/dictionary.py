@@ -5,6 +5,7 @@ import pkgutil
 
 import pipeline.tables
 from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.registry import OF_JUDGE
 
 HEADER = """# Results
 
@@ -13,7 +14,7 @@ its figures. `results/store/<stage>/<id>/` is for the machine: what one stage ma
 shared by every run that needs it; `runs.parquet` says which id belongs to which run. Nothing here is in git but
 this page, which is printed from the tables' declarations.
 
-In a study, every table but alignment, claims and runs is led by two more columns: `experiment` and `seed`. Rows are
+In a study, the tables of single runs are led by two more columns: `experiment` and `seed`. Rows are
 sorted by the key (in italics). A value that does not exist is null.
 """
 
@@ -25,7 +26,7 @@ def dictionary() -> str:
     for module in modules:
         declared = vars(importlib.import_module(f"pipeline.tables.{module}")).values()
         tables = [value for value in declared if isinstance(value, Table)]
-        parts += [_section(table, module) for table in tables]
+        parts += [_section(table, "judge" if table in OF_JUDGE else module) for table in tables]
     return "\n".join(parts)
 
 

@@ -6,7 +6,6 @@ torch nor transformers: the Snakefile loads this on every call.
 """
 
 import hashlib
-import importlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,8 @@ from pipeline.plumbing import compose
 from pipeline.plumbing.errors import ConfigError, explain, nearest
 from pipeline.plumbing.fingerprint import code_of
 from pipeline.plumbing.request import STUDY_STAGES, Request
+from pipeline.plumbing.settings_of import settings_of
+from pipeline.plumbing.work import work_of
 
 # Which stages' files each stage reads, in the order they run.
 STAGES = {
@@ -24,11 +25,17 @@ STAGES = {
     "probe": ("prepare",),
     "train": ("prepare",),
     "extract": ("train",),
-    "decompose": ("probe", "train", "extract"),
+    "verify": ("probe", "train", "extract"),
+    "decompose": ("probe", "train", "extract", "verify"),
     "project": ("prepare", "extract"),
-    "score": ("probe", "prepare", "train", "extract"),
+    "score": ("probe", "prepare", "train", "extract", "verify"),
+    "ablate": ("probe", "extract", "verify"),
+    "follow": ("probe", "prepare", "train", "verify"),
+    "challenge": ("prepare", "extract", "verify"),
     "compare": ("probe", "extract"),
 }
+# Nothing is said of a model that was not verified; but what is said does not depend on how it was.
+GATE = "verify"
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,8 @@ def plan_of(request: Request) -> Plan:
     shared = {
         "align": {"runs": models},
         "summarise": {"request": request.text, "runs": runs},
+        "judge": {"experiments": result.experiments},
+        "known_answers": {"work": work_of(result.runs, result.jobs)},
         "render": {"questions": questions},
     }
     first = composed[request.experiments[0].name]
@@ -120,7 +129,8 @@ def _add_run(result: Plan, run: Run, cfg: dict, usual: dict) -> None:
     for stage, upstream in STAGES.items():
         made_from = {name: run.ids[name] for name in upstream}
         files, threads = check(stage, cfg[stage], usual[stage])
-        identity = hashlib.sha256(dumps([stage, cfg[stage], made_from]).encode()).hexdigest()[:12]
+        matter = {name: made for name, made in made_from.items() if name != GATE}
+        identity = hashlib.sha256(dumps([stage, cfg[stage], matter]).encode()).hexdigest()[:12]
         run.ids[stage] = identity
         if (stage, identity) not in result.jobs:
             job = Job(stage, identity, spec_of(stage, cfg[stage]), made_from, tuple(files), threads)
@@ -134,10 +144,8 @@ def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
     Raises:
         ConfigError: a setting is unknown, missing, of the wrong type or out of range, or a file is not there.
     """
-    module = importlib.import_module(f"pipeline.settings.{stage}")
-    settings_type = getattr(module, f"{stage.capitalize()}Settings")
     try:
-        parsed = settings_type.parse(settings)
+        parsed = settings_of(stage).parse(settings)
     except ValidationError as error:
         raise ConfigError(explain(stage, settings, usual, error)) from error
     for file in parsed.files():
@@ -151,6 +159,12 @@ def spec_of(stage: str, settings: dict) -> str:
     """Return what a job is given, as one plain string: the engine compares it to decide what to rerun."""
     code, versions = code_of(stage)
     return dumps({"settings": settings, "code": code, "versions": versions})
+
+
+def spec_with(spec: str, **settings: object) -> str:
+    """Return a job's spec with some settings changed, as if they had been asked for."""
+    parsed = json.loads(spec)
+    return dumps(parsed | {"settings": parsed["settings"] | settings})
 
 
 def dumps(value: object) -> str:

@@ -20,7 +20,7 @@ KEYS = {
     "seeds": "its seeds, such as 0,1,2",
 }
 # The stages that run once for a study and not for each run: what is set of them is all its experiments'.
-STUDY_STAGES = ("align", "summarise", "render", "benchmark")
+STUDY_STAGES = ("align", "summarise", "judge", "render", "timing", "benchmark", "known_answers")
 RESULTS = Path("results")
 
 
@@ -71,12 +71,13 @@ class Request:
             raise ConfigError(f"--config study={study}: no such study{nearest(study, studies)}")
         text = OmegaConf.to_container(OmegaConf.load(CONF / "study" / f"{study}.yaml"))
         experiments = []
-        for name, seeds in text["experiments"].items():
-            if name not in _names("experiment"):
-                raise ConfigError(
-                    f"conf/study/{study}.yaml: {name}: no such experiment{nearest(name, _names('experiment'))}"
-                )
-            experiments.append(Experiment(name, name, tuple(seeds)))
+        for name, asked in text["experiments"].items():
+            # An experiment of conf/experiment and its seeds; or one of the study's own, made from such a one.
+            own = asked if isinstance(asked, dict) else {"experiment": name, "seeds": asked, "overrides": ()}
+            if own["experiment"] not in _names("experiment"):
+                hint = nearest(own["experiment"], _names("experiment"))
+                raise ConfigError(f"conf/study/{study}.yaml: {own['experiment']}: no such experiment{hint}")
+            experiments.append(Experiment(name, own["experiment"], tuple(own["seeds"]), tuple(own["overrides"])))
         return cls(study, tuple(text["overrides"]), tuple(experiments), f"study={study}")
 
     def ablated(self, name: str, overrides: str, seeds: str | None) -> Self:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 
 _SETTING_TYPES = {"ln_eps": float, "window": int}
 _SCHEMA = pa.schema(

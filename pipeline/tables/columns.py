@@ -31,7 +31,8 @@ TOKEN_CLASS = Column(
 )
 SOURCE_MEANING = (
     "what fed this side: token, position, bias, L.H (an earlier head), attention.L or mlp.L (an earlier layer's "
-    "sum), stream (everything but position), total (everything)"
+    "sum; attention.0-L, that of the first layers of a deep model), stream (everything but position and bias), "
+    "total (everything)"
 )
 QUERY_SOURCE = Column("query_source", "string", "name", SOURCE_MEANING)
 KEY_SOURCE = Column("key_source", "string", "name", SOURCE_MEANING)

@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.tables.roles import HEAD_ROLES
+
 LAYERS, HEADS, LENGTH, SEEDS = 2, 3, 8, (0, 1)
 TOKENS = ["[BEGIN]", "We", "Ġdog", r"$\alpha_", "Ċ", "We", "Ġdog", "<0x80>"]
 PREVIOUS, INDUCTION = (0, 1), (1, 2)  # the heads that were made to be best
+
+SOURCE = {"source": "a paper", "gauge_invariant": True}
 
 
 def runs(frame: pd.DataFrame, experiments=("base", "other")) -> pd.DataFrame:
@@ -93,7 +97,7 @@ def head_scores() -> pd.DataFrame:
     frame[["metric", "definition", "eval_set", "period"]] = frame.pop("score").to_list()
     best = {"previous_token": PREVIOUS, "induction": INDUCTION}
     frame["value"] = [0.9 if best.get(row.metric) == (row.layer, row.head) else 0.1 for row in frame.itertuples()]
-    return runs(frame.assign(step=100, chance=0.05))
+    return runs(frame.assign(step=100, chance=0.05, **SOURCE))
 
 
 @pytest.fixture
@@ -105,7 +109,7 @@ def head_pairs() -> pd.DataFrame:
         for src, dst, (kind, statistic) in product(range(HEADS), range(HEADS), kinds)
     ]
     names = ["src_layer", "src_head", "dst_layer", "dst_head", "kind", "statistic", "value", "chance"]
-    return runs(pd.DataFrame(rows, columns=names).assign(step=100))
+    return runs(pd.DataFrame(rows, columns=names).assign(step=100, **SOURCE))
 
 
 @pytest.fixture
@@ -196,7 +200,160 @@ def claims() -> pd.DataFrame:
 
 
 @pytest.fixture
+def shortcuts() -> pd.DataFrame:
+    """INDUCTION attends as it should everywhere, its neighbour half as much; repeats cost 1 nat, new tokens 4."""
+    levels = [("period", 5), ("period", 9), ("gap", 0), ("gap", 8), ("length", 16), ("no_begin", 5)]
+    levels += [("frequency", 0), ("frequency", 3)]
+    heads = {INDUCTION: 0.8, (1, 1): 0.4, (0, 0): 0.0}
+    rows = [
+        (*head, challenge, level, "induction", "mass", value, 0.1)
+        for head, value in heads.items()
+        for challenge, level in levels
+    ]
+    rivals = [(1, "recent"), (1, "earlier"), (2, "same_context"), (2, "other_context")]
+    rows += [
+        (*head, "ambiguous", level, "induction", definition, value / 2, 0.05)
+        for head, value in heads.items()
+        for level, definition in rivals
+    ]
+    rows += [
+        (None, None, challenge, level, "loss", definition, loss, 3.0)
+        for challenge, level in [*levels, ("ambiguous", 1), ("ambiguous", 2)]
+        for definition, loss in (("repeated", 1.0), ("novel", 4.0))
+    ]
+    names = ["layer", "head", "challenge", "level", "metric", "definition", "value", "chance"]
+    frame = pd.DataFrame(rows, columns=names).astype({"layer": "Int64", "head": "Int64"})
+    return runs(frame.assign(lo=frame["value"] - 0.05, hi=frame["value"] + 0.05, n=32))
+
+
+@pytest.fixture
+def head_roles() -> pd.DataFrame:
+    """PREVIOUS and INDUCTION play their roles; of the others nothing is known."""
+    roles = {PREVIOUS: ("previous_token", 1.0), INDUCTION: ("induction", 0.9), (0, 0): ("positional_shortcut", 0.5)}
+    frame = grid()
+    found = [roles.get((row.layer, row.head), ("none", 0.0)) for row in frame.itertuples()]
+    frame[["role", "confidence"]] = found
+    numbers = [column.name for column in HEAD_ROLES.columns if column.nullable]
+    words = {"also": "", "evidence": "in words", "failed": "", "unmeasured": ""}
+    return runs(frame.assign(**words, **dict.fromkeys(numbers, 0.5)))
+
+
+@pytest.fixture
+def ablations() -> pd.DataFrame:
+    """Without INDUCTION second copies cost 1 nat more, for sure; all else is 0.001, and unsure."""
+    kinds, methods = ["novel", "first_copy", "second_copy", "all"], ["zero", "mean", "resample", "pattern_preserving"]
+    frame = grid(
+        method=[*methods, "random_direction"], eval_set=["repeated_text", "repeated_tokens"], token_class=kinds
+    )
+    matters = (frame["layer"] == INDUCTION[0]) & (frame["head"] == INDUCTION[1])
+    matters &= (frame["token_class"] == "second_copy") & (frame["method"] != "random_direction")
+    frame["difference"] = np.where(matters, 1.0, 0.001)
+    frame["period"] = frame["eval_set"].map({"repeated_text": None, "repeated_tokens": 37})
+    return runs(frame.assign(loss=3.0, lo=frame["difference"] - 0.1, hi=frame["difference"] + 0.1, n=64))
+
+
+@pytest.fixture
+def paths() -> pd.DataFrame:
+    """The direct path and that through INDUCTION alone bring 1 nat each, all others nothing."""
+    names = [["direct", *(f"{layer}.{head}" for head in range(HEADS))] for layer in range(LAYERS)]
+    rows = [
+        (l0, l1, "repeated_text", None, kind, float(l0 == "direct" and l1 in ("direct", "1.2")))
+        for l0, l1, kind in product(*names, ["novel", "second_copy", "all"])
+    ]
+    frame = pd.DataFrame(rows, columns=["l0", "l1", "eval_set", "period", "token_class", "shapley"])
+    ends = {"shapley_lo": frame["shapley"] - 0.1, "shapley_hi": frame["shapley"] + 0.1}
+    return runs(frame.assign(loss_removed=2 * frame["shapley"], logit_contribution=0.0, n=64, **ends))
+
+
+@pytest.fixture
+def validity() -> pd.DataFrame:
+    """Induction tells what second copies lose, previous_token what novel tokens do; edges go their own way."""
+    effects = [("mean", "induction", "mass", "repeated_tokens"), ("mean", "previous_token", "mean", "text")]
+    effects += [("edge_K", "K", "composition", "weights"), ("edge_Q", "K", "composition", "weights")]
+    rows = [
+        (metric, definition, eval_set, effect, "repeated_text", kind, statistic, (metric == "induction") - 0.5)
+        for (effect, metric, definition, eval_set), kind, statistic in product(
+            effects, ["second_copy", "novel"], ["spearman", "auroc"]
+        )
+    ]
+    names = ["metric", "definition", "eval_set", "effect", "effect_set", "token_class", "statistic", "value"]
+    frame = pd.DataFrame(rows, columns=names)
+    frame = frame.assign(lo=frame["value"] - 0.2, hi=frame["value"] + 0.2, control=0.0, control_hi=0.3, n=12, seeds=2)
+    frame["p"] = frame["q"] = np.where(frame["metric"] == "induction", 0.01, 0.5)
+    return pd.concat([frame.assign(experiment=experiment) for experiment in ("base", "other")], ignore_index=True)
+
+
+@pytest.fixture
+def dynamics() -> pd.DataFrame:
+    """PREVIOUS looks back from step 50, INDUCTION from 200, when second copies lose 2 nats less."""
+    rows = []
+    for step in (0, 10, 20, 50, 100, 200, 400, 800):
+        back, matching = 0.9 * (step >= 50), 0.8 * (step >= 200)
+        rows += [
+            (step, *PREVIOUS, None, None, "previous_token", "mean", "text", None, back, 0.05),
+            (step, *INDUCTION, None, None, "induction", "mass", "repeated_tokens", 37, matching, 0.05),
+            (step, *INDUCTION, None, None, "copying", "eigenvalue", "weights", None, 1.0, 0.0),
+            (step, *INDUCTION, *PREVIOUS, "K", "composition", "weights", None, 0.1 + back / 10, 0.1),
+            (step, None, None, None, None, "loss", "other", "text", None, 4.0, None),
+            (step, None, None, None, None, "loss", "first_copy", "repeated_text", None, 4.0, None),
+            (step, None, None, None, None, "loss", "second_copy", "repeated_text", None, 4.0 - 2.5 * matching, None),
+        ]
+    names = ["step", "layer", "head", "src_layer", "src_head", "metric", "definition", "eval_set", "period"]
+    frame = pd.DataFrame(rows, columns=[*names, "value", "chance"])
+    return runs(frame.astype(dict.fromkeys(["layer", "head", "src_layer", "src_head", "period"], "Int64")))
+
+
+@pytest.fixture
+def emergence() -> pd.DataFrame:
+    """What `dynamics` shows; copying never appears, as it was always there."""
+    changes = {
+        "previous_token": (*PREVIOUS, 32.0, 20.0, 50.0, 0.0, 0.9, 1.0),
+        "k_composition": (*INDUCTION, 32.0, 20.0, 50.0, 1.0, 1.9, 1.0),
+        "prefix_matching": (*INDUCTION, 142.0, 100.0, 200.0, 0.0, 0.8, 3.0),
+        "copying": (*INDUCTION, None, None, None, 1.0, 1.0, None),
+        "loss_drop": (None, None, 142.0, 100.0, 200.0, 0.0, 2.0, 3.0),
+    }
+    names = ["event", "layer", "head", "step", "lo", "hi", "before_level", "after_level", "rank"]
+    frame = pd.DataFrame([(event, *change) for event, change in changes.items()], columns=names)
+    of_seeds = runs(frame).assign(n_seeds=frame["step"].notna().astype(int).to_list() * 2 * len(SEEDS))
+    over = of_seeds[of_seeds["seed"] == 0].assign(seed=None, layer=None, head=None)
+    over["n_seeds"] *= len(SEEDS)
+    return pd.concat([of_seeds, over]).astype(dict.fromkeys(["seed", "layer", "head"], "Int64"))
+
+
+@pytest.fixture
+def effects() -> pd.DataFrame:
+    """Without it, the previous-token head and the gain are gone; the pair cannot be told; the rest is as it was."""
+    measures = {
+        ("previous_token", "previous_token", "mean", "text"): (-0.8, -0.9, -0.7, 0.001, 0.004),
+        ("induction", "induction", "mass", "repeated_tokens"): (-0.1, -2.0, 1.8, 0.6, 0.8),
+        ("pair", "K", "composition", None): (-0.1, None, None, None, None),
+        ("model", "loss", "other", "text"): (0.0, 0.0, 0.0, 1.0, 1.0),
+        ("model", "second_copy_gain", "first_minus_second", "repeated_text"): (-2.0, -2.2, -1.8, 0.002, 0.004),
+    }
+    names = ["role", "metric", "definition", "eval_set", "difference", "lo", "hi", "p", "q"]
+    frame = pd.DataFrame([(*measure, *found) for measure, found in measures.items()], columns=names)
+    frame = frame.assign(value=frame["difference"] + 1, base=1.0, n_seeds=2, paired=True, against="first")
+    return pd.concat([frame.assign(experiment=experiment) for experiment in ("base", "other")], ignore_index=True)
+
+
+@pytest.fixture
+def vocab_pairs() -> pd.DataFrame:
+    """Of each head twenty pairs an end, by falling size; the second seed's are twice as strong."""
+    frame = grid(circuit=["OV", "QK"], end=["top", "bottom"], rank=range(20))
+    tokens = ["Ġdog", r"$\alpha_", "Ċ", "<0x80>", "\u200b"]
+    frame = frame.assign(row_id=frame["rank"] % 5, column_id=(frame["rank"] + 1) % 5)
+    for side in ("row", "column"):
+        frame[f"{side}_token"] = [tokens[place] for place in frame[f"{side}_id"]]
+    frame["value"] = (20 - frame["rank"]) * frame["end"].map({"top": 1.0, "bottom": -1.0})
+    how = {"normaliser": "none", "filters": "", "ln_mode": "folded", "emb_mode": "embedding"}
+    frame = runs(frame.assign(z=1.0, exact=True, entries_scored=64, **how))
+    return frame.assign(value=frame["value"] * (1 + frame["seed"]))
+
+
+@pytest.fixture
 def tables(request) -> dict:
     """Every table above by name."""
     names = "term_maps attention_terms offset_profiles head_scores head_pairs virtual_heads training_curve spectra"
-    return {name: request.getfixturevalue(name) for name in f"{names} loss_by_position claims".split()}
+    of_causes = "ablations paths validity dynamics emergence head_roles shortcuts effects vocab_pairs"
+    return {name: request.getfixturevalue(name) for name in f"{names} loss_by_position claims {of_causes}".split()}

@@ -1,6 +1,7 @@
 """Figures of heads' scores: term_shares, offset_profiles, head_scores, comparison."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.figures.comparison import comparison, key_numbers
@@ -72,3 +73,10 @@ def test_comparison_has_a_dot_a_seed(head_scores, loss_by_position):
     assert labels(axes[0].get_yticklabels()) == ["base", "other"]
     dots = [line for line in axes[3].lines if line.get_marker() == "o"]
     assert [line.get_xdata().tolist() for line in dots] == [[2, 2], [2, 2]]
+
+
+def test_comparison_keeps_a_row_for_a_model_whose_patterns_were_not_scored(head_scores, loss_by_position):
+    other = head_scores[head_scores["metric"] == "copying"].assign(experiment="both ways")
+    scores = pd.concat([of_base(head_scores), other])
+    assert "both ways" in labels(comparison(scores, of_base(loss_by_position)).axes[0].get_yticklabels())
+    assert key_numbers(scores, of_base(loss_by_position)).loc["both ways", "induction"].isna().all()

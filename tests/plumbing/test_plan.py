@@ -6,10 +6,12 @@ import pytest
 
 from pipeline.plumbing import fingerprint
 from pipeline.plumbing.errors import ConfigError
-from pipeline.plumbing.plan import STAGES, Plan, plan, plan_of
-from pipeline.plumbing.request import Request
+from pipeline.plumbing.plan import STAGES, Plan, plan, plan_of, spec_with
+from pipeline.plumbing.request import STUDY_STAGES, Request
 
-EVERY_STAGE = {*STAGES, "align", "summarise", "render", "benchmark"}
+# What the study known_answers makes in one job is that study's alone.
+EVERY_STAGE = {*STAGES, *STUDY_STAGES} - {"known_answers"}
+OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "follow"}
 
 
 def smoke(*overrides):
@@ -20,26 +22,28 @@ def smoke(*overrides):
 def rerun(before: Plan, after: Plan) -> set[str]:
     """Stages with a job that is new, or whose spec is."""
     changed = {key[0] for key, job in after.jobs.items() if key not in before.jobs or before.jobs[key].spec != job.spec}
-    return changed | {stage for stage, spec in after.study_specs.items() if before.study_specs[stage] != spec}
+    changed |= {stage for stage, spec in after.study_specs.items() if before.study_specs[stage] != spec}
+    return changed - {"known_answers"}
 
 
 @pytest.mark.parametrize(
     ("override", "stages"),
     [
         ("render.dpi=72", {"render"}),
-        ("summarise.thresholds.induction=0.4", {"summarise"}),
+        ("judge.thresholds.induction=0.4", {"judge"}),
+        ("verify.tolerance.terms=1", {"verify", "summarise"}),
         ("score.top_tokens=3", {"score", "summarise"}),
         ("decompose.map_tokens=8", {"decompose", "summarise"}),
         ("project.pairs=5", {"project", "summarise"}),
         ("compare.tokens=5", {"compare", "summarise"}),
         ("align.seed=5", {"align"}),
-        ("probe.periods=[5]", {"probe", "decompose", "score", "compare", "summarise"}),
+        ("probe.periods=[5]", {"probe", "compare", "summarise"} | OF_SEQUENCES),
         (
             "train.learning_rate=0.1",
-            {"train", "extract", "decompose", "project", "score", "compare", "align", "summarise"},
+            {"train", "extract", "project", "compare", "challenge", "align", "summarise"} | OF_SEQUENCES,
         ),
         ("benchmark.repeats=3", {"benchmark"}),
-        ("tokenizer.d_vocab=300", EVERY_STAGE - {"render", "benchmark"}),
+        ("tokenizer.d_vocab=300", EVERY_STAGE - {"judge", "render", "timing", "benchmark"}),
     ],
 )
 def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, stages):
@@ -50,12 +54,13 @@ def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, sta
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("pipeline.circuits.copying", {"score"}),
-        ("pipeline.circuits.top_pairs", {"project", "benchmark"}),
-        ("pipeline.circuits.alignment", {"align"}),
-        ("pipeline.figures.style", {"render", "benchmark"}),
+        ("pipeline.circuits.scores.copying", {"verify", "score", "follow"}),
+        ("pipeline.circuits.vocabulary.top_pairs", {"project", "benchmark"}),
+        ("pipeline.circuits.vocabulary.alignment", {"align"}),
+        ("pipeline.figures.style", {"render", "timing", "benchmark"}),
         ("pipeline.models.training", {"train"}),
-        ("pipeline.claims.statistics", {"summarise", "render"}),
+        ("pipeline.claims.catalogue", {"judge", "render"}),
+        ("pipeline.claims.verdicts", {"judge", "render"}),
         ("pipeline.plumbing.artefacts", EVERY_STAGE),
         ("pipeline.plumbing.compose", set()),
     ],
@@ -108,3 +113,11 @@ def test_what_a_study_sets_within_a_choice_does_not_concern_another_choice():
     settings = json.loads(planned.jobs["prepare", planned.runs[1].ids["prepare"]].spec)["settings"]
     assert settings["tokenizer"] == {"kind": "none", "d_vocab": 99}
     assert "packages" not in settings["data"]
+
+
+def test_a_part_of_a_job_differs_from_it_in_what_is_set_only():
+    planned = smoke()
+    whole = planned.jobs["project", planned.ids("project")[0]].spec
+    part = spec_with(whole, part=1)
+    assert json.loads(part)["settings"] == json.loads(whole)["settings"] | {"part": 1}
+    assert spec_with(part, part=None) == whole

@@ -76,3 +76,21 @@ def test_what_concerns_the_study_is_all_its_experiments(override):
     asked = Request.parse({"name": "mine", "overrides": f"{override} model.n_heads=4"})
     assert override in asked.overrides
     assert asked.experiments[1].overrides == ("model.n_heads=4",)
+
+
+def test_a_study_may_make_experiments_of_its_own():
+    asked = {experiment.name: experiment for experiment in Request.of_study("known_answers").experiments}
+    disguised = asked["copy_disguised"]
+    assert (disguised.base, disguised.seeds) == ("known_answers", (0,))
+    assert disguised.overrides == ("model=constructed_copy", "model.basis=random", "model.n_heads=4")
+
+
+def test_a_study_of_an_unknown_experiment_names_the_nearest(tmp_path, monkeypatch):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/base.yaml").write_text("")
+    text = "overrides: []\nexperiments:\n  x: {experiment: bas, seeds: [0], overrides: []}\n"
+    (tmp_path / "study/mine.yaml").write_text(text)
+    monkeypatch.setattr(request, "CONF", tmp_path)
+    with pytest.raises(ConfigError, match=r"bas: no such experiment; .*base"):
+        Request.of_study("mine")

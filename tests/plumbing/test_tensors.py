@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline.circuits.weights import Weights
+from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.tensors import sequences_of, to_frame, weights_frame, weights_in, weights_of
 from pipeline.tables.extract import WEIGHTS

@@ -1,0 +1,98 @@
+"""A study of made-up numbers, whose verdicts are known."""
+
+import pandas as pd
+import pytest
+
+from pipeline import judge
+from pipeline.claims.catalogue import CLAIMS
+from pipeline.plumbing.artefacts import Paths, read, write
+from pipeline.plumbing.compose import compose
+from pipeline.settings.judge import JudgeSettings
+from pipeline.tables.judge import CLAIMS as CLAIMS_TABLE
+from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
+from pipeline.tables.summarise import RUNS
+
+EXPERIMENTS = ("base", "other")
+SEEDS = (0, 1, 2)
+
+
+def filled(table, rows):
+    """Rows of a table, given what matters; the rest is null, or the first value there may be."""
+    frame = pd.DataFrame(rows, columns=[column.name for column in table.columns])
+    for column in table.columns:
+        if not column.nullable and frame[column.name].isna().all():
+            numbers = column.low if column.low is not None else 0
+            default = False if column.type == "bool" else numbers
+            frame[column.name] = (column.options or ("",))[0] if column.type == "string" else default
+        if column.nullable and column.type == "int64":
+            frame[column.name] = frame[column.name].astype("Int64")
+    return frame
+
+
+def head_scores(experiment, seed):
+    """A previous-token head and an induction head; in the experiment `other`, neither."""
+    strength = 0.9 if experiment == "base" else 0.1
+    scored = [
+        (0, "previous_token", "mean", "text", None, strength),
+        (1, "induction", "mass", "repeated_tokens", 37, strength),
+        (1, "copying", "eigenvalue", "weights", None, strength),
+    ]
+    names = ("layer", "metric", "definition", "eval_set", "period", "value")
+    constant = {"experiment": experiment, "seed": seed, "head": 0, "chance": 0.02}
+    rows = [dict(zip(names, row, strict=True)) | constant for row in scored]
+    for row in rows:
+        row["value"] += 0.01 * seed
+        row |= {"lo": row["value"] - 0.02, "hi": row["value"] + 0.02}
+    return rows
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    runs = [(experiment, seed) for experiment in EXPERIMENTS for seed in SEEDS]
+    rows = {"head_scores": [row for run in runs for row in head_scores(*run)]}
+    rows["runs"] = [{"experiment": one, "seed": seed, "stage": "probe", "id": "a"} for one, seed in runs]
+    tables = [table.with_run() for stage in judge.STAGES for table in OF_A_RUN[stage]]
+    files = {table.name: folder / f"{table.name}.parquet" for table in (*tables, RUNS, *OF_JUDGE)}
+    for table in (*tables, RUNS):
+        write(table, filled(table, rows.get(table.name, [])), Paths([files[table.name]]))
+    slice_ = compose((), (), "base", 0)["judge"] | {"experiments": list(EXPERIMENTS)}
+    outputs = Paths([files[table.name] for table in OF_JUDGE])
+    judge.run(JudgeSettings.parse(slice_), Paths(list(files.values())), outputs)
+    return {table.name: read(table, outputs) for table in OF_JUDGE}
+
+
+def test_every_claim_is_judged_on_every_experiment(judged):
+    claims = judged["claims"]
+    assert len(claims) == len(EXPERIMENTS) * len(CLAIMS)
+    assert list(claims.columns) == [column.name for column in CLAIMS_TABLE.columns]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "claim", "verdict"),
+    [
+        ("base", "induction", "reproduced"),
+        ("base", "shift_by_one", "reproduced"),
+        ("other", "induction", "not reproduced"),
+        ("other", "copying", "not reproduced"),
+        ("base", "k_composition", "not applicable"),
+        ("base", "phase_change", "not applicable"),
+    ],
+)
+def test_the_verdict_is_that_of_the_seeds(judged, experiment, claim, verdict):
+    claims = judged["claims"].set_index(["experiment", "claim"])
+    row = claims.loc[experiment, claim]
+    assert row["verdict"] == verdict
+    assert row["seeds"] == (0 if verdict == "not applicable" else len(SEEDS))
+
+
+def test_heads_have_roles_and_experiments_effects(judged):
+    roles = judged["head_roles"]
+    assert len(roles) == len(EXPERIMENTS) * len(SEEDS) * 2
+    assert (roles.query("experiment == 'base' and layer == 0")["role"] == "previous_token").all()
+    # Without ablations and shortcuts nothing says that the matching head is causal.
+    assert "induction" not in set(roles["role"])
+    effects = judged["effects"]
+    assert set(effects["against"]) == {"base"}
+    changed = effects.query("role == 'previous_token' and metric == 'previous_token'").iloc[0]
+    assert changed["difference"] == pytest.approx(-0.8)
