@@ -94,8 +94,8 @@ CLAIMS = (
     Claim(
         "single_heads_before_pairs",
         "Heads alone matter more than pairs of heads in a row",
-        "nats on held-out text, patterns held: fall of the loss from the direct path to paths through one head, minus "
-        "the fall from there to paths through two",
+        "nats on held-out text with a copied segment, patterns held: fall of the loss from the direct path to paths "
+        "through one head, minus the fall from there to paths through two",
         of_losses.single_heads_before_pairs,
     ),
     Claim(

@@ -23,7 +23,7 @@ def virtual_heads_matter(tables: Tables) -> Finding | None:
 def single_heads_before_pairs(tables: Tables) -> Finding | None:
     """Fall of the loss from direct path to paths through one head, minus that on to paths through two."""
     rows = tables["term_orders"]
-    rows = rows[(rows["eval_set"] == "text") & (rows["token_class"] == "all")].dropna(subset="order")
+    rows = rows[(rows["eval_set"] == "repeated_text") & (rows["token_class"] == "all")].dropna(subset="order")
     gains = rows.set_index("order")["gain"]
     if not {1, 2} <= set(gains.index):
         return None

@@ -127,8 +127,8 @@ def test_copiers_are_counted_by_their_q():
 
 
 def orders(gains):
-    rows = [("text", "all", order, None, gain) for order, gain in gains.items()]
-    rows += [("text", "all", None, "direct", 9.0), ("repeated_text", "all", 1, None, 9.0)]
+    rows = [("repeated_text", "all", order, None, gain) for order, gain in gains.items()]
+    rows += [("repeated_text", "all", None, "direct", 9.0), ("repeated_tokens", "all", 1, None, 9.0)]
     return {"term_orders": pd.DataFrame(rows, columns=["eval_set", "token_class", "order", "group", "gain"])}
 
 
