@@ -13,7 +13,8 @@ TITLE = "Which claims hold, and in which experiment"
 CAPTION = (
     "In each cell the statistic's mean over seeds and its 95 % interval, judged against the threshold at the right: "
     "reproduced if the whole interval lies at or above it, and above chance; not reproduced if the whole interval lies "
-    "below it, or not above chance; undecided otherwise and for a single seed. Each statistic in words, and each seed's heads and values: the table claims."
+    "below it, or not above chance; undecided otherwise and for a single seed. Each statistic in words, and each "
+    "seed's heads and values: the table claims."
 )
 # Light enough for black text; the mark says the same to who sees no colour.
 VERDICTS = {
