@@ -1,9 +1,9 @@
 """What every stage's settings have in common."""
 
 import json
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Slice(BaseModel):
@@ -23,3 +23,13 @@ class Slice(BaseModel):
     def files(self) -> list[str]:
         """Paths of a person's own files that the stage will read: the workflow watches them."""
         return []
+
+
+def _earlier_first(pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    for pair in pairs:
+        if not 0 <= pair[0] < pair[1]:
+            raise ValueError(f"{list(pair)} is no layer and a later one; put the earlier first")
+    return pairs
+
+
+LayerPairs = Annotated[tuple[tuple[int, int], ...], AfterValidator(_earlier_first)]
