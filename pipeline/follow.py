@@ -6,6 +6,7 @@ Writes  dynamics
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 
 import pandas as pd
@@ -42,9 +43,12 @@ def run(settings: FollowSettings, inputs: Paths, outputs: Paths) -> None:
     frames = [pd.DataFrame(columns=[column.name for column in DYNAMICS.columns])]
     with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
         steps = json.loads(checkpoints.metadata()["steps"])
+
+        def parameter(step: int, name: str) -> Tensor:
+            return checkpoints.get_tensor(f"{step}/{name}").float()
+
         for step in tqdm(steps, desc="checkpoints"):
-            read_tensor = lambda name, step=step: checkpoints.get_tensor(f"{step}/{name}").float()  # noqa: E731
-            weights = to_weights(config, read_tensor)
+            weights = to_weights(config, partial(parameter, step))
             frames += [frame.assign(step=step) for frame in measured(settings, weights, sequences, first)]
     if not steps:
         print("follow: this model has no checkpoints, so there is no training to follow; dynamics is empty")

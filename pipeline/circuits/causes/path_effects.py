@@ -39,7 +39,7 @@ def contributions(logits: Tensor, targets: Tensor) -> Tensor:
 
 def losses(logits: Tensor, targets: Tensor) -> Tensor:
     """The loss [token] of logits [token, d_vocab]: nats, float64."""
-    return (logits.logsumexp(-1) - _picked(logits, targets)).double()
+    return (logits.logsumexp(-1) - _picked(logits, targets)).double().clamp(min=0)  # rounding, of a sure model
 
 
 def losses_removed(logits: Tensor, targets: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from pipeline.circuits.vocabulary.tall import Tall
 from pipeline.circuits.vocabulary.tiles import Tile, tiles
 from pipeline.circuits.vocabulary.token_filters import PairFilter
 
-TILE_BYTES = {"cpu": 2**22, "cuda": 2**28}
+TILE_BYTES = {"cpu": 2**23, "cuda": 2**28}
 
 
 @dataclass(frozen=True)
