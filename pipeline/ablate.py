@@ -89,7 +89,7 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
 
 def together(table: Table, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return frames as one; an empty table if there are none."""
-    return pd.concat([pd.DataFrame(columns=[column.name for column in table.columns]).astype(object), *frames])
+    return pd.concat([pd.DataFrame(columns=table.names).astype(object), *frames])
 
 
 def samples(settings: AblateSettings, sequences: pd.DataFrame) -> Iterator[Sample]:

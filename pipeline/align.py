@@ -27,7 +27,7 @@ def run(settings: AlignSettings, inputs: Paths, outputs: Paths) -> None:
     """Compare every two runs of an experiment that have a vocabulary in common."""
     torch.set_num_threads(settings.threads)
     files = {path.parent.name: path for path in inputs.all("weights.parquet")}
-    frames = [pd.DataFrame(columns=[column.name for column in ALIGNMENT.columns])]
+    frames = [pd.DataFrame(columns=ALIGNMENT.names)]
     for one, other in tqdm([pair for pair in combinations(settings.runs, 2) if comparable(*pair)], desc="pairs"):
         models = [gains_folded(weights_of(read_file(WEIGHTS, files[each.weights])), "folded") for each in (one, other)]
         for rows in aligned(*models, Generator().manual_seed(settings.seed)):

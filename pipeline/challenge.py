@@ -29,7 +29,7 @@ def run(settings: ChallengeSettings, inputs: Paths, outputs: Paths) -> None:
     """Draw the sequences, run the model on them, and say what its heads and its predictions did."""
     torch.set_num_threads(settings.threads)
     weights = weights_in(read_parts(WEIGHTS, inputs))
-    frames = [pd.DataFrame(columns=[column.name for column in SHORTCUTS.columns])]
+    frames = [pd.DataFrame(columns=SHORTCUTS.names)]
     if weights.attends == "back":
         challenges = list(sequences(settings, read(TOKENS, inputs), read(VOCABULARY, inputs)))
         frames += [rows(settings, weights, *one) for one in tqdm(challenges, desc="challenges") if fits(weights, *one)]

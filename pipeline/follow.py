@@ -40,7 +40,7 @@ def run(settings: FollowSettings, inputs: Paths, outputs: Paths) -> None:
     sequences = read(SEQUENCES, inputs)
     sequences = sequences[(sequences["eval_set"] != "demo") & (sequences["sentence"] < settings.sentences)]
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
-    frames = [pd.DataFrame(columns=[column.name for column in DYNAMICS.columns])]
+    frames = [pd.DataFrame(columns=DYNAMICS.names)]
     with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
         steps = json.loads(checkpoints.metadata()["steps"])
 

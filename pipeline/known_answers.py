@@ -28,7 +28,7 @@ from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, LOSS_BY_POSITION
 
 SCORES = (HEAD_SCORES, HEAD_PAIRS)
 LOSSES = (LOSS_BY_POSITION, ABLATIONS, EDGES, TERM_ORDERS)
-COLUMNS = [column.name for column in KNOWN_ANSWERS.columns]
+COLUMNS = KNOWN_ANSWERS.names
 UNLISTED = "no closed form is given"
 
 

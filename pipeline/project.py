@@ -28,6 +28,7 @@ from pipeline.circuits.vocabulary.tall import Tall
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
+from pipeline.plumbing.frames import together
 from pipeline.plumbing.resumption import is_done, load_progress, portion, save_progress, tag_of
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
@@ -80,11 +81,6 @@ def put_together(portions: Collection[Paths], outputs: Paths) -> None:
     for table in TABLES:
         frames = [read(table, kept) for kept in portions]
         write(table, together(table, [frame for frame in frames if len(frame)]), outputs)
-
-
-def together(table: Table, frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return all rows, or a table of none."""
-    return pd.concat(frames or [pd.DataFrame(columns=[column.name for column in table.columns])])
 
 
 def means_of(weights: Weights, path: Path, tag: str) -> dict[str, Tensor]:

@@ -21,10 +21,11 @@ from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
+from pipeline.plumbing.frames import together
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of, to_frame, weights_in
 from pipeline.scoring import chance
-from pipeline.scoring.rows import rows, sentence_rows, together
+from pipeline.scoring.rows import rows, sentence_rows
 from pipeline.settings.score import ScoreSettings
 from pipeline.tables import score as tables
 from pipeline.tables.extract import WEIGHTS

@@ -76,7 +76,7 @@ def obtained(settings: TrainSettings, n_tokens: int, outputs: Paths) -> None:
             )
     with atomic(outputs.file("checkpoints.safetensors")) as temporary:
         save_file({}, temporary, {"steps": "[]"})
-    write(TRAINING_CURVE, pd.DataFrame(columns=[column.name for column in TRAINING_CURVE.columns]), outputs)
+    write(TRAINING_CURVE, pd.DataFrame(columns=TRAINING_CURVE.names), outputs)
 
 
 def save(training: Training, journal: Journal, outputs: Paths) -> None:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-Tables = dict[str, pd.DataFrame]
+from pipeline.claims.finding import Tables
+
 HEAD = ["experiment", "seed", "layer", "head"]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.claims.role_numbers import HEAD, Tables, role_numbers
+from pipeline.claims.finding import Tables
+from pipeline.claims.role_numbers import HEAD, role_numbers
 
 # Which score tells that a head plays a role: one answer for claims and figures alike.
 # Metric -> definition, and the set of sequences it is measured on; on several periods, the worst counts.

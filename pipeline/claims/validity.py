@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from pipeline.claims.agreement import Run, pooled
+from pipeline.claims.effects import false_discovery
 
 UNITS = {"head": ["layer", "head"], "pair": ["src_layer", "src_head", "dst_layer", "dst_head"]}
 SCORE = ["metric", "definition", "eval_set"]
@@ -58,7 +58,7 @@ def validity(
             part = [side.loc[[experiment]] for side in wide]
             frames.append(_of_experiment(*part, resamples, permutations, generator).assign(experiment=experiment))
     found = pd.concat(frames, ignore_index=True)
-    found["q"] = found.groupby("experiment")["p"].transform(lambda p: stats.false_discovery_control(p.astype(float)))
+    found["q"] = found.groupby("experiment")["p"].transform(lambda p: false_discovery(p.astype(float)))
     return found
 
 

@@ -83,7 +83,7 @@ def write(table: Table, frame: pd.DataFrame, outputs: Paths) -> None:
         ValueError: a column is missing, unknown, of the wrong type, null, not finite or out of range, or
             two rows share a key. Nothing is written then.
     """
-    names = [column.name for column in table.columns]
+    names = table.names
     if set(frame.columns) != set(names):
         missing, unknown = sorted(set(names) - set(frame.columns)), sorted(set(frame.columns) - set(names))
         raise ValueError(f"table {table.name}: columns missing {missing}, unknown {unknown}")

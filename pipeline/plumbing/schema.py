@@ -43,6 +43,11 @@ class Table:
         if unknown:
             raise ValueError(f"table {self.name}: key names unknown columns {sorted(unknown)}")
 
+    @property
+    def names(self) -> list[str]:
+        """The columns' names, in order."""
+        return [column.name for column in self.columns]
+
     def with_run(self) -> "Table":
         """Return the readers' version of this table: the same rows, led by experiment and seed."""
         experiment = Column("experiment", "string", "name", "the experiment of the study this run belongs to")

@@ -97,7 +97,7 @@ class Comparison:
             The rows with the columns of the kind to compare with, and the rows of PAIR_NULLS.
         """
         if scores.empty:
-            return scores, pd.DataFrame(columns=[column.name for column in PAIR_NULLS.columns])
+            return scores, pd.DataFrame(columns=PAIR_NULLS.names)
         frames = []
         for (source, reader), rows in tqdm(scores.groupby(LAYERS), desc="chance of pairs"):
             found = self._of_layers(source, reader, _scores(rows, PAIR_NAMES, ["src_head", "dst_head"]))

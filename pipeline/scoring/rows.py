@@ -1,20 +1,11 @@
 """From scores to rows of the score stage's tables."""
 
-from collections.abc import Iterable
-
 import pandas as pd
 from torch import Tensor
 
 from pipeline.circuits.scores.score import Scores
-from pipeline.plumbing.schema import Table
 from pipeline.plumbing.tensors import to_frame
 from pipeline.tables.definitions import DEFINITIONS
-
-
-def together(table: Table, frames: Iterable[pd.DataFrame], **constants: object) -> pd.DataFrame:
-    """Return frames as one, with constant columns; an empty table if there are none."""
-    empty = pd.DataFrame(columns=[column.name for column in table.columns])
-    return pd.concat(list(frames) or [empty]).assign(**constants)
 
 
 def rows(axes: str, scores: Scores, counts: Tensor | None, **constants: object) -> pd.DataFrame:
