@@ -37,7 +37,7 @@ EXPERIMENT_FIGURES = [
     "paths",
     "validity",
     "emergence",
-    "shortcuts",
+    "challenge_scores",
     "vocab_pairs",
 ]
 STUDY_FIGURES = ["claims", "comparison", "effects"]
@@ -340,25 +340,25 @@ rule ablate:
         command("ablate")
 
 
-rule follow:
+rule score_checkpoints:
     input:
-        made_by("follow", "probe", "sequences.parquet"),
-        made_by("follow", "prepare", "vocabulary.parquet"),
-        made_by("follow", "train", "config.json", "checkpoints.safetensors"),
-        gate("follow"),
+        made_by("score_checkpoints", "probe", "sequences.parquet"),
+        made_by("score_checkpoints", "prepare", "vocabulary.parquet"),
+        made_by("score_checkpoints", "train", "config.json", "checkpoints.safetensors"),
+        gate("score_checkpoints"),
     output:
-        expand("results/store/follow/{{id}}/{table}.parquet", table=RUN_TABLES["follow"]),
+        expand("results/store/score_checkpoints/{{id}}/{table}.parquet", table=RUN_TABLES["score_checkpoints"]),
     log:
-        "results/store/follow/{id}/follow.log",
+        "results/store/score_checkpoints/{id}/score_checkpoints.log",
     benchmark:
-        "results/store/follow/{id}/benchmark.tsv"
+        "results/store/score_checkpoints/{id}/benchmark.tsv"
     conda:
         "environment.yml"
-    threads: threads_of("follow")
+    threads: threads_of("score_checkpoints")
     params:
-        spec=spec("follow"),
+        spec=spec("score_checkpoints"),
     shell:
-        command("follow")
+        command("score_checkpoints")
 
 
 rule challenge:
@@ -381,23 +381,23 @@ rule challenge:
         command("challenge")
 
 
-rule compare:
+rule overlap:
     input:
-        made_by("compare", "probe", "sequences.parquet"),
-        made_by("compare", "extract", "weights.parquet"),
+        made_by("overlap", "probe", "sequences.parquet"),
+        made_by("overlap", "extract", "weights.parquet"),
     output:
-        expand("results/store/compare/{{id}}/{table}.parquet", table=RUN_TABLES["compare"]),
+        expand("results/store/overlap/{{id}}/{table}.parquet", table=RUN_TABLES["overlap"]),
     log:
-        "results/store/compare/{id}/compare.log",
+        "results/store/overlap/{id}/overlap.log",
     benchmark:
-        "results/store/compare/{id}/benchmark.tsv"
+        "results/store/overlap/{id}/benchmark.tsv"
     conda:
         "environment.yml"
-    threads: threads_of("compare")
+    threads: threads_of("overlap")
     params:
-        spec=spec("compare"),
+        spec=spec("overlap"),
     shell:
-        command("compare")
+        command("overlap")
 
 
 rule align:

@@ -21,15 +21,15 @@ from pipeline.circuits.causes.ablation import METHODS, every_ablation
 from pipeline.circuits.causes.class_means import class_means
 from pipeline.circuits.causes.edges import KINDS, every_edge
 from pipeline.circuits.causes.paths import DIRECT, adds_up, order_losses, path_names
+from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores import induction
-from pipeline.circuits.terms.variance import resampled_counts
 from pipeline.circuits.transformer.forward import forward
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Head
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, to_frame, weights_in
+from pipeline.plumbing.tensors import sequences_of, to_frame
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, PATHS, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS

@@ -52,9 +52,9 @@ def work_of(settings: BenchmarkSettings) -> dict[str, Callable[[], dict]]:
     """Name everything there is to measure: each comparison, then each layer of both atlases."""
     *smaller, largest = settings.sizes
     first = settings.pairs[0]
-    cases = [Case(what, V, first) for V in smaller for what in ("decaying", "seed_recipe")]
+    cases = [Case(what, V, first) for V in smaller for what in ("decaying", "notebook_recipe")]
     cases += [Case(what, largest, k) for what in ("decaying", "power_law", "isotropic") for k in settings.pairs]
-    cases.append(Case("seed_recipe", largest, first))
+    cases.append(Case("notebook_recipe", largest, first))
     cases += [Case(what, largest, settings.unit_tokens) for what in ("units_feed_forward", "units_dimensions")]
     works = {f"{case.what}-{case.V}-{case.k}": partial(measured, settings, case) for case in cases}
     for what, decay in (("atlas_decaying", settings.decay), ("atlas_random", 1.0)):

@@ -1,7 +1,7 @@
 """Put every head to sequences where position, habit or rarity would mislead it.
 
 Reads   tokens, vocabulary, weights
-Writes  shortcuts
+Writes  challenge_scores
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,16 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
-from pipeline.circuits.scores.shortcuts import challenge_scores
-from pipeline.circuits.terms.variance import resampled_counts
+from pipeline.circuits.resampling import resampled_counts
+from pipeline.circuits.scores.challenges import challenge_scores
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.challenges import Recipe, Sizes, drawn, recipes
+from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import to_frame, weights_in
+from pipeline.plumbing.tensors import to_frame
 from pipeline.settings.challenge import ChallengeSettings
-from pipeline.tables.challenge import SHORTCUTS
+from pipeline.tables.challenge import CHALLENGE_SCORES
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import TOKENS, VOCABULARY
 
@@ -29,13 +30,13 @@ def run(settings: ChallengeSettings, inputs: Paths, outputs: Paths) -> None:
     """Draw the sequences, run the model on them, and say what its heads and its predictions did."""
     torch.set_num_threads(settings.threads)
     weights = weights_in(read_parts(WEIGHTS, inputs))
-    frames = [pd.DataFrame(columns=SHORTCUTS.names)]
+    frames = [pd.DataFrame(columns=CHALLENGE_SCORES.names)]
     if weights.attends == "back":
         challenges = list(sequences(settings, read(TOKENS, inputs), read(VOCABULARY, inputs)))
         frames += [rows(settings, weights, *one) for one in tqdm(challenges, desc="challenges") if fits(weights, *one)]
     else:
         print("the model attends both ways: what it repeats is not foretold by what came before")
-    write(SHORTCUTS, pd.concat(frames).astype({"layer": "Int64", "head": "Int64"}), outputs)
+    write(CHALLENGE_SCORES, pd.concat(frames).astype({"layer": "Int64", "head": "Int64"}), outputs)
 
 
 def sequences(

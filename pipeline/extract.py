@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 
 from pipeline.models.families import parts
+from pipeline.models.weights_table import weight_parts
 from pipeline.plumbing.artefacts import Paths, write_parts
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import weight_parts
 from pipeline.settings.extract import ExtractSettings
 from pipeline.tables.extract import WEIGHTS
 

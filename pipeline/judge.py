@@ -22,16 +22,16 @@ from pipeline.claims.verdicts import RULE, t_interval, verdict
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.judge import JudgeSettings
-from pipeline.tables.effects import EFFECTS, INTERVALS
-from pipeline.tables.emergence import EMERGENCE, EMERGENCE_ORDER
-from pipeline.tables.judge import CLAIMS as CLAIMS_TABLE
-from pipeline.tables.matching import HEAD_MATCHES
+from pipeline.tables.judge.claims import CLAIMS as CLAIMS_TABLE
+from pipeline.tables.judge.effects import EFFECTS, INTERVALS
+from pipeline.tables.judge.emergence import EMERGENCE, EMERGENCE_ORDER
+from pipeline.tables.judge.head_matches import HEAD_MATCHES
+from pipeline.tables.judge.head_roles import HEAD_ROLES
+from pipeline.tables.judge.validity import VALIDITY
 from pipeline.tables.registry import OF_A_RUN
-from pipeline.tables.roles import HEAD_ROLES
 from pipeline.tables.summarise import RUNS
-from pipeline.tables.validity import VALIDITY
 
-STAGES = ("decompose", "score", "ablate", "follow", "challenge")  # whose tables say anything of heads
+STAGES = ("decompose", "score", "ablate", "score_checkpoints", "challenge")  # whose tables say anything of heads
 
 
 def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
@@ -47,7 +47,9 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     names = ("head_scores", "ablations", "head_pairs", "edges")
     draws = settings.validity_resamples, settings.permutations, settings.seed
     write(VALIDITY, validity(*(tables[name] for name in names), *draws), outputs)
-    tables["emergence"] = emergence(tables["dynamics"], settings.smallest_rise.model_dump(), settings.confidence)
+    tables["emergence"] = emergence(
+        tables["checkpoint_scores"], settings.smallest_rise.model_dump(), settings.confidence
+    )
     write(EMERGENCE, tables["emergence"], outputs)
     write(EMERGENCE_ORDER, emergence_order(tables["emergence"], settings.confidence), outputs)
     claims = [judged(claim, experiment, tables, settings) for experiment in settings.experiments for claim in CLAIMS]

@@ -22,17 +22,18 @@ from tqdm import tqdm
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary import full_circuits as circuits
 from pipeline.circuits.vocabulary.lens import Lens, lens_of
-from pipeline.circuits.vocabulary.normalisers import seed_normalisers
+from pipeline.circuits.vocabulary.normalisers import notebook_normalisers
 from pipeline.circuits.vocabulary.spectra import Spectrum, centred, moments, relative_gaps, spectrum
 from pipeline.circuits.vocabulary.tall import Tall
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
+from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.frames import together
 from pipeline.plumbing.resumption import is_done, load_progress, portion, save_progress, tag_of
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import to_frame, weights_in
+from pipeline.plumbing.tensors import to_frame
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
@@ -61,7 +62,7 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
     # Not an output: those the engine removes when it starts a killed job again.
     progress = outputs.file(f"{SPECTRA.name}.parquet").with_name(".progress")
     tag = tag_of(inputs, outputs)
-    if settings.normaliser == "seed":
+    if settings.normaliser == "notebook":
         lens = replace(lens, means=means_of(lens.weights, progress / "means.safetensors", tag))
     names = tuple(table.name for table in TABLES)
     layers = range(lens.weights.n_layers)
@@ -87,8 +88,8 @@ def means_of(weights: Weights, path: Path, tag: str) -> dict[str, Tensor]:
     """Return what values are divided by, which takes minutes: computed once a job, however often it is killed."""
     saved = load_progress(path, tag)
     if saved is None:
-        layers = (circuits.one_layer(weights, layer) for layer in range(weights.n_layers))
-        save_progress(path, tag, seed_normalisers(layers, PORTION), None)
+        layers = (weights.one_layer(layer) for layer in range(weights.n_layers))
+        save_progress(path, tag, notebook_normalisers(layers, PORTION), None)
         saved = load_progress(path, tag)
     return saved[0]
 
@@ -97,7 +98,7 @@ def layer_tables(
     settings: ProjectSettings, lens: Lens, sides: circuits.Sides, layer: int, shown: np.ndarray
 ) -> dict[Table, pd.DataFrame]:
     """Return one layer's rows of every table; `shown` is every vocabulary item as tables show it."""
-    alone = circuits.one_layer(lens.weights, layer)
+    alone = lens.weights.one_layer(layer)
     pairs, spectra, units = [], [], list(neuron_rows(settings, lens, alone))
     for head in tqdm(range(alone.n_heads), desc=f"layer {layer} of {lens.weights.n_layers}, heads"):
         answers = circuits.responses(alone, (0, head), sides.tokens)

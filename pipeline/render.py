@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.figures.ablations import ablations
+from pipeline.figures.challenge_scores import challenge_scores
 from pipeline.figures.claims import claims
 from pipeline.figures.comparison import comparison
 from pipeline.figures.composition import composition
@@ -25,7 +26,6 @@ from pipeline.figures.head_scores import head_scores
 from pipeline.figures.loss_by_position import loss_by_position
 from pipeline.figures.offset_profiles import offset_profiles
 from pipeline.figures.paths import paths
-from pipeline.figures.shortcuts import shortcuts
 from pipeline.figures.style import add_caption, save
 from pipeline.figures.term_shares import term_shares
 from pipeline.figures.training_curve import training_curve
@@ -53,7 +53,7 @@ OF_AN_EXPERIMENT = (
     paths,
     validity,
     emergence,
-    shortcuts,
+    challenge_scores,
     vocab_pairs,
 )
 OF_A_STUDY = (claims, comparison, effects)

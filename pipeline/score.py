@@ -13,17 +13,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores import pair_scores, text_scores
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
-from pipeline.circuits.terms.variance import resampled_counts
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.frames import together
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, to_frame, weights_in
+from pipeline.plumbing.tensors import sequences_of, to_frame
 from pipeline.scoring import chance
 from pipeline.scoring.rows import rows, sentence_rows
 from pipeline.settings.score import ScoreSettings

@@ -21,7 +21,7 @@ from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.constructed import Construction, constructed
 from pipeline.models.hub import obtain_hub
 from pipeline.models.journal import Journal, log_spaced
-from pipeline.models.obtain import obtain_seed_checkpoint
+from pipeline.models.obtain import obtain_notebook_checkpoint
 from pipeline.models.sequences import Copies, joined, text_rows, with_copies
 from pipeline.models.tokenizer import role_ids, saved_tokenizer
 from pipeline.models.training import Recipe, Training, chosen_device, chosen_dtype, mean_losses
@@ -68,7 +68,7 @@ def obtained(settings: TrainSettings, n_tokens: int, outputs: Paths) -> None:
             known = found.d_vocab
             print(f"model.path={model.path}: {known} tokens, weights {' and '.join(found.dtypes)}, read as float32")
         else:
-            known = obtain_seed_checkpoint(Path(model.path), model.n_heads, config, tensors)
+            known = obtain_notebook_checkpoint(Path(model.path), model.n_heads, config, tensors)
         if known < n_tokens:
             raise ValueError(
                 f"model.path={model.path} knows {known} tokens, the tokenizer {n_tokens}; "

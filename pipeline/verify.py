@@ -14,19 +14,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.circuits.causes.paths import adds_up, order_losses, path_outputs
-from pipeline.circuits.gates import agreement
+from pipeline.circuits.gates import disagreement
 from pipeline.circuits.gates.gauge import regauged
 from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.terms.walk import of_tokens, walk
 from pipeline.circuits.transformer.attention import causal_mask, pattern
 from pipeline.circuits.transformer.forward import forward, unembed
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.walk import of_tokens, walk
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.models.own_forward import OwnForward, own_forward
+from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, weights_in
+from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.verify import Tolerance, VerifySettings
 from pipeline.tables.definitions import HEAD_DEFINITIONS
 from pipeline.tables.extract import WEIGHTS
@@ -59,9 +60,12 @@ def against_own(
     """Yield the errors of the terms' sums, their patterns and the rebuilt logits."""
     visible = causal_mask(tokens.shape[1]) if weights.attends == "back" else torch.ones(()).bool()
     for number, layer in enumerate(walk(weights, tokens, settings.batch, settings.apart)):
-        summed = agreement.sum_of_terms(layer.sides())
-        yield ("terms", "scores", number), agreement.worst(summed * visible, own.scores[:, number] * visible)
-        yield ("pattern", "pattern", number), agreement.worst(pattern(summed, weights.attends), own.pattern[:, number])
+        summed = disagreement.sum_of_terms(layer.sides())
+        yield ("terms", "scores", number), disagreement.worst(summed * visible, own.scores[:, number] * visible)
+        yield (
+            ("pattern", "pattern", number),
+            disagreement.worst(pattern(summed, weights.attends), own.pattern[:, number]),
+        )
     b_U = None if weights.b_U is None else weights.b_U.double()
     logits = unembed(replace(layer.weights, W_U=weights.W_U.double(), b_U=b_U), layer.after)
     yield ("logits", "logits", None), (logits - own.logits).abs().max()
@@ -77,7 +81,7 @@ def along_paths(weights: Weights, tokens: Tensor, own: OwnForward) -> Iterator[t
         logits = path_outputs(weights, trace).sum(1) @ weights.W_U
         yield ("paths", "logits", None), (logits - own.logits).abs().max()
     losses = order_losses(weights, trace)[-1]
-    yield ("orders", "loss", None), agreement.difference(losses, token_losses(own.logits, tokens)).max()
+    yield ("orders", "loss", None), disagreement.difference(losses, token_losses(own.logits, tokens)).max()
 
 
 def of_layers(settings: VerifySettings, weights: Weights, tokens: Tensor) -> Iterator[tuple[Check, Tensor]]:
@@ -89,13 +93,13 @@ def of_layers(settings: VerifySettings, weights: Weights, tokens: Tensor) -> Ite
     for number, layer in enumerate(tqdm(layers, desc="layers", total=weights.n_layers)):
         one = replace(layer.weights, W_E=small.W_E.double(), W_U=small.W_U.double())
         other = regauged(one, generator)
-        for name, error in agreement.factored_errors(gains_folded(one), 0).items():
+        for name, error in disagreement.factored_errors(gains_folded(one), 0).items():
             yield ("factored", name, number), error
-        errors = agreement.gauge_errors(
+        errors = disagreement.gauge_errors(
             one, other, layer.before, (layer.sides(), replace(layer, weights=other).sides())
         )
         if before is not None:
-            errors |= agreement.composition_errors([before[0], one], [before[1], other])
+            errors |= disagreement.composition_errors([before[0], one], [before[1], other])
         for name, error in errors.items():
             if name not in DEPENDENT:
                 yield ("gauge", name, number), error

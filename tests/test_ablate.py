@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import torch
 from hand_wired import COPY, D_VOCAB, LENGTH, PERIOD, induction_network, tokens
+from weights_frame import weights_frame
 
 from pipeline import ablate
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, PATHS, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from weights_frame import weights_frame
 
 from pipeline import align
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.align import AlignSettings
 from pipeline.tables.align import ALIGNMENT
 from pipeline.tables.extract import WEIGHTS

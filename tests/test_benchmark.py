@@ -12,7 +12,7 @@ from pipeline.plumbing.plan import plan
 from pipeline.settings.benchmark import BenchmarkSettings
 from pipeline.tables.benchmark import BENCHMARK
 
-KINDS = ["decaying", "power_law", "isotropic", "seed_recipe"]
+KINDS = ["decaying", "power_law", "isotropic", "notebook_recipe"]
 UNITS = ["units_feed_forward", "units_dimensions"]
 
 
@@ -29,8 +29,8 @@ def _threads():
     torch.set_num_threads(before)
 
 
-def test_the_search_lists_what_the_seed_recipe_lists(settings):
-    ways = ways_of(settings, Case("seed_recipe", 80, 20))
+def test_the_search_lists_what_the_notebook_recipe_lists(settings):
+    ways = ways_of(settings, Case("notebook_recipe", 80, 20))
     found, (rows, columns, values) = ways.ours().top, ways.baseline()
     assert found.rows.tolist() == rows.tolist()
     assert found.columns.tolist() == columns.tolist()
@@ -52,7 +52,7 @@ def test_a_median_lies_in_its_range(settings):
 
 
 def test_memory_is_that_of_the_work(settings):
-    small, large = (peak(settings, Case("seed_recipe", V, 3), "baseline") for V in (50, 4000))
+    small, large = (peak(settings, Case("notebook_recipe", V, 3), "baseline") for V in (50, 4000))
     dense = 4 * 4000**2
     assert large >= dense
     assert small < dense < large < 3 * dense
@@ -103,9 +103,9 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(settings, tmp_path, monkeyp
     table = read(BENCHMARK, outputs)
     largest = table[table["V"] == settings.sizes[-1]]
     assert set(largest["what"]) == {*KINDS, *UNITS, "atlas_decaying", "atlas_random"}
-    timed = table[table["what"].isin(["decaying", "seed_recipe"])]
+    timed = table[table["what"].isin(["decaying", "notebook_recipe"])]
     assert set(zip(timed["what"], timed["V"], strict=True)) == {
-        (what, V) for what in ("decaying", "seed_recipe") for V in settings.sizes
+        (what, V) for what in ("decaying", "notebook_recipe") for V in settings.sizes
     }
     atlas = table[table["what"].str.startswith("atlas")]
     assert (atlas["circuits"] == 2 * settings.n_layers * settings.n_heads).all()

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from torch import Generator
+from weights_frame import weights_frame
 
 from pipeline import challenge
 from pipeline.models.constructed import Construction, constructed
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.challenge import ChallengeSettings
-from pipeline.tables.challenge import SHORTCUTS
+from pipeline.tables.challenge import CHALLENGE_SCORES
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import TOKENS, VOCABULARY
 
@@ -33,7 +33,7 @@ SETTINGS = {
 @pytest.fixture
 def run(tmp_path):
     inputs = Paths([tmp_path / f"{name}.parquet" for name in ("weights", "tokens", "vocabulary")])
-    outputs = Paths([tmp_path / "shortcuts.parquet"])
+    outputs = Paths([tmp_path / "challenge_scores.parquet"])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin", "end"] + ["text"] * (D_VOCAB - 2)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
@@ -49,7 +49,7 @@ def run(tmp_path):
         weights = replace(to_weights(config, model.state_dict().__getitem__), **(changes or {}))
         write(WEIGHTS, weights_frame(weights), inputs)
         challenge.run(ChallengeSettings.parse(SETTINGS | settings), inputs, outputs)
-        return read(SHORTCUTS, outputs)
+        return read(CHALLENGE_SCORES, outputs)
 
     return run_on
 
@@ -132,7 +132,7 @@ def test_equal_inputs_give_equal_bytes(run, tmp_path):
     found = []
     for _ in range(2):
         run(gain=3.0)
-        found.append((tmp_path / "shortcuts.parquet").read_bytes())
+        found.append((tmp_path / "challenge_scores.parquet").read_bytes())
     assert found[0] == found[1]
 
 

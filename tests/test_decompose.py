@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from weights_frame import weights_frame
 
 from pipeline import decompose
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.decompose import DecomposeSettings
 from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS

@@ -8,7 +8,7 @@ from pipeline.claims.catalogue import CLAIMS
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.compose import compose
 from pipeline.settings.judge import JudgeSettings
-from pipeline.tables.judge import CLAIMS as CLAIMS_TABLE
+from pipeline.tables.judge.claims import CLAIMS as CLAIMS_TABLE
 from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
 from pipeline.tables.summarise import RUNS
 
@@ -90,7 +90,7 @@ def test_heads_have_roles_and_experiments_effects(judged):
     roles = judged["head_roles"]
     assert len(roles) == len(EXPERIMENTS) * len(SEEDS) * 2
     assert (roles.query("experiment == 'base' and layer == 0")["role"] == "previous_token").all()
-    # Without ablations and shortcuts nothing says that the matching head is causal.
+    # Without ablations and challenge_scores nothing says that the matching head is causal.
     assert "induction" not in set(roles["role"])
     effects = judged["effects"]
     assert set(effects["against"]) == {"base"}

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from weights_frame import weights_frame
 
 from pipeline import project
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
@@ -127,7 +127,7 @@ def test_feed_forward_neurons_are_read_through_embedding_and_unembedding(run):
 def test_gains_and_normalisers_change_what_is_read(run):
     weights = network(feed_forward=True)
     tops = [
-        run(weights, **change)[0]["value"].to_numpy() for change in ({}, {"ln_mode": "raw"}, {"normaliser": "seed"})
+        run(weights, **change)[0]["value"].to_numpy() for change in ({}, {"ln_mode": "raw"}, {"normaliser": "notebook"})
     ]
     assert not np.allclose(tops[0], tops[1])
     assert not np.allclose(tops[0], tops[2])
@@ -191,7 +191,7 @@ def test_positions_are_listed_among_the_tokens(run, kind):
     assert (values_of_heads["row_id"] >= D_VOCAB).any() == (kind == "residual")
     assert (values_of_heads["column_id"] < D_VOCAB).all()
     assert (units["token_id"] < D_VOCAB).all()
-    scaled, *_ = run(weights, positions=True, normaliser="seed")
+    scaled, *_ = run(weights, positions=True, normaliser="notebook")
     assert (scaled["row_id"] >= D_VOCAB).any()
 
 
@@ -213,7 +213,7 @@ def test_a_share_of_the_strongest_ends_a_list_and_keeps_its_beginning(run):
 def test_a_killed_job_goes_on_after_the_layers_it_finished(run, tmp_path, monkeypatch):
     weights = network(feed_forward=True)
     files = [tmp_path / f"{table.name}.parquet" for table in TABLES]
-    expected = [run(weights, normaliser="seed") and file.read_bytes() for file in files]
+    expected = [run(weights, normaliser="notebook") and file.read_bytes() for file in files]
     whole, layers = project.layer_tables, []
 
     def killed(settings, lens, sides, layer, shown):
@@ -226,9 +226,9 @@ def test_a_killed_job_goes_on_after_the_layers_it_finished(run, tmp_path, monkey
         file.unlink()
     monkeypatch.setattr(project, "layer_tables", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(weights, normaliser="seed")
+        run(weights, normaliser="notebook")
     assert not any(file.exists() for file in files)
-    run(weights, normaliser="seed")
+    run(weights, normaliser="notebook")
     assert layers == [0, 1, 1]
     assert [file.read_bytes() for file in files] == expected
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import save_file
 from torch import Generator
+from weights_frame import weights_frame
 
 from pipeline.claims.roles import head_roles
 from pipeline.models.constructed import Construction, constructed
@@ -15,7 +16,6 @@ from pipeline.models.families import to_weights
 from pipeline.models.tokenizer import id_tokenizer
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.compose import compose
-from pipeline.plumbing.tensors import weights_frame
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import TOKENS, VOCABULARY
 from pipeline.tables.registry import OF_A_RUN
@@ -26,7 +26,7 @@ SMALL = (
     *("probe.min_length=8", "challenge.segment=7", "challenge.sentences=8", "challenge.lengths=[20]"),
 )
 STAGES = ("decompose", "score", "ablate", "challenge")
-READS = ("head_scores", "shortcuts", "attention_terms", "ablations")
+READS = ("head_scores", "challenge_scores", "attention_terms", "ablations")
 
 
 @pytest.fixture

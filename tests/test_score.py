@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from weights_frame import weights_frame
 
 from pipeline import score
 from pipeline.circuits.scores.composition import composition
@@ -13,7 +14,7 @@ from pipeline.circuits.scores.head_scores import sequence_scores
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import sequences_of, weights_frame
+from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.score import ScoreSettings
 from pipeline.tables.definitions import HEAD_DEFINITIONS, PAIR_DEFINITIONS
 from pipeline.tables.extract import WEIGHTS

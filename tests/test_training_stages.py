@@ -225,7 +225,7 @@ def test_a_seed_checkpoint_is_brought_into_the_folder(random_tokens, tmp_path):
     own = trained(random_tokens, tmp_path / "own", model=TRAINING["model"] | {"tied": True})
     state = load_file(own.file("model.safetensors"))
     torch.save(state, tmp_path / "model.pt")
-    model = {"source": "seed_checkpoint", "path": str(tmp_path / "model.pt"), "n_heads": 2, "n_ctx": 16}
+    model = {"source": "notebook_checkpoint", "path": str(tmp_path / "model.pt"), "n_heads": 2, "n_ctx": 16}
     outputs = trained(random_tokens, tmp_path / "obtained", model=model)
     found = load_file(outputs.file("model.safetensors"))
     assert all(torch.equal(found[name], value) for name, value in state.items())
@@ -236,7 +236,7 @@ def test_a_seed_checkpoint_is_brought_into_the_folder(random_tokens, tmp_path):
 def test_a_model_with_too_few_tokens_is_refused(text, random_tokens, tmp_path):
     own = trained(random_tokens, tmp_path / "own", model=TRAINING["model"] | {"tied": True})
     torch.save(load_file(own.file("model.safetensors")), tmp_path / "model.pt")
-    model = {"source": "seed_checkpoint", "path": str(tmp_path / "model.pt"), "n_heads": 2, "n_ctx": 16}
+    model = {"source": "notebook_checkpoint", "path": str(tmp_path / "model.pt"), "n_heads": 2, "n_ctx": 16}
     with pytest.raises(ValueError, match="knows 30 tokens, the tokenizer 270"):
         trained(text, tmp_path / "obtained", model=model)
 

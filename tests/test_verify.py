@@ -7,14 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import CHECKPOINTS, D_VOCAB, model_of
+from weights_frame import weights_frame
 
 from pipeline import verify
-from pipeline.circuits.gates import agreement
+from pipeline.circuits.gates import disagreement
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.constructed import CIRCUITS, Construction, constructed
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, read_file, write
-from pipeline.plumbing.tensors import weights_frame
 from pipeline.settings.verify import VerifySettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.probe import SEQUENCES
@@ -174,7 +174,7 @@ def test_a_wrong_pattern_fails(run, monkeypatch):
     ],
 )
 def test_a_score_that_its_dense_matrix_does_not_give_fails(run, monkeypatch, name, wrong, quantity):
-    message = failing(run, monkeypatch, agreement, name, wrong)
+    message = failing(run, monkeypatch, disagreement, name, wrong)
     assert message.startswith("check factored of head 0.")
     assert quantity in message
 
@@ -190,7 +190,7 @@ def test_a_score_that_depends_on_how_a_head_is_written_down_fails(run, monkeypat
 
         return scores
 
-    message = failing(run, monkeypatch, agreement, "circuit_scores", dependent)
+    message = failing(run, monkeypatch, disagreement, "circuit_scores", dependent)
     assert message.startswith("check gauge of head 0.0: largest error of copying_norm")
 
 

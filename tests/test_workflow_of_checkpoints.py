@@ -72,4 +72,4 @@ def test_claims_that_need_what_the_model_lacks_are_not_applicable(tables, family
 
 def test_a_model_made_elsewhere_has_no_past(tables):
     assert tables["training_curve"].empty
-    assert tables["dynamics"].empty
+    assert tables["checkpoint_scores"].empty

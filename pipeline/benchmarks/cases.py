@@ -14,12 +14,12 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from pipeline.benchmarks import made_up
+from pipeline.benchmarks.peers import multiply_tiles, threshold_dense
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.dense_pairs import multiply_tiles, threshold_dense
 from pipeline.circuits.vocabulary.full_circuits import full_circuits, readers, responses
 from pipeline.circuits.vocabulary.top_pairs import TopPairs, top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
-from pipeline.models import made_up
 from pipeline.settings.benchmark import BenchmarkSettings
 
 PORTION = 512  # neurons whose products are formed at a time
@@ -52,8 +52,8 @@ class Ways:
 def ways_of(settings: BenchmarkSettings, case: Case) -> Ways:
     """Make the inputs of a comparison, and what is to be timed on them."""
     generator = torch.Generator().manual_seed(settings.seed)
-    if case.what in ("seed_recipe", "units_feed_forward", "units_dimensions"):
-        make = {"seed_recipe": _head, "units_feed_forward": _neurons, "units_dimensions": _dimensions}[case.what]
+    if case.what in ("notebook_recipe", "units_feed_forward", "units_dimensions"):
+        make = {"notebook_recipe": _head, "units_feed_forward": _neurons, "units_dimensions": _dimensions}[case.what]
         return make(settings, case, _one_head(settings, case, generator), generator)
     spectra = {
         "decaying": settings.decay ** (torch.arange(settings.d_head) / 2),

@@ -1,1 +1,1 @@
-"""What the seed notebooks claim, measured: one run's tables in, one number and its evidence out."""
+"""What the notebooks claim, measured: one run's tables in, one number and its evidence out."""

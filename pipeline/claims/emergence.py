@@ -15,7 +15,7 @@ COLUMNS = ["experiment", "seed", "event", "layer", "head", "step", "lo", "hi", *
 Curve = tuple[tuple[int, int] | None, pd.Series]
 
 
-def curves(dynamics: pd.DataFrame) -> dict[str, Curve]:
+def curves(checkpoint_scores: pd.DataFrame) -> dict[str, Curve]:
     """Return what each event is seen in: whose it is, (layer, head) or None for the model, and its values by step.
 
     The heads are those that the last checkpoint shows to be best, followed back: a head's number is the same
@@ -25,33 +25,35 @@ def curves(dynamics: pd.DataFrame) -> dict[str, Curve]:
     text are predicted better than first copies.
 
     Args:
-        dynamics: DYNAMICS of one run; where it has no such part (one layer), the event is left out.
+        checkpoint_scores: CHECKPOINT_SCORES of one run; where it has no such part (one layer), the event is left out.
     """
-    last = {"head_scores": dynamics[dynamics["step"] == dynamics["step"].max()]}
+    last = {"head_scores": checkpoint_scores[checkpoint_scores["step"] == checkpoint_scores["step"].max()]}
     source, reader = best_previous_token_head(last), best_induction_head(last)
     found = {}
     if source is not None:
-        found["previous_token"] = _of_head(dynamics, "previous_token", source)
+        found["previous_token"] = _of_head(checkpoint_scores, "previous_token", source)
     if reader is not None:
-        found["prefix_matching"] = _of_head(dynamics, "induction", reader)
-        found["copying"] = _of_head(dynamics, "copying", reader)
+        found["prefix_matching"] = _of_head(checkpoint_scores, "induction", reader)
+        found["copying"] = _of_head(checkpoint_scores, "copying", reader)
     if source is not None and reader is not None and source["layer"] < reader["layer"]:
-        found["k_composition"] = _of_pair(dynamics, source, reader)
-    losses = dynamics[(dynamics["metric"] == "loss") & (dynamics["eval_set"] == "repeated_text")]
+        found["k_composition"] = _of_pair(checkpoint_scores, source, reader)
+    losses = checkpoint_scores[
+        (checkpoint_scores["metric"] == "loss") & (checkpoint_scores["eval_set"] == "repeated_text")
+    ]
     losses = losses.pivot(index="step", columns="definition", values="value")
     if {"first_copy", "second_copy"} <= set(losses):
         found["loss_drop"] = (None, losses["first_copy"] - losses["second_copy"])
     return found
 
 
-def _of_head(dynamics: pd.DataFrame, role: str, head: pd.Series) -> Curve:
-    rows = role_scores({"head_scores": dynamics}, role)
+def _of_head(checkpoint_scores: pd.DataFrame, role: str, head: pd.Series) -> Curve:
+    rows = role_scores({"head_scores": checkpoint_scores}, role)
     rows = rows[(rows["layer"] == head["layer"]) & (rows["head"] == head["head"])]
     return (int(head["layer"]), int(head["head"])), rows.groupby("step")["value"].min()
 
 
-def _of_pair(dynamics: pd.DataFrame, source: pd.Series, reader: pd.Series) -> Curve:
-    rows = dynamics[(dynamics["metric"] == "K") & (dynamics["definition"] == "composition")]
+def _of_pair(checkpoint_scores: pd.DataFrame, source: pd.Series, reader: pd.Series) -> Curve:
+    rows = checkpoint_scores[(checkpoint_scores["metric"] == "K") & (checkpoint_scores["definition"] == "composition")]
     for column, value in {
         "src_layer": source["layer"],
         "src_head": source["head"],
@@ -62,14 +64,14 @@ def _of_pair(dynamics: pd.DataFrame, source: pd.Series, reader: pd.Series) -> Cu
     return (int(reader["layer"]), int(reader["head"])), (rows["value"] / rows["chance"]).set_axis(rows["step"])
 
 
-def emergence(dynamics: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
+def emergence(checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
     """Find when each event happened in each run, and over the seeds of each experiment.
 
     Over seeds, a step is the geometric mean of the runs in which the event happened, its interval Student's t
     interval of the steps' logarithms; levels and ranks are means.
 
     Args:
-        dynamics: DYNAMICS of a study.
+        checkpoint_scores: CHECKPOINT_SCORES of a study.
         smallest: event -> the rise between the levels, in the measure's unit, that counts as happening.
         confidence: of the intervals.
 
@@ -78,7 +80,7 @@ def emergence(dynamics: pd.DataFrame, smallest: dict[str, float], confidence: fl
     """
     runs = [
         _of_run(rows, smallest, confidence).assign(experiment=experiment, seed=seed)
-        for (experiment, seed), rows in dynamics.groupby(["experiment", "seed"])
+        for (experiment, seed), rows in checkpoint_scores.groupby(["experiment", "seed"])
     ]
     every = pd.concat([pd.DataFrame(columns=COLUMNS), *runs])
     over = [
@@ -89,8 +91,8 @@ def emergence(dynamics: pd.DataFrame, smallest: dict[str, float], confidence: fl
     return together.astype(dict.fromkeys(["seed", "layer", "head", "n_seeds"], "Int64"))
 
 
-def _of_run(dynamics: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
-    found, rows = curves(dynamics), []
+def _of_run(checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
+    found, rows = curves(checkpoint_scores), []
     for event in EVENTS:
         head, values = found.get(event, (None, pd.Series(dtype=float)))
         change = change_point(values.index.to_numpy(), values.to_numpy(float), confidence)

@@ -22,8 +22,8 @@ def phase_change(tables: Tables) -> Finding | None:
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", argument 1.
     """
     steps = _steps(tables)
-    dynamics = tables["dynamics"]
-    gain = curves(dynamics).get("loss_drop", (None, None))[1] if len(dynamics) else None
+    checkpoint_scores = tables["checkpoint_scores"]
+    gain = curves(checkpoint_scores).get("loss_drop", (None, None))[1] if len(checkpoint_scores) else None
     if gain is None or "prefix_matching" not in steps:
         return None
     step = steps["prefix_matching"]

@@ -11,7 +11,7 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
     """Return value, lo, hi and q of each number, by head; a head that was not measured has no row.
 
     Args:
-        tables: head_scores, shortcuts, attention_terms and ablations of a study.
+        tables: head_scores, challenge_scores, attention_terms and ablations of a study.
 
     Returns:
         previous_token, current_token, first_token: mean attention on held-out text; duplicate_token: mass
@@ -24,7 +24,7 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         the head (zero) adds on second copies and on novel tokens.
     """
     scores, terms, ablated = tables["head_scores"], tables["attention_terms"], tables["ablations"]
-    heads = tables["shortcuts"].dropna(subset="layer").astype({"layer": "int64", "head": "int64"})
+    heads = tables["challenge_scores"].dropna(subset="layer").astype({"layer": "int64", "head": "int64"})
     heads = heads[(heads["metric"] == "induction") & (heads["definition"] == "mass")]
     periodic = _chosen(scores, metric="induction", definition="mass", eval_set="repeated_tokens")
     every_period = pd.concat([periodic, heads[heads["challenge"] == "period"]])

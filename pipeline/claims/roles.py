@@ -42,7 +42,7 @@ def head_roles(tables: Tables, attention: float, copying: float, significant: fl
     role of which nothing was measured may then hold.
 
     Args:
-        tables: head_scores, shortcuts, attention_terms and ablations of a study.
+        tables: head_scores, challenge_scores, attention_terms and ablations of a study.
         attention: probability; the least mean attention to where a role looks.
         copying: the least eigenvalue copying score.
         significant: the largest Benjamini-Hochberg q that is significant.

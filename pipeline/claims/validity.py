@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pipeline.claims.agreement import Run, pooled
 from pipeline.claims.effects import false_discovery
+from pipeline.claims.rank_agreement import Run, pooled
 
 UNITS = {"head": ["layer", "head"], "pair": ["src_layer", "src_head", "dst_layer", "dst_head"]}
 SCORE = ["metric", "definition", "eval_set"]

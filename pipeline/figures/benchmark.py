@@ -9,7 +9,7 @@ TITLE = "Time to find a circuit's strongest token pairs, against the size of the
 CAPTION = (
     "Lines: medians over repeats; bands: fastest and slowest. The exact search lists both ends of one circuit with a "
     "decaying spectrum, from its factors. Dense tiles: the float32 product of the same factors alone, in tiles, with "
-    "nothing selected. Seed notebook: the dense product over the width of the model, threshold, nonzero, sort."
+    "nothing selected. Notebook: the dense product over the width of the model, threshold, nonzero, sort."
 )
 
 
@@ -24,12 +24,12 @@ def benchmark(benchmark: pd.DataFrame) -> Figure:
     if decaying.empty:
         return sentence(TITLE, "No circuit was timed.")
     first = decaying[decaying["k"] == decaying["k"].min()]
-    recipe = benchmark[benchmark["what"] == "seed_recipe"]
+    recipe = benchmark[benchmark["what"] == "notebook_recipe"]
     figure = new(TITLE, CAPTION, 7, 4.5)
     axes = figure.subplots()
     _line(axes, first, ("seconds", "lo", "hi"), BLUE, f"exact search, {first['k'].iloc[0]} pairs at each end")
     _line(axes, first, ("baseline_seconds", "baseline_lo", "baseline_hi"), GREY, "dense tiles, nothing selected")
-    _line(axes, recipe, ("baseline_seconds", "baseline_lo", "baseline_hi"), RED, "seed notebook's recipe")
+    _line(axes, recipe, ("baseline_seconds", "baseline_lo", "baseline_hi"), RED, "notebook's recipe")
     axes.set(xscale="log", yscale="log", xlabel="tokens (log scale)", ylabel="seconds (log scale)")
     sizes = sorted(first["V"].unique())
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

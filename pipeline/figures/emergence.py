@@ -33,16 +33,16 @@ TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000
 
 
 @styled
-def emergence(dynamics: pd.DataFrame, emergence: pd.DataFrame) -> Figure:
+def emergence(checkpoint_scores: pd.DataFrame, emergence: pd.DataFrame) -> Figure:
     """Draw what each event is seen in, when it happened, and the losses beneath.
 
     Args:
-        dynamics: DYNAMICS of one experiment, all seeds.
+        checkpoint_scores: CHECKPOINT_SCORES of one experiment, all seeds.
         emergence: EMERGENCE of the same.
     """
-    if dynamics.empty:
+    if checkpoint_scores.empty:
         return sentence(TITLE, "This model has no checkpoints, so there is no training to follow.")
-    seeds = [curves(rows) for _, rows in dynamics.groupby("seed")]
+    seeds = [curves(rows) for _, rows in checkpoint_scores.groupby("seed")]
     events = [event for event in EVENTS if any(event in found for found in seeds)]
     figure = new(f"{TITLE}{_order(emergence)}", CAPTION, 8, 1.15 * len(events) + 3.4)
     grid = figure.subplots(len(events) + 1, 1, sharex=True, height_ratios=[1] * len(events) + [1.7])
@@ -59,11 +59,11 @@ def emergence(dynamics: pd.DataFrame, emergence: pd.DataFrame) -> Figure:
         title, unit, (low, high) = PANELS[event]
         axes.set(title=title, ylabel=unit)
         axes.set_ylim(min(low, axes.get_ylim()[0]), max(high, axes.get_ylim()[1]))
-    _losses(grid[-1], dynamics)
+    _losses(grid[-1], checkpoint_scores)
     for event in events:
         rows = emergence[(emergence["event"] == event) & emergence["seed"].isna()]
         _mean(grid[-1], rows, COLOURS[event])
-    _steps(grid[-1], np.unique(dynamics["step"]))
+    _steps(grid[-1], np.unique(checkpoint_scores["step"]))
     return figure
 
 
@@ -87,8 +87,8 @@ def _mean(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
         axes.axvline(step, color=colour, linewidth=0.8, linestyle="--", zorder=0)
 
 
-def _losses(axes: Axes, dynamics: pd.DataFrame) -> None:
-    rows = dynamics[dynamics["metric"] == "loss"]
+def _losses(axes: Axes, checkpoint_scores: pd.DataFrame) -> None:
+    rows = checkpoint_scores[checkpoint_scores["metric"] == "loss"]
     for (eval_set, token_class), (colour, text) in LOSSES.items():
         chosen = rows[(rows["eval_set"] == eval_set) & (rows["definition"] == token_class)]
         values = chosen.pivot(index="step", columns="seed", values="value")

@@ -1,4 +1,4 @@
-"""The scores of one head as a sum of terms, token by token: the seed notebooks' picture."""
+"""The scores of one head as a sum of terms, token by token: the notebooks' picture."""
 
 import math
 

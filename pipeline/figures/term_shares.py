@@ -54,7 +54,7 @@ def term_shares(attention_terms: pd.DataFrame, head_scores: pd.DataFrame) -> Fig
 
 
 def _layer(axes: Axes, shares: pd.DataFrame, layer: int) -> None:
-    """One row a head, one dot a term of the seed notebooks' grouping."""
+    """One row a head, one dot a term of the notebooks' grouping."""
     heads = sorted(shares["head"].unique())
     axes.axvline(0, color=GREY, linewidth=0.6)
     axes.axvline(1, color=LIGHT, linewidth=0.6)

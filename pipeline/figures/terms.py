@@ -1,4 +1,4 @@
-"""The terms of a head's scores that figures show: the seed notebooks' four, and the sum of all."""
+"""The terms of a head's scores that figures show: the notebooks' four, and the sum of all."""
 
 from itertools import product
 

@@ -10,7 +10,7 @@ TITLE = "What two heads in a row promote"
 CAPTION = (
     "First seed, start of the demonstration sentence. At each position, the tokens whose logits the pair raises most, "
     "with the logits. Virtual: what the second head passes on of what the first one wrote, and nothing else. Mixed: "
-    "the seed notebook's quantity, which adds what the second head reads from the embedding directly. Bold green: "
+    "the notebook's quantity, which adds what the second head reads from the embedding directly. Bold green: "
     "the token that really comes next."
 )
 LISTED = 5  # tokens a position

@@ -93,7 +93,7 @@ class AttentionOnly(nn.Module):
     """Token embedding, attention layers, unembedding; positions enter queries and keys only, in every layer.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"; positions as in
-    Press et al. 2021, "Shortformer". Parameter names are those of the seed notebooks' checkpoint.
+    Press et al. 2021, "Shortformer". Parameter names are those of the notebooks' checkpoint.
     """
 
     def __init__(self, config: AttentionOnlyConfig) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints in the seed notebook's format, brought under the names of the toy network."""
+"""Checkpoints in the notebook's format, brought under the names of the toy network."""
 
 import json
 import pickle
@@ -27,8 +27,8 @@ def vocabulary_size(path: str) -> int:
     return hub_vocabulary_size(path)
 
 
-def obtain_seed_checkpoint(path: Path, n_heads: int, config_file: Path, model_file: Path) -> int:
-    """Convert a checkpoint in the seed notebook's format: a state dict of an attention-only model.
+def obtain_notebook_checkpoint(path: Path, n_heads: int, config_file: Path, model_file: Path) -> int:
+    """Convert a checkpoint in the notebook's format: a state dict of an attention-only model.
 
     Any number of layers, any sizes; the unembedding is tied. Read with `weights_only`, so that the file
     can hold nothing but tensors.
@@ -47,8 +47,8 @@ def obtain_seed_checkpoint(path: Path, n_heads: int, config_file: Path, model_fi
             n_heads does not divide d_model.
     """
     state = {name: value.to(torch.float32).contiguous() for name, value in _state_dict(path).items()}
-    config = _seed_config(path, state, n_heads)
-    save_file({name: state[name] for name in _seed_shapes(config)}, model_file)
+    config = _notebook_config(path, state, n_heads)
+    save_file({name: state[name] for name in _notebook_shapes(config)}, model_file)
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return config["d_vocab"]
 
@@ -63,7 +63,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _seed_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict:
+def _notebook_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict:
     for name in ("token_embedding.weight", "pos_embedding.weight", "blocks.0.project_qkv.weight"):
         if name not in state:
             raise ValueError(f"model.path={path}: has no {name}; it has {', '.join(sorted(state)[:5])} ...")
@@ -84,7 +84,7 @@ def _seed_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict:
         "tied": True,
         "step": None,
     }
-    for name, shape in _seed_shapes(config).items():
+    for name, shape in _notebook_shapes(config).items():
         if name not in state:
             raise ValueError(f"model.path={path}: has no {name}")
         if tuple(state[name].shape) != shape:
@@ -94,7 +94,7 @@ def _seed_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict:
     return config
 
 
-def _seed_shapes(config: dict) -> dict[str, tuple[int, int]]:
+def _notebook_shapes(config: dict) -> dict[str, tuple[int, int]]:
     d_model = config["d_model"]
     shapes = {
         "token_embedding.weight": (config["d_vocab"], d_model),

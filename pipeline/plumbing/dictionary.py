@@ -5,7 +5,6 @@ import pkgutil
 
 import pipeline.tables
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.registry import OF_JUDGE
 
 HEADER = """# Results
 
@@ -21,12 +20,11 @@ sorted by the key (in italics). A value that does not exist is null.
 
 def dictionary() -> str:
     """Return the page: every table, its columns, their types, units, ranges and meanings."""
-    modules = sorted(module.name for module in pkgutil.iter_modules(pipeline.tables.__path__))
+    modules = sorted(module.name for module in pkgutil.walk_packages(pipeline.tables.__path__, "pipeline.tables."))
     parts = [HEADER]
     for module in modules:
-        declared = vars(importlib.import_module(f"pipeline.tables.{module}")).values()
-        tables = [value for value in declared if isinstance(value, Table)]
-        parts += [_section(table, "judge" if table in OF_JUDGE else module) for table in tables]
+        tables = [value for value in vars(importlib.import_module(module)).values() if isinstance(value, Table)]
+        parts += [_section(table, module.split(".")[2]) for table in tables]
     return "\n".join(parts)
 
 

@@ -30,9 +30,9 @@ STAGES = {
     "project": ("prepare", "extract"),
     "score": ("probe", "prepare", "train", "extract", "verify"),
     "ablate": ("probe", "extract", "verify"),
-    "follow": ("probe", "prepare", "train", "verify"),
+    "score_checkpoints": ("probe", "prepare", "train", "verify"),
     "challenge": ("prepare", "extract", "verify"),
-    "compare": ("probe", "extract"),
+    "overlap": ("probe", "extract"),
 }
 # Nothing is said of a model that was not verified; but what is said does not depend on how it was.
 GATE = "verify"

@@ -20,7 +20,7 @@ class ProjectSettings(Slice):
     neurons: int | None = Field(ge=0)
     ln_mode: Literal["raw", "folded", "folded_centred"]
     emb_mode: Literal["embedding", "after_mlp0"]
-    normaliser: Literal["none", "seed"]
+    normaliser: Literal["none", "notebook"]
     filters: tuple[Filter, ...]
     min_value: float | None
     max_value: float | None

@@ -9,7 +9,7 @@ from pipeline.settings.base import Slice
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
-OBTAINED = ("hub", "seed_checkpoint")  # sources whose weights are files made elsewhere
+OBTAINED = ("hub", "notebook_checkpoint")  # sources whose weights are files made elsewhere
 
 
 class Shape(Slice):
@@ -86,9 +86,9 @@ class HubModel(Slice):
 
 
 class SeedCheckpoint(Slice):
-    """A checkpoint in the seed notebook's format."""
+    """A checkpoint in the notebook's format."""
 
-    source: Literal["seed_checkpoint"]
+    source: Literal["notebook_checkpoint"]
     path: str
     n_heads: Count
     n_ctx: int = Field(ge=4)

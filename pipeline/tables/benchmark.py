@@ -14,13 +14,13 @@ BENCHMARK = Table(
             "string",
             "name",
             "decaying, power_law, isotropic: one circuit of that kind, against the bare float32 product of its factors "
-            "in tiles, without any selection; seed_recipe: from a head's weights, decaying, against the dense "
+            "in tiles, without any selection; notebook_recipe: from a head's weights, decaying, against the dense "
             "V x d x d x V product, threshold, nonzero, sort; units_feed_forward, units_dimensions: neurons in float32 "
             "and the dimensions of a head's four matrices in float64, each vector's strongest tokens at both ends, "
             "against forming the products alone; atlas_decaying, atlas_random: both circuits of all heads of a made-up "
             "model, from its weights in memory, each layer as a job of its own",
             options=(
-                *("decaying", "power_law", "isotropic", "seed_recipe"),
+                *("decaying", "power_law", "isotropic", "notebook_recipe"),
                 *("units_feed_forward", "units_dimensions", "atlas_decaying", "atlas_random"),
             ),
         ),

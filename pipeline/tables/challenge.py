@@ -2,8 +2,8 @@
 
 from pipeline.plumbing.schema import Column, Table
 
-SHORTCUTS = Table(
-    name="shortcuts",
+CHALLENGE_SCORES = Table(
+    name="challenge_scores",
     row="one metric of one head, or of the model, on one kind of challenging sequences",
     key=("layer", "head", "challenge", "level", "metric", "definition"),
     columns=(

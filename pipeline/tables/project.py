@@ -14,7 +14,7 @@ CIRCUIT = Column(
 ITEM = Column("token", "string", "text", "the same, as shown; [pos 3] is the learned position 3")
 END = Column("end", "string", "name", "largest or smallest values", options=("top", "bottom"))
 RANK = Column("rank", "int64", "index", "place in the list, from 0", 0)
-NORMALISER = Column("normaliser", "string", "name", "what values were divided by", options=("none", "seed"))
+NORMALISER = Column("normaliser", "string", "name", "what values were divided by", options=("none", "notebook"))
 
 VOCAB_PAIRS = Table(
     name="vocab_pairs",

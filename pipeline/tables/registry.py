@@ -4,21 +4,16 @@ from pipeline.plumbing.schema import Table
 from pipeline.tables import (
     ablate,
     challenge,
-    compare,
     decompose,
-    effects,
-    emergence,
-    follow,
-    judge,
-    matching,
+    overlap,
     prepare,
     project,
-    roles,
     score,
+    score_checkpoints,
     train,
-    validity,
     verify,
 )
+from pipeline.tables.judge import claims, effects, emergence, head_matches, head_roles, validity
 
 OF_A_RUN: dict[str, tuple[Table, ...]] = {
     "prepare": (prepare.CORPUS,),
@@ -36,14 +31,14 @@ OF_A_RUN: dict[str, tuple[Table, ...]] = {
         score.LOSS_BY_POSITION,
     ),
     "ablate": (ablate.ABLATIONS, ablate.PATHS, ablate.TERM_ORDERS, ablate.EDGES),
-    "follow": (follow.DYNAMICS,),
-    "challenge": (challenge.SHORTCUTS,),
-    "compare": (compare.OVERLAPS,),
+    "score_checkpoints": (score_checkpoints.CHECKPOINT_SCORES,),
+    "challenge": (challenge.CHALLENGE_SCORES,),
+    "overlap": (overlap.OVERLAPS,),
 }
 OF_JUDGE: tuple[Table, ...] = (
-    judge.CLAIMS,
-    roles.HEAD_ROLES,
-    matching.HEAD_MATCHES,
+    claims.CLAIMS,
+    head_roles.HEAD_ROLES,
+    head_matches.HEAD_MATCHES,
     effects.INTERVALS,
     effects.EFFECTS,
     validity.VALIDITY,

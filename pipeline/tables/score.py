@@ -140,7 +140,7 @@ VIRTUAL_HEADS = Table(
             "kind",
             "string",
             "name",
-            "virtual: A1 A0 X OV0 OV1 alone; mixed: the seed notebook's sum of it and the second head's direct path",
+            "virtual: A1 A0 X OV0 OV1 alone; mixed: the notebook's sum of it and the second head's direct path",
             options=("virtual", "mixed"),
         ),
         SENTENCE,

@@ -9,7 +9,7 @@ from pipeline.claims.effects import effects, false_discovery
 from pipeline.claims.intervals import intervals
 from pipeline.claims.measures import measures, role_heads
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.tables.effects import EFFECTS, INTERVALS
+from pipeline.tables.judge.effects import EFFECTS, INTERVALS
 
 SEEDS, SENTENCES, HEADS, PERIODS = (0, 1, 2), 6, 3, (37, 53)
 PREVIOUS, INDUCTION = 0.9, 0.8

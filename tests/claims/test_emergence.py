@@ -7,8 +7,8 @@ import pytest
 from pipeline.claims.emergence import EVENTS, curves, emergence
 from pipeline.claims.order import emergence_order
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.tables.emergence import EMERGENCE, EMERGENCE_ORDER
-from pipeline.tables.emergence import EVENTS as DECLARED
+from pipeline.tables.judge.emergence import EMERGENCE, EMERGENCE_ORDER
+from pipeline.tables.judge.emergence import EVENTS as DECLARED
 
 STEPS = [0, 100, 125, 156, 195, 244, 305, 381, 477, 596, 745]
 SMALLEST = dict.fromkeys(EVENTS, 0.3)
@@ -135,8 +135,8 @@ def test_order_counts_only_runs_that_tell_the_events_apart():
 
 def test_the_tables_are_as_declared(tmp_path):
     files = Paths([tmp_path / "emergence.parquet", tmp_path / "emergence_order.parquet"])
-    for dynamics in (pd.concat([run(), run({}, seed=1)]), run().iloc[:0]):
-        table = emergence(dynamics, SMALLEST, 0.95)
+    for checkpoint_scores in (pd.concat([run(), run({}, seed=1)]), run().iloc[:0]):
+        table = emergence(checkpoint_scores, SMALLEST, 0.95)
         write(EMERGENCE, table, files)
         write(EMERGENCE_ORDER, emergence_order(table, 0.95), files)
     assert DECLARED == EVENTS

@@ -167,8 +167,11 @@ def trained(events, gains):
         for token_class, value in (("first_copy", 5.0), ("second_copy", 5.0 - gain))
     ]
     columns = ["step", "metric", "definition", "eval_set", "value"]
-    dynamics = pd.DataFrame(losses, columns=columns).assign(layer=None, head=None, period=None, chance=None)
-    return {"dynamics": dynamics, "emergence": pd.DataFrame(events.items(), columns=["event", "step"])}
+    checkpoint_scores = pd.DataFrame(losses, columns=columns).assign(layer=None, head=None, period=None, chance=None)
+    return {
+        "checkpoint_scores": checkpoint_scores,
+        "emergence": pd.DataFrame(events.items(), columns=["event", "step"]),
+    }
 
 
 def test_all_that_is_gained_in_the_window_of_prefix_matching_is_counted():

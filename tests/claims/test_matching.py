@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.claims.matching import head_matches, matched
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.tables.matching import HEAD_MATCHES
+from pipeline.tables.judge.head_matches import HEAD_MATCHES
 
 SCORES = np.random.default_rng(0).normal(size=(4, 12))
 

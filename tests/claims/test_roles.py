@@ -5,7 +5,7 @@ from scipy import stats
 
 from pipeline.claims.roles import head_roles
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.tables.roles import HEAD_ROLES
+from pipeline.tables.judge.head_roles import HEAD_ROLES
 
 THRESHOLDS = {"attention": 0.5, "copying": 0.5, "significant": 0.05}
 # What is known of a head that does nothing; a test says what is different about its heads.
@@ -23,7 +23,7 @@ HALF = 0.02  # half the length of every interval
 
 def tables(*heads, half=HALF, seeds=(0,)):
     """The tables of runs whose heads are all in layer 1, each NOTHING but for what is given; None is not measured."""
-    rows = {"head_scores": [], "shortcuts": [], "attention_terms": [], "ablations": []}
+    rows = {"head_scores": [], "challenge_scores": [], "attention_terms": [], "ablations": []}
 
     def add(table, value, **names):
         if value is not None:
@@ -39,19 +39,19 @@ def tables(*heads, half=HALF, seeds=(0,)):
         add("head_scores", known["period_17"], **who, **matching, **repeated, q=known["q"])
         eigenvalue = {"metric": "copying", "definition": "eigenvalue", "eval_set": "weights"}
         add("head_scores", known["copying"], **who, **eigenvalue, q=known["copying_q"])
-        add("shortcuts", known["period_5"], **who, **matching, challenge="period", level=5)
+        add("challenge_scores", known["period_5"], **who, **matching, challenge="period", level=5)
         for level in (0, 8):
-            add("shortcuts", known[f"gap_{level}"], **who, **matching, challenge="gap", level=level)
+            add("challenge_scores", known[f"gap_{level}"], **who, **matching, challenge="gap", level=level)
         for name, source in (("content", "stream"), ("position", "position")):
             pair = {"query_source": source, "key_source": source}
             add("attention_terms", known[name], **who, **pair, statistic="share", component="all")
         for name in ("second_copy", "novel"):
             removed = {"method": "zero", "eval_set": "repeated_text", "token_class": name}
             add("ablations", known[name], **who, **removed, difference=known[name])
-    add("shortcuts", 3.0, layer=None, head=None, metric="loss", definition="novel", challenge="period", level=5)
+    add("challenge_scores", 3.0, layer=None, head=None, metric="loss", definition="novel", challenge="period", level=5)
     columns = {
         "head_scores": ["metric", "definition", "eval_set", "period", "q"],
-        "shortcuts": ["metric", "definition", "challenge", "level"],
+        "challenge_scores": ["metric", "definition", "challenge", "level"],
         "attention_terms": ["statistic", "component", "query_source", "key_source"],
         "ablations": ["method", "eval_set", "token_class", "difference"],
     }

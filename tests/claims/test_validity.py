@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pipeline.claims.agreement import Run, agreement
+from pipeline.claims.rank_agreement import Run, agreement
 from pipeline.claims.validity import validity
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.tables.validity import VALIDITY
+from pipeline.tables.judge.validity import VALIDITY
 
 LAYERS, HEADS, SEEDS = 2, 4, (0, 1, 2)
 PAIRS = ["experiment", "seed", "src_layer", "src_head", "dst_layer", "dst_head", "kind"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.tables.roles import HEAD_ROLES
+from pipeline.tables.judge.head_roles import HEAD_ROLES
 
 LAYERS, HEADS, LENGTH, SEEDS = 2, 3, 8, (0, 1)
 TOKENS = ["[BEGIN]", "We", "Ġdog", r"$\alpha_", "Ċ", "We", "Ġdog", "<0x80>"]
@@ -200,7 +200,7 @@ def claims() -> pd.DataFrame:
 
 
 @pytest.fixture
-def shortcuts() -> pd.DataFrame:
+def challenge_scores() -> pd.DataFrame:
     """INDUCTION attends as it should everywhere, its neighbour half as much; repeats cost 1 nat, new tokens 4."""
     levels = [("period", 5), ("period", 9), ("gap", 0), ("gap", 8), ("length", 16), ("no_begin", 5)]
     levels += [("frequency", 0), ("frequency", 3)]
@@ -284,7 +284,7 @@ def validity() -> pd.DataFrame:
 
 
 @pytest.fixture
-def dynamics() -> pd.DataFrame:
+def checkpoint_scores() -> pd.DataFrame:
     """PREVIOUS looks back from step 50, INDUCTION from 200, when second copies lose 2 nats less."""
     rows = []
     for step in (0, 10, 20, 50, 100, 200, 400, 800):
@@ -305,7 +305,7 @@ def dynamics() -> pd.DataFrame:
 
 @pytest.fixture
 def emergence() -> pd.DataFrame:
-    """What `dynamics` shows; copying never appears, as it was always there."""
+    """What `checkpoint_scores` shows; copying never appears, as it was always there."""
     changes = {
         "previous_token": (*PREVIOUS, 32.0, 20.0, 50.0, 0.0, 0.9, 1.0),
         "k_composition": (*INDUCTION, 32.0, 20.0, 50.0, 1.0, 1.9, 1.0),
@@ -355,5 +355,5 @@ def vocab_pairs() -> pd.DataFrame:
 def tables(request) -> dict:
     """Every table above by name."""
     names = "term_maps attention_terms offset_profiles head_scores head_pairs virtual_heads training_curve spectra"
-    of_causes = "ablations paths validity dynamics emergence head_roles shortcuts effects vocab_pairs"
+    of_causes = "ablations paths validity checkpoint_scores emergence head_roles challenge_scores effects vocab_pairs"
     return {name: request.getfixturevalue(name) for name in f"{names} loss_by_position claims {of_causes}".split()}

@@ -17,7 +17,7 @@ def rows():
                 "baseline_seconds": V**2 / 1e9 * (1 + 9 * (what != "decaying")),
             }
             for V in SIZES
-            for what, k in (("decaying", 100), ("decaying", 1000), ("seed_recipe", 100), ("isotropic", 100))
+            for what, k in (("decaying", 100), ("decaying", 1000), ("notebook_recipe", 100), ("isotropic", 100))
         ]
     ).assign(**shared)
     for name in ("", "baseline_"):
@@ -33,7 +33,7 @@ def test_three_ways_over_four_sizes():
     assert list(ours.get_ydata()) == [V / 1e5 for V in SIZES]
     assert list(recipe.get_ydata()) == [10 * value for value in tiles.get_ydata()]
     names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names == ["exact search, 100 pairs at each end", "dense tiles, nothing selected", "seed notebook's recipe"]
+    assert names == ["exact search, 100 pairs at each end", "dense tiles, nothing selected", "notebook's recipe"]
 
 
 def test_without_timings_a_sentence_says_so():

@@ -1,24 +1,24 @@
-"""Figures of roles and of what would mislead a head: head_roles, shortcuts."""
+"""Figures of roles and of what would mislead a head: head_roles, challenge_scores."""
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
+from pipeline.figures.challenge_scores import best_heads
+from pipeline.figures.challenge_scores import challenge_scores as draw_shortcuts
 from pipeline.figures.head_roles import COLOURS
 from pipeline.figures.head_roles import head_roles as draw_head_roles
-from pipeline.figures.shortcuts import best_heads
-from pipeline.figures.shortcuts import shortcuts as draw_shortcuts
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.tables.challenge import SHORTCUTS
-from pipeline.tables.roles import HEAD_ROLES
+from pipeline.tables.challenge import CHALLENGE_SCORES
+from pipeline.tables.judge.head_roles import HEAD_ROLES
 
 
 def of_base(frame):
     return frame[frame["experiment"] == "base"]
 
 
-def test_made_up_tables_are_what_their_declarations_say(shortcuts, head_roles, tmp_path):
-    for table, frame in ((SHORTCUTS.with_run(), shortcuts), (HEAD_ROLES, head_roles)):
+def test_made_up_tables_are_what_their_declarations_say(challenge_scores, head_roles, tmp_path):
+    for table, frame in ((CHALLENGE_SCORES.with_run(), challenge_scores), (HEAD_ROLES, head_roles)):
         write(table, frame, Paths([tmp_path / f"{table.name}.parquet"]))
 
 
@@ -52,16 +52,16 @@ def test_heads_of_a_wide_model_have_no_words(head_roles):
     assert not axes.texts
 
 
-def test_the_best_heads_are_those_best_at_their_worst_period(shortcuts):
-    base = of_base(shortcuts)
+def test_the_best_heads_are_those_best_at_their_worst_period(challenge_scores):
+    base = of_base(challenge_scores)
     assert best_heads(base) == [(0, 1, 2), (0, 1, 1), (1, 1, 2), (1, 1, 1)]
     worse = (base["head"] == 2) & (base["challenge"] == "period") & (base["level"] == 9)
     base = base.assign(value=base["value"].where(~worse.fillna(False), 0.3))
     assert best_heads(base) == [(0, 1, 1), (0, 1, 2), (1, 1, 1), (1, 1, 2)]
 
 
-def test_every_challenge_has_attention_above_and_losses_below(shortcuts):
-    axes = draw_shortcuts(of_base(shortcuts)).axes
+def test_every_challenge_has_attention_above_and_losses_below(challenge_scores):
+    axes = draw_shortcuts(of_base(challenge_scores)).axes
     upper, lower = axes[:6], axes[6:]
     assert len(lower) == 6
     for panel in upper:

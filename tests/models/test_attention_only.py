@@ -49,7 +49,7 @@ def test_forward_is_what_plain_loops_compute(changes):
     torch.testing.assert_close(model(ids).double(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_parameters_have_the_names_of_the_seed_checkpoint():
+def test_parameters_have_the_names_of_the_notebook_checkpoint():
     shapes = {name: tuple(value.shape) for name, value in network(tied=True).state_dict().items()}
     assert shapes == {
         "token_embedding.weight": (5, 6),

@@ -1,7 +1,7 @@
 import torch
 
+from pipeline.benchmarks import made_up
 from pipeline.circuits.vocabulary.full_circuits import full_circuits, readers, responses
-from pipeline.models import made_up
 
 
 def generator():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.models.obtain import obtain_seed_checkpoint
+from pipeline.models.obtain import obtain_notebook_checkpoint
 
 
 def state(n_layers=3, d_model=6, d_vocab=5, n_ctx=4):
@@ -25,7 +25,7 @@ def saved(tmp_path, tensors):
 
 
 def obtain(path, n_heads, folder):
-    return obtain_seed_checkpoint(path, n_heads, folder / "config.json", folder / "model.safetensors")
+    return obtain_notebook_checkpoint(path, n_heads, folder / "config.json", folder / "model.safetensors")
 
 
 def test_a_seed_checkpoint_of_any_size_keeps_its_tensors(tmp_path):

@@ -11,7 +11,7 @@ from pipeline.plumbing.request import STUDY_STAGES, Request
 
 # What the study known_answers makes in one job is that study's alone.
 EVERY_STAGE = {*STAGES, *STUDY_STAGES} - {"known_answers"}
-OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "follow"}
+OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "score_checkpoints"}
 
 
 def smoke(*overrides):
@@ -35,12 +35,12 @@ def rerun(before: Plan, after: Plan) -> set[str]:
         ("score.top_tokens=3", {"score", "summarise"}),
         ("decompose.map_tokens=8", {"decompose", "summarise"}),
         ("project.pairs=5", {"project", "summarise"}),
-        ("compare.tokens=5", {"compare", "summarise"}),
+        ("overlap.tokens=5", {"overlap", "summarise"}),
         ("align.seed=5", {"align"}),
-        ("probe.periods=[5]", {"probe", "compare", "summarise"} | OF_SEQUENCES),
+        ("probe.periods=[5]", {"probe", "overlap", "summarise"} | OF_SEQUENCES),
         (
             "train.learning_rate=0.1",
-            {"train", "extract", "project", "compare", "challenge", "align", "summarise"} | OF_SEQUENCES,
+            {"train", "extract", "project", "overlap", "challenge", "align", "summarise"} | OF_SEQUENCES,
         ),
         ("benchmark.repeats=3", {"benchmark"}),
         ("tokenizer.d_vocab=300", EVERY_STAGE - {"judge", "render", "timing", "benchmark"}),
@@ -54,7 +54,7 @@ def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, sta
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("pipeline.circuits.scores.copying", {"verify", "score", "follow"}),
+        ("pipeline.circuits.scores.copying", {"verify", "score", "score_checkpoints"}),
         ("pipeline.circuits.vocabulary.top_pairs", {"project", "benchmark"}),
         ("pipeline.circuits.vocabulary.alignment", {"align"}),
         ("pipeline.figures.style", {"render", "timing", "benchmark"}),
@@ -94,7 +94,7 @@ def test_a_run_is_named_by_its_slices_alone():
         ("model.n_heads=7", r"model\.n_heads=7 does not divide model\.d_model=256; the nearest that does is 8"),
         ("model=two_lair", r"model=two_lair: no such choice; did you mean two_layer\?"),
         (
-            "model=seed_checkpoint model.path=nowhere.pt tokenizer=none data=repeated_tokens",
+            "model=notebook_checkpoint model.path=nowhere.pt tokenizer=none data=repeated_tokens",
             r"nowhere\.pt: no such file",
         ),
         ("data.packages=[numpyy]", r"numpyy"),

@@ -2,10 +2,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from weights_frame import weights_frame
 
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.models.weights_table import weights_in, weights_of
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import sequences_of, to_frame, weights_frame, weights_in, weights_of
+from pipeline.plumbing.tensors import sequences_of, to_frame
 from pipeline.tables.extract import WEIGHTS
 
 

@@ -11,8 +11,7 @@ from torch import Generator, Tensor
 
 from pipeline.circuits.transformer.forward import Trace, forward, run_layer, unembed
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Head
+from pipeline.circuits.transformer.weights import Head, Weights
 
 METHODS = ("zero", "mean", "resample", "pattern_preserving", "random_direction")
 

@@ -6,7 +6,7 @@ import torch
 from einops import einsum, rearrange, reduce
 from torch import Tensor
 
-from pipeline.circuits.terms.variance import interval
+from pipeline.circuits.resampling import interval
 
 
 class ClassMeans(NamedTuple):

@@ -11,8 +11,7 @@ from pipeline.circuits.transformer.attention import pattern, scores
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import keys, queries, values, what_heads_read
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Head
+from pipeline.circuits.transformer.weights import Head, Weights
 
 KINDS = ("Q", "K", "V")
 

@@ -11,8 +11,8 @@ from pipeline.circuits.scores.score import Score, Scores, pooled
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import head_outputs
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Head, gains_folded, ov_circuit, qk_circuit
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit, qk_circuit
 
 
 def templates(tokens: Tensor, first: int, period: int | None) -> dict[tuple[str, str], Template]:

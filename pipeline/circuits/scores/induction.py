@@ -10,8 +10,8 @@ from einops import einsum
 from torch import Tensor
 
 from pipeline.circuits.scores.head_patterns import Template, looking_back, mass, same_token
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Factors, Head
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.vocabulary.factors import Factors
 
 
 def targets(tokens: Tensor, first: int) -> Tensor:

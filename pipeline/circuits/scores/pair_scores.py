@@ -12,8 +12,8 @@ from pipeline.circuits.scores.copying import diagonal_rank, eigenvalue_score
 from pipeline.circuits.scores.score import Score, Scores, pooled
 from pipeline.circuits.transformer.forward import Trace
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Head, k_circuit, virtual_ov_circuit
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.vocabulary.factors import k_circuit, virtual_ov_circuit
 
 
 def composition_scores(weights: Weights, source: int, reader: int) -> Scores:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from pipeline.circuits.transformer.attention import pattern, scores
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Factors, Head
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.vocabulary.factors import Factors
 
 
 def position_circuit(weights: Weights, head: Head) -> Factors:

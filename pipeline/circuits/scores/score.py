@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from einops import einsum
 from torch import Tensor
 
-from pipeline.circuits.terms.variance import interval
+from pipeline.circuits.resampling import interval
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from torch import Tensor
 
 from pipeline.circuits.transformer.forward import Trace
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Head
+from pipeline.circuits.transformer.weights import Head, Weights
 
 
 def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Tensor:
@@ -27,7 +26,7 @@ def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Ten
 
 
 def mixed_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Tensor:
-    """The seed notebook's quantity: A2 (A1 X W_V1 W_O1 + X) W_V2, with X the stream the first head reads.
+    """The notebook's quantity: A2 (A1 X W_V1 W_O1 + X) W_V2, with X the stream the first head reads.
 
     It adds the second head's own reading of X to the virtual head. Arguments and shape as in `virtual_z`.
     """

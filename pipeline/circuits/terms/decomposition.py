@@ -6,9 +6,9 @@ from itertools import chain, product
 import torch
 from torch import Tensor
 
+from pipeline.circuits.resampling import interval
 from pipeline.circuits.terms.term_statistics import Head, term_statistics, term_sums
 from pipeline.circuits.terms.terms import Sides, streams, terms
-from pipeline.circuits.terms.variance import interval
 from pipeline.circuits.transformer.attention import scores
 
 TOTAL = ("total", "total")
@@ -16,7 +16,7 @@ TOTAL = ("total", "total")
 
 @dataclass(frozen=True)
 class Decomposition:
-    """The terms of one head's scores: by source, by the seed notebook's grouping, and `total`."""
+    """The terms of one head's scores: by source, by the notebook's grouping, and `total`."""
 
     pairs: list[tuple[str, str]]  # the term axis: query source, key source
     statistics: list[tuple[str, str]]  # the statistic axis: statistic, component; see term_statistics

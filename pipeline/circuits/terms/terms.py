@@ -24,7 +24,6 @@ from pipeline.circuits.transformer.attention import scores
 from pipeline.circuits.transformer.forward import Trace
 from pipeline.circuits.transformer.layers import attention_constant, centre, head_outputs, project, turned
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.full_circuits import one_layer
 
 Parts = dict[str, Tensor]  # source: what it gives the stream, [batch, position, d_model]
 Sides = dict[str, tuple[Tensor, Tensor]]  # source: what it gives queries and keys, [..., position, d_head]
@@ -44,18 +43,18 @@ def sources(weights: Weights, trace: Trace, layer: int) -> Parts:
     """
     parts = first_parts(weights, trace.tokens, trace.embed_scale)
     for earlier in range(layer):
-        parts = after_layer(one_layer(weights, earlier), parts, trace.of_layer(earlier), earlier)
+        parts = after_layer(weights.one_layer(earlier), parts, trace.of_layer(earlier), earlier)
         parts = merged(parts, earlier + 1, apart=weights.n_layers)
-    return read_parts(one_layer(weights, layer), parts, trace.of_layer(layer).get("ln1_scale"))
+    return read_parts(weights.one_layer(layer), parts, trace.of_layer(layer).get("ln1_scale"))
 
 
 def queries_and_keys(weights: Weights, trace: Trace, layer: int) -> Sides:
     """Return what each source contributes to one layer's queries and keys, [batch, head, position, d_head]."""
-    return projected(one_layer(weights, layer), sources(weights, trace, layer))
+    return projected(weights.one_layer(layer), sources(weights, trace, layer))
 
 
 def streams(sides: Sides) -> Sides:
-    """Merge sources into `stream` (all that depends on tokens), `position` and `bias`, as the seed notebook does."""
+    """Merge sources into `stream` (all that depends on tokens), `position` and `bias`, as the notebook does."""
     kept = {name: pair for name, pair in sides.items() if name in ("position", "bias")}
     others = [pair for name, pair in sides.items() if name not in kept]
     return {"stream": (sum(query for query, _ in others), sum(key for _, key in others))} | kept

@@ -5,6 +5,10 @@ from typing import Self
 
 from torch import Tensor
 
+Head = tuple[int, int]  # layer, head
+# How names of parameters begin that each layer has its own of.
+OF_A_LAYER = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O", "ln1_", "ln2_", "ff_")
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -79,6 +83,15 @@ class Weights:
     def d_vocab(self) -> int:
         """Number of tokens the embedding knows."""
         return self.W_E.shape[0]
+
+    def one_layer(self, layer: int) -> Self:
+        """Return one layer as a model of its own; the large matrices are shared, not copied."""
+        own = {
+            name: value[layer : layer + 1]
+            for name, value in vars(self).items()
+            if name.startswith(OF_A_LAYER) and isinstance(value, Tensor)
+        }
+        return replace(self, **own)
 
     def double(self) -> Self:
         """Return the same parameters in float64."""

@@ -12,9 +12,8 @@ from einops import einsum
 from torch import Tensor
 
 from pipeline.circuits.transformer.layers import added, at, feed_forward, normalise
-from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.transformer.weights import Head, Weights
 
-Head = tuple[int, int]
 Factors = tuple[Tensor, Tensor]
 
 

@@ -10,24 +10,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Head
+from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.tall import Rows, Tall, products
 
 Factors = tuple[Tall, Tall]
 SIDES = {"OV": ("W_V", "W_O"), "QK": ("W_Q", "W_K")}  # the matrices that rows and columns pass through
-# How names of parameters begin that each layer has its own of.
-OF_A_LAYER = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O", "ln1_", "ln2_", "ff_")
-
-
-def one_layer(weights: Weights, layer: int) -> Weights:
-    """One layer as a model of its own; the large matrices are shared, not copied."""
-    own = {
-        name: value[layer : layer + 1]
-        for name, value in vars(weights).items()
-        if name.startswith(OF_A_LAYER) and isinstance(value, Tensor)
-    }
-    return replace(weights, **own)
 
 
 def readers(weights: Weights) -> dict[str, Rows]:

@@ -1,4 +1,4 @@
-"""How strongly each token answers to any vector of a kind: what the second seed notebook divides by.
+"""How strongly each token answers to any vector of a kind: what the second notebook divides by.
 
 A token with a long embedding comes first in every list. Dividing each token's side of a circuit by its
 mean response to all the model's vectors of that kind takes this away; it favours tokens that training
@@ -36,7 +36,7 @@ from pipeline.circuits.transformer.weights import Weights
 FLOOR = 1e-9  # added to every mean, so that a token that answers to nothing divides by something
 
 
-def seed_normalisers(layers: Iterable[Weights], tile: int) -> dict[str, Tensor]:
+def notebook_normalisers(layers: Iterable[Weights], tile: int) -> dict[str, Tensor]:
     """Mean response of each item to each kind of vector, [item] float64, positive, by the matrix's name.
 
     W_Q, W_K, W_V: mean size of the embedding's product with every column of every head. W_O: of the

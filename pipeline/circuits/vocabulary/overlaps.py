@@ -15,7 +15,6 @@ from torch import Generator, Tensor
 from pipeline.circuits.transformer.forward import Trace, unembed
 from pipeline.circuits.transformer.layers import added, at, attention_constant, feed_forward, head_outputs, normalise
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.full_circuits import one_layer
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
 
 PORTION = 512  # vectors whose components on the vocabulary are formed at a time
@@ -86,7 +85,7 @@ def active_values(weights: Weights, trace: Trace, layer: int, active: int) -> Te
         resid = added(resid, attention_constant(weights, layer))
         if weights.norm_place == "after":
             resid, _ = normalise(weights, resid, at(weights.ln1_gain, layer), at(weights.ln1_bias, layer))
-    alone = one_layer(weights, layer)
+    alone = weights.one_layer(layer)
     # With the identity for its values, what the feed-forward part writes is its neurons' activations.
     identity = torch.eye(alone.ff_values.shape[1], dtype=resid.dtype)[None]
     return feed_forward(replace(alone, ff_values=identity), resid, 0).topk(active).indices

@@ -1,4 +1,4 @@
-"""The toy network, and the seed notebook's checkpoints, which have the same names."""
+"""The toy network, and the notebook's checkpoints, which have the same names."""
 
 from einops import rearrange
 from torch import Tensor

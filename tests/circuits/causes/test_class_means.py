@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from pipeline.circuits.causes.class_means import class_means
-from pipeline.circuits.terms.variance import resampled_counts
+from pipeline.circuits.resampling import resampled_counts
 
 NAN = torch.nan
 VALUES = torch.tensor([[[NAN, 1.0, 3.0], [NAN, 5.0, 7.0]], [[NAN, 0.0, 0.0], [NAN, 2.0, 2.0]]])

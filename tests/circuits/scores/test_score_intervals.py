@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.score import Score, pooled
-from pipeline.circuits.terms.variance import resampled_counts
 
 NAN = torch.nan
 SENTENCES = torch.tensor([[1.0, 4.0], [2.0, NAN], [NAN, NAN]], dtype=torch.float64)

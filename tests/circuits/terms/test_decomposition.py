@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.terms.decomposition import TOTAL, decompose
 from pipeline.circuits.terms.terms import queries_and_keys
-from pipeline.circuits.terms.variance import resampled_counts
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from pipeline.circuits.terms.variance import interval, resampled_counts, variance_components
+from pipeline.circuits.resampling import interval, resampled_counts
+from pipeline.circuits.terms.variance import variance_components
 
 
 def random(*shape, seed=0):

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from pipeline.circuits.vocabulary.dense_pairs import multiply_tiles, threshold_dense
+from pipeline.benchmarks.peers import multiply_tiles, threshold_dense
 
 
-def test_the_seed_recipe_lists_entries_from_the_threshold_up():
+def test_the_notebook_recipe_lists_entries_from_the_threshold_up():
     W_E = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])
     W_U = torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     same = torch.eye(2)

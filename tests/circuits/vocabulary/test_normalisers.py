@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.full_circuits import full_circuits, normalised, one_layer, readers, responses
+from pipeline.circuits.vocabulary.full_circuits import full_circuits, normalised, readers, responses
 from pipeline.circuits.vocabulary.lens import with_positions
-from pipeline.circuits.vocabulary.normalisers import mean_response, seed_normalisers
+from pipeline.circuits.vocabulary.normalisers import mean_response, notebook_normalisers
 
 
 def weights():
@@ -28,7 +28,7 @@ def test_mean_response_of_a_known_token():
 @pytest.mark.parametrize("tile", [1, 4, 100])
 def test_every_normaliser_is_the_mean_over_all_layers_and_heads(tile):
     model = weights()
-    means = seed_normalisers([one_layer(model, layer) for layer in range(2)], tile)
+    means = notebook_normalisers([model.one_layer(layer) for layer in range(2)], tile)
     for name in ("W_Q", "W_K", "W_V", "W_O"):
         total, count = torch.zeros(11), 0
         for layer in range(2):
@@ -47,7 +47,7 @@ def test_every_normaliser_is_the_mean_over_all_layers_and_heads(tile):
 def test_a_token_that_answers_to_nothing_is_divided_by_something():
     model = weights()
     model.W_E[3] = 0
-    assert seed_normalisers([model], 4)["W_Q"][3] == pytest.approx(1e-9)
+    assert notebook_normalisers([model], 4)["W_Q"][3] == pytest.approx(1e-9)
 
 
 def formed(weights, head):
@@ -57,7 +57,7 @@ def formed(weights, head):
 
 def test_normalising_divides_every_entry_by_both_its_tokens():
     model = weights()
-    means = seed_normalisers([model], 4)
+    means = notebook_normalisers([model], 4)
     factors = full_circuits(responses(model, (1, 2), readers(model)))
     for circuit, (rows, columns) in {"OV": ("W_V", "W_O"), "QK": ("W_Q", "W_K")}.items():
         P, Q = formed(model, (1, 2))[circuit]
@@ -71,7 +71,7 @@ def test_full_circuits_are_the_dense_products_of_that_head():
     model = weights()
     one = {name: getattr(model, name)[1, 2].double() for name in ("W_Q", "W_K", "W_V", "W_O")}
     W_E, W_U = model.W_E.double(), model.W_U.double()
-    OV, QK = (P @ Q.T for P, Q in formed(one_layer(model, 1), (0, 2)).values())
+    OV, QK = (P @ Q.T for P, Q in formed(model.one_layer(1), (0, 2)).values())
     torch.testing.assert_close(OV, W_E @ one["W_V"] @ one["W_O"] @ W_U)
     torch.testing.assert_close(QK, W_E @ one["W_Q"] @ one["W_K"].T @ W_E.T / 2**0.5)
 
@@ -89,7 +89,7 @@ def test_positions_follow_the_tokens_where_a_matrix_meets_them(kind, value_rows)
 
 def test_one_layer_keeps_what_is_the_models_and_takes_what_is_the_layers():
     model = replace(weights(), b_Q=torch.ones(2, 3, 2), b_V=torch.ones(2, 3, 2))
-    alone = one_layer(model, 1)
+    alone = model.one_layer(1)
     assert alone.W_E is model.W_E
     assert alone.ln_final_gain is model.ln_final_gain
     for name in ("W_Q", "W_O", "b_Q", "b_V", "ln1_gain", "ln2_gain", "ff_keys", "ff_values"):

@@ -6,8 +6,8 @@ from safetensors.torch import load_file
 from tiny_checkpoints import CHECKPOINTS, D_VOCAB
 
 from pipeline.circuits.terms.terms import queries_and_keys
+from pipeline.circuits.terms.walk import walk
 from pipeline.circuits.transformer.forward import forward
-from pipeline.circuits.transformer.walk import walk
 from pipeline.models.families import to_weights
 
 TOKENS = torch.randint(D_VOCAB, (5, 9), generator=torch.Generator().manual_seed(1))

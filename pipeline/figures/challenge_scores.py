@@ -31,28 +31,28 @@ MARKERS = ("o", "^")
 
 
 @styled
-def shortcuts(shortcuts: pd.DataFrame) -> Figure:
+def challenge_scores(challenge_scores: pd.DataFrame) -> Figure:
     """Draw what the best heads attend to, and what the model loses, on every challenge.
 
     Args:
-        shortcuts: SHORTCUTS of one experiment.
+        challenge_scores: CHALLENGE_SCORES of one experiment.
     """
-    if shortcuts.empty:
+    if challenge_scores.empty:
         return sentence(TITLE, "No model of this experiment could be put to these sequences.")
     figure = new(TITLE, CAPTION, 12, 5.6)
-    met = [challenge for challenge in PANELS if (shortcuts["challenge"] == challenge).any()]
-    widths = [max(2, len(_ticks(shortcuts, challenge))) * WIDER.get(challenge, 1) + 1 for challenge in met]
+    met = [challenge for challenge in PANELS if (challenge_scores["challenge"] == challenge).any()]
+    widths = [max(2, len(_ticks(challenge_scores, challenge))) * WIDER.get(challenge, 1) + 1 for challenge in met]
     upper, lower = figure.subplots(2, len(met), squeeze=False, sharey="row", width_ratios=widths)
-    best = best_heads(shortcuts)
+    best = best_heads(challenge_scores)
     for above, below, challenge in zip(upper, lower, met, strict=True):
-        rows = shortcuts[shortcuts["challenge"] == challenge]
-        ticks = _ticks(shortcuts, challenge)
+        rows = challenge_scores[challenge_scores["challenge"] == challenge]
+        ticks = _ticks(challenge_scores, challenge)
         _attention(above, rows, best, ticks)
         _losses(below, rows, ticks)
         title, unit = PANELS[challenge]
         above.set(title=title, ylim=(0, 1.03))
         below.set_xlabel(unit)
-    losses = shortcuts[shortcuts["metric"] == "loss"]
+    losses = challenge_scores[challenge_scores["metric"] == "loss"]
     lower[0].set(ylim=(0, 1.05 * losses[["value", "chance"]].max(axis=None)))
     upper[0].set_ylabel("attention (probability)")
     lower[0].set_ylabel("loss (nats per token)")
@@ -60,9 +60,9 @@ def shortcuts(shortcuts: pd.DataFrame) -> Figure:
     return figure
 
 
-def best_heads(shortcuts: pd.DataFrame) -> list[tuple[int, int, int]]:
+def best_heads(challenge_scores: pd.DataFrame) -> list[tuple[int, int, int]]:
     """Return the (seed, layer, head) with the most induction mass on their worst period: the best few of each seed."""
-    rows = _mass(shortcuts[shortcuts["challenge"] == "period"])
+    rows = _mass(challenge_scores[challenge_scores["challenge"] == "period"])
     worst = rows.groupby(["seed", "layer", "head"])["value"].min().sort_values(ascending=False, kind="stable")
     chosen = worst.groupby("seed").head(BEST).index
     seeds = sorted(set(chosen.get_level_values("seed")))[:SEEDS]
@@ -73,11 +73,11 @@ def _mass(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["metric"] == "induction") & (rows["definition"] == "mass")]
 
 
-def _ticks(shortcuts: pd.DataFrame, challenge: str) -> dict:
+def _ticks(challenge_scores: pd.DataFrame, challenge: str) -> dict:
     """Return what stands along an axis, and its label: levels or, of ambiguous tokens, continuations."""
     if challenge == "ambiguous":
         return RIVALS
-    levels = sorted(shortcuts.loc[shortcuts["challenge"] == challenge, "level"].unique())
+    levels = sorted(challenge_scores.loc[challenge_scores["challenge"] == challenge, "level"].unique())
     return {level: STRATA[level] if challenge == "frequency" else f"{level:d}" for level in levels}
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipeline.circuits.gates import agreement
+from pipeline.circuits.gates import disagreement
 from pipeline.circuits.gates.gauge import regauged
-from pipeline.circuits.transformer.walk import walk
+from pipeline.circuits.terms.walk import walk
 from pipeline.circuits.transformer.weights import Weights
 
 N_HEADS, N = 2, 6
@@ -28,14 +28,14 @@ def test_the_largest_difference_is_told_head_by_head():
     ours = torch.zeros(2, 3, 4, 4)
     theirs = ours.clone()
     theirs[1, 2, 0, 3] = -5
-    assert agreement.worst(ours, theirs).tolist() == [0, 0, 5]
+    assert disagreement.worst(ours, theirs).tolist() == [0, 0, 5]
     theirs[0, 1] = torch.nan
-    assert agreement.worst(ours, theirs).isnan().tolist() == [False, True, False]
+    assert disagreement.worst(ours, theirs).isnan().tolist() == [False, True, False]
 
 
 def test_undefined_scores_agree_with_undefined_ones_only():
     ours, theirs = torch.tensor([1.0, torch.nan, torch.nan]), torch.tensor([1.5, torch.nan, 0.0])
-    found = agreement.difference(ours, theirs)
+    found = disagreement.difference(ours, theirs)
     assert found[:2].tolist() == [0.5, 0]
     assert found[2].isnan()
 
@@ -43,12 +43,12 @@ def test_undefined_scores_agree_with_undefined_ones_only():
 def test_terms_add_up_to_the_product_of_what_they_add_up_from(layers):
     sides = layers[1].sides()
     query, key = (sum(side) for side in zip(*sides.values(), strict=True))
-    torch.testing.assert_close(agreement.sum_of_terms(sides), query @ key.mT / 2)
+    torch.testing.assert_close(disagreement.sum_of_terms(sides), query @ key.mT / 2)
 
 
 def test_factors_say_what_dense_matrices_say(layers):
     for layer in layers:
-        for name, error in agreement.factored_errors(layer.weights, 0).items():
+        for name, error in disagreement.factored_errors(layer.weights, 0).items():
             assert error.shape == (N_HEADS,)
             assert error.max() < 1e-9, name
 
@@ -57,9 +57,9 @@ def test_a_head_with_maps_within_is_the_same_head(layers):
     others = [regauged(layer.weights, torch.Generator().manual_seed(2)) for layer in layers]
     for layer, other in zip(layers, others, strict=True):
         sides = (layer.sides(), replace(layer, weights=other).sides())
-        for name, error in agreement.gauge_errors(layer.weights, other, layer.before, sides).items():
+        for name, error in disagreement.gauge_errors(layer.weights, other, layer.before, sides).items():
             assert error.max() < 1e-9, name
-    errors = agreement.composition_errors([layer.weights for layer in layers], others)
+    errors = disagreement.composition_errors([layer.weights for layer in layers], others)
     assert set(errors) == {"composition_Q", "composition_K", "composition_V"}
     assert max(error.max() for error in errors.values()) < 1e-9
 
@@ -69,7 +69,7 @@ def test_another_head_is_not(layers):
     W_K = layer.weights.W_K.clone()
     W_K[0, 1] *= 1.01  # sharper: its scores and pattern change, what it copies does not
     other = replace(layer.weights, W_K=W_K)
-    errors = agreement.gauge_errors(
+    errors = disagreement.gauge_errors(
         layer.weights, other, layer.before, (layer.sides(), replace(layer, weights=other).sides())
     )
     for name in ("terms", "pattern", "output", "previous_token_positional"):

@@ -1,10 +1,10 @@
-"""Tables of the follow stage: how heads and losses came about."""
+"""Tables of the score_checkpoints stage: how heads and losses came about."""
 
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.columns import EVAL_SET, PERIOD
 
-DYNAMICS = Table(
-    name="dynamics",
+CHECKPOINT_SCORES = Table(
+    name="checkpoint_scores",
     row="one measure of the model, a head or a pair of heads at one checkpoint of its training",
     key=("step", "layer", "head", "src_layer", "src_head", "metric", "definition", "eval_set", "period"),
     columns=(

@@ -26,12 +26,12 @@ def threshold_dense(W_E: Tensor, W_in: Tensor, W_out: Tensor, W_U: Tensor, thres
         W_in: [d_model, d_head].
         W_out: [d_head, d_model].
         W_U: [d_model, d_vocab].
-        threshold: in the unit of the entries; the seed notebook chose it by hand.
+        threshold: in the unit of the entries; the notebook chose it by hand.
 
     Returns:
         Rows, columns and values, [n] each, by falling value.
 
-    Source: the second seed notebook, after Dar et al. 2022, "Analyzing Transformers in Embedding Space".
+    Source: the second notebook, after Dar et al. 2022, "Analyzing Transformers in Embedding Space".
     """
     circuit = (W_E @ (W_in @ W_out)) @ W_U
     rows, columns = (circuit >= threshold).nonzero().unbind(1)

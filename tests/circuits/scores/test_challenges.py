@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.scores.shortcuts import RIVALS, challenge_scores, looked_for, predictable
+from pipeline.circuits.scores.challenges import RIVALS, challenge_scores, looked_for, predictable
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights

@@ -1,7 +1,7 @@
 """Measure every head, pair of heads and loss at every saved checkpoint of a training.
 
 Reads   config.json, checkpoints.safetensors, sequences, vocabulary
-Writes  dynamics
+Writes  checkpoint_scores
 """
 
 import json
@@ -25,22 +25,22 @@ from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of, to_frame
-from pipeline.settings.follow import FollowSettings
-from pipeline.tables.follow import DYNAMICS
+from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.score_checkpoints import CHECKPOINT_SCORES
 
 PAIR = ["layer", "head", "src_layer", "src_head"]
 
 
-def run(settings: FollowSettings, inputs: Paths, outputs: Paths) -> None:
+def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> None:
     """Measure one checkpoint after the other; a model with none has an empty table."""
     torch.set_num_threads(settings.threads)
     config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
     sequences = read(SEQUENCES, inputs)
     sequences = sequences[(sequences["eval_set"] != "demo") & (sequences["sentence"] < settings.sentences)]
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
-    frames = [pd.DataFrame(columns=DYNAMICS.names)]
+    frames = [pd.DataFrame(columns=CHECKPOINT_SCORES.names)]
     with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
         steps = json.loads(checkpoints.metadata()["steps"])
 
@@ -51,11 +51,13 @@ def run(settings: FollowSettings, inputs: Paths, outputs: Paths) -> None:
             weights = to_weights(config, partial(parameter, step))
             frames += [frame.assign(step=step) for frame in measured(settings, weights, sequences, first)]
     if not steps:
-        print("follow: this model has no checkpoints, so there is no training to follow; dynamics is empty")
-    write(DYNAMICS, pd.concat(frames).astype(dict.fromkeys([*PAIR, "period"], "Int64")), outputs)
+        print("this model has no checkpoints, so there is no training to follow; checkpoint_scores is empty")
+    write(CHECKPOINT_SCORES, pd.concat(frames).astype(dict.fromkeys([*PAIR, "period"], "Int64")), outputs)
 
 
-def measured(settings: FollowSettings, weights: Weights, sequences: pd.DataFrame, first: int) -> Iterator[pd.DataFrame]:
+def measured(
+    settings: ScoreCheckpointsSettings, weights: Weights, sequences: pd.DataFrame, first: int
+) -> Iterator[pd.DataFrame]:
     """Yield all measures of one checkpoint."""
     ranked = spread(weights.d_vocab, settings.ranked_tokens)
     for eval_set, period in sequences[["eval_set", "period"]].drop_duplicates().itertuples(index=False):
@@ -87,7 +89,7 @@ def rows(axes: str, scores: Scores, **constants: object) -> pd.DataFrame:
     return frame.join(names, on="score").drop(columns="score").assign(**constants)
 
 
-def of_losses(settings: FollowSettings, losses: Tensor, token_class) -> pd.DataFrame:
+def of_losses(settings: ScoreCheckpointsSettings, losses: Tensor, token_class) -> pd.DataFrame:
     """Return the mean loss of each class of tokens, and how much lower it is late in a sequence."""
     frame = to_frame("sentence position", value=losses).assign(definition=token_class.ravel())
     by_class = frame.dropna().groupby("definition", as_index=False)["value"].mean().assign(metric="loss")
@@ -97,4 +99,4 @@ def of_losses(settings: FollowSettings, losses: Tensor, token_class) -> pd.DataF
 
 
 if __name__ == "__main__":
-    main(FollowSettings, run)
+    main(ScoreCheckpointsSettings, run)

@@ -15,8 +15,8 @@ from pipeline.circuits.scores.copying import diagonal_rank, diagonal_z, eigenval
 from pipeline.circuits.scores.head_scores import circuit_scores
 from pipeline.circuits.terms.terms import Sides, streams, terms
 from pipeline.circuits.transformer.layers import attend, head_outputs
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import Factors, Head, gains_folded, ov_circuit, qk_circuit
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.vocabulary.factors import Factors, gains_folded, ov_circuit, qk_circuit
 
 Errors = dict[str, Tensor]  # quantity: [head]
 

@@ -1,14 +1,14 @@
 import pandas as pd
 import pytest
 import torch
+from weights_frame import weights_frame
 
-from pipeline import compare
+from pipeline import overlap
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import weights_frame
-from pipeline.settings.compare import CompareSettings
-from pipeline.tables.compare import OVERLAPS
+from pipeline.settings.overlap import OverlapSettings
 from pipeline.tables.extract import WEIGHTS
+from pipeline.tables.overlap import OVERLAPS
 from pipeline.tables.probe import SEQUENCES
 
 D_VOCAB, D_MODEL, D_HEAD, LAYERS, HEADS, NEURONS = 30, 8, 4, 2, 2, 12
@@ -42,7 +42,7 @@ def run(tmp_path):
             for position in range(5)
         ]
         write(SEQUENCES, pd.DataFrame(rows).astype({"period": "Int64"}), inputs)
-        compare.run(CompareSettings.parse(SETTINGS | settings), inputs, outputs)
+        overlap.run(OverlapSettings.parse(SETTINGS | settings), inputs, outputs)
         return read(OVERLAPS, outputs).set_index(["layer", "pair"])
 
     return run_on

@@ -1,4 +1,4 @@
-"""Table of the compare stage: what works together, compared by tokens."""
+"""Table of the overlap stage: what works together, compared by tokens."""
 
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.columns import LAYER

@@ -1,4 +1,4 @@
-"""Settings of the follow stage."""
+"""Settings of the score_checkpoints stage."""
 
 from typing import Self
 
@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from pipeline.settings.base import Slice
 
 
-class FollowSettings(Slice):
+class ScoreCheckpointsSettings(Slice):
     """How much is measured at every checkpoint, and in what portions."""
 
     sentences: int = Field(ge=1)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline import follow
+from pipeline import score_checkpoints
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.settings.follow import FollowSettings
-from pipeline.tables.follow import DYNAMICS
+from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.score_checkpoints import CHECKPOINT_SCORES
 
 D_VOCAB, LENGTH, PERIOD, SENTENCES, STEPS = 12, 10, 3, 4, (0, 5)
 CONFIG = AttentionOnlyConfig(
@@ -54,7 +54,7 @@ def sequences():
 @pytest.fixture
 def run(tmp_path):
     files = ("config.json", "checkpoints.safetensors", "sequences.parquet", "vocabulary.parquet")
-    inputs, outputs = Paths([tmp_path / name for name in files]), Paths([tmp_path / "dynamics.parquet"])
+    inputs, outputs = Paths([tmp_path / name for name in files]), Paths([tmp_path / "checkpoint_scores.parquet"])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin"] + ["text"] * (D_VOCAB - 1)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
@@ -64,8 +64,8 @@ def run(tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(asdict(config) | {"model_type": "attention_only"}))
         kept = {f"{step}/{name}": value for step in steps for name, value in made(step, config).state_dict().items()}
         save_file(kept, tmp_path / "checkpoints.safetensors", {"steps": json.dumps(list(steps))})
-        follow.run(FollowSettings.parse(SETTINGS | settings), inputs, outputs)
-        return read(DYNAMICS, outputs)
+        score_checkpoints.run(ScoreCheckpointsSettings.parse(SETTINGS | settings), inputs, outputs)
+        return read(CHECKPOINT_SCORES, outputs)
 
     return run_on
 
@@ -77,17 +77,17 @@ def tokens_of(eval_set):
 
 
 def test_every_measure_is_there_at_every_checkpoint(run):
-    dynamics = run()
-    assert set(dynamics["step"]) == set(STEPS)
-    counts = dynamics.groupby("step").size()
+    checkpoint_scores = run()
+    assert set(checkpoint_scores["step"]) == set(STEPS)
+    counts = checkpoint_scores.groupby("step").size()
     assert counts[0] == counts[5]
-    assert set(dynamics["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "weights"}
-    pairs = dynamics[dynamics["src_head"].notna()]
+    assert set(checkpoint_scores["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "weights"}
+    pairs = checkpoint_scores[checkpoint_scores["src_head"].notna()]
     assert {("K", "composition"), ("K_circuit", "top1_keys")} <= set(
         zip(pairs["metric"], pairs["definition"], strict=True)
     )
     assert (pairs.groupby(["step", "metric", "definition"]).size() == CONFIG.n_heads**2).all()
-    heads = dynamics[dynamics["src_head"].isna() & dynamics["head"].notna()]
+    heads = checkpoint_scores[checkpoint_scores["src_head"].isna() & checkpoint_scores["head"].notna()]
     assert (heads.groupby(["step", "metric", "definition", "eval_set"]).size() == 2 * CONFIG.n_heads).all()
     assert {"previous_token", "induction", "copying"} <= set(heads["metric"])
 
@@ -95,7 +95,7 @@ def test_every_measure_is_there_at_every_checkpoint(run):
 @pytest.mark.parametrize("step", STEPS)
 def test_a_head_is_scored_with_the_weights_of_its_step(run, step):
     """Attention to the token before, by plain loops over the network's own pattern."""
-    dynamics = run()
+    checkpoint_scores = run()
     tokens = tokens_of("text")
     with torch.no_grad():
         pattern = network(step).trace(tokens).pattern
@@ -105,7 +105,7 @@ def test_a_head_is_scored_with_the_weights_of_its_step(run, step):
             for sentence in range(len(tokens)):
                 for query in range(1, LENGTH):
                     total += float(pattern[sentence, layer, head, query, query - 1])
-            rows = dynamics.query(
+            rows = checkpoint_scores.query(
                 f"step == {step} and layer == {layer} and head == {head} and metric == 'previous_token' "
                 "and definition == 'mean' and eval_set == 'text'"
             )
@@ -113,10 +113,14 @@ def test_a_head_is_scored_with_the_weights_of_its_step(run, step):
 
 
 def test_losses_are_the_networks_own_by_class_and_by_place(run):
-    dynamics = run()
+    checkpoint_scores = run()
     with torch.no_grad():
         losses = network(5).losses(tokens_of("repeated_text")).double()  # entry p is about position p + 1
-    of_model = dynamics[(dynamics["step"] == 5) & dynamics["head"].isna() & (dynamics["eval_set"] == "repeated_text")]
+    of_model = checkpoint_scores[
+        (checkpoint_scores["step"] == 5)
+        & checkpoint_scores["head"].isna()
+        & (checkpoint_scores["eval_set"] == "repeated_text")
+    ]
     found = of_model.set_index("definition")["value"]
     assert found["second_copy"] == pytest.approx(float(losses[:, PERIOD:].mean()), abs=1e-5)
     assert found["other"] == pytest.approx(float(losses[:, :PERIOD].mean()), abs=1e-5)
@@ -141,13 +145,13 @@ def test_a_model_without_checkpoints_has_an_empty_table_and_says_so(run, capsys)
 
 def test_one_layer_has_heads_but_no_pairs(run):
     config = AttentionOnlyConfig(**(asdict(CONFIG) | {"n_layers": 1, "positions": "none"}))
-    dynamics = run(config=config)
-    assert dynamics["src_head"].isna().all()
-    assert set(dynamics["layer"].dropna()) == {0}
+    checkpoint_scores = run(config=config)
+    assert checkpoint_scores["src_head"].isna().all()
+    assert set(checkpoint_scores["layer"].dropna()) == {0}
 
 
 def test_equal_inputs_give_equal_bytes(run, tmp_path):
-    first, second = (run() is not None and (tmp_path / "dynamics.parquet").read_bytes() for _ in range(2))
+    first, second = (run() is not None and (tmp_path / "checkpoint_scores.parquet").read_bytes() for _ in range(2))
     assert first == second
 
 
@@ -166,4 +170,4 @@ def test_a_model_that_predicts_nothing_learns_nothing_from_context(run):
 @pytest.mark.parametrize("window", [[0.5, 0.5], [0.3, 0.1], [-0.1, 0.5], [0.9, 1.1]])
 def test_a_window_that_is_no_part_of_a_sequence_is_refused(window):
     with pytest.raises(ValueError, match="give two shares"):
-        FollowSettings.parse(SETTINGS | {"early": window})
+        ScoreCheckpointsSettings.parse(SETTINGS | {"early": window})

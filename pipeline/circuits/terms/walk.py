@@ -12,7 +12,6 @@ from torch import Tensor
 from pipeline.circuits.terms.terms import Parts, Sides, after_layer, first_parts, merged, projected, read_parts
 from pipeline.circuits.transformer.forward import check, embed, run_layer
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.full_circuits import one_layer
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def walk(weights: Weights, tokens: Tensor, batch: int, apart: int) -> Iterator[L
     present, tokens = tokens.unique(return_inverse=True)
     weights = of_tokens(weights, present)
     for layer in range(weights.n_layers):
-        one = one_layer(weights, layer).double()
+        one = weights.one_layer(layer).double()
         if layer == 0:
             resid, scale = embed(one, tokens)
             parts = first_parts(one, tokens, scale)

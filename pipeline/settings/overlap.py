@@ -1,11 +1,11 @@
-"""Settings of the compare stage."""
+"""Settings of the overlap stage."""
 
 from pydantic import Field
 
 from pipeline.settings.base import Slice
 
 
-class CompareSettings(Slice):
+class OverlapSettings(Slice):
     """How many tokens stand for a vector, and what is measured."""
 
     tokens: int = Field(ge=1)

@@ -16,16 +16,17 @@ from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary import overlaps
 from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, weights_in
-from pipeline.settings.compare import CompareSettings
-from pipeline.tables.compare import OVERLAPS
+from pipeline.plumbing.tensors import sequences_of
+from pipeline.settings.overlap import OverlapSettings
 from pipeline.tables.extract import WEIGHTS
+from pipeline.tables.overlap import OVERLAPS
 from pipeline.tables.probe import SEQUENCES
 
 
-def run(settings: CompareSettings, inputs: Paths, outputs: Paths) -> None:
+def run(settings: OverlapSettings, inputs: Paths, outputs: Paths) -> None:
     """Compare every layer's pairs, and its most active neurons with its output."""
     torch.set_num_threads(settings.threads)
     weights = weights_in(read_parts(WEIGHTS, inputs))
@@ -44,7 +45,7 @@ def run(settings: CompareSettings, inputs: Paths, outputs: Paths) -> None:
 
 
 def of_layer(
-    settings: CompareSettings, weights: Weights, folded: Weights, trace: Trace | None, layer: int, generator: Generator
+    settings: OverlapSettings, weights: Weights, folded: Weights, trace: Trace | None, layer: int, generator: Generator
 ) -> Iterator[dict]:
     """Yield a row a kind of pair."""
     for pair, (one, other) in overlaps.partners(folded, layer).items():
@@ -73,4 +74,4 @@ def row(pair: str, k: int, values: Tensor, shuffled: Tensor) -> dict:
 
 
 if __name__ == "__main__":
-    main(CompareSettings, run)
+    main(OverlapSettings, run)

@@ -1,0 +1,1 @@
+"""Tables of the judge stage: what a study says as a whole."""
