@@ -98,13 +98,15 @@ def of_pairs(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame)
     folded, ranked = gains_folded(weights), spread(weights.d_vocab, settings.ranked_tokens)
     for source, reader in tqdm(list(combinations(range(weights.n_layers), 2)), desc="composition"):
         scores = pair_scores.composition_scores(folded, source, reader)
-        yield rows("src_head dst_head", scores, None, src_layer=source, dst_layer=reader)
+        yield rows("src_head dst_head", scores, None, src_layer=source, dst_layer=reader, eval_set="weights")
     trace = forward(weights, sequences_of(sequences, "text")[: settings.path_sentences])
     counts = resamples(settings, len(trace.tokens))
     for (source, head), reader in tqdm(sources(settings, weights), desc="pairs"):
+        pair = {"src_layer": source, "src_head": head, "dst_layer": reader}
         scores = pair_scores.circuit_scores(folded, (source, head), reader, ranked, settings.tile)
-        scores |= pair_scores.path_scores(weights, trace, (source, head), reader)
-        yield rows("dst_head", scores, counts, src_layer=source, src_head=head, dst_layer=reader)
+        yield rows("dst_head", scores, None, **pair, eval_set="weights")
+        scores = pair_scores.path_scores(weights, trace, (source, head), reader)
+        yield rows("dst_head", scores, counts, **pair, eval_set="text")
 
 
 def sources(settings: ScoreSettings, weights: Weights) -> list[tuple[tuple[int, int], int]]:

@@ -45,7 +45,8 @@ def test_every_known_score_is_measured(done):
     assert wired["expected"].notna().mean() > 0.9
     known = wired.dropna(subset=["expected"])
     assert (known["absolute_error"] <= 1e-6 * known["expected"].abs().clip(lower=1)).all()
-    assert set(known["metric"]) >= {"induction", "copying", "K", "Q", "V", "virtual", "loss", "ablation", "edge"}
+    composition = {f"{kind}_composition" for kind in "QKV"}
+    assert set(known["metric"]) >= {"induction", "copying", *composition, "virtual", "loss", "ablation", "edge"}
     assert all((done / name).stat().st_size > 0 for name in WRITES)
 
 

@@ -127,7 +127,7 @@ def test_every_score_of_every_head_and_pair_is_there(run):
     assert where["copying", "top1_unigram"] == where["induction", "prefix_trace"] == {"text"}
     assert where["copying", "top1"] == where["previous_token", "positional"] == {"weights"}
 
-    pairs = tables["head_pairs"].groupby(["kind", "statistic"])["value"].count()
+    pairs = tables["head_pairs"].groupby(["metric", "definition"])["value"].count()
     assert set(pairs.index) == {(one.metric, one.definition) for one in PAIR_DEFINITIONS}
     assert set(pairs) == {N_HEADS**2}
     promoted = tables["virtual_heads"]
@@ -187,7 +187,7 @@ def test_a_model_that_predicts_nothing_loses_the_logarithm_of_the_vocabulary(run
         ("text", "repeated_text", "repeated_tokens"), 3 * (LENGTH - 1)
     )
     assert losses.loc[losses["token_class"] == "second_copy", "position"].min() == PERIOD + 1
-    removed = tables["head_pairs"].query("statistic == 'loss_removed'")["value"]
+    removed = tables["head_pairs"].query("definition == 'loss_removed'")["value"]
     np.testing.assert_allclose(removed, 0, atol=1e-12)
     # A circuit of zeros copies no token, and has no eigenvalues to speak of.
     copying = (
@@ -214,7 +214,7 @@ def test_a_model_of_one_layer_has_no_pairs(run):
 
 def test_paths_through_layer_norm_have_no_score_of_their_own(run):
     tables = run(network(layer_norm=True))
-    pairs = tables["head_pairs"].set_index("statistic")["value"]
+    pairs = tables["head_pairs"].set_index("definition")["value"]
     assert pairs[["loss_removed", "norm_share"]].isna().all()
     assert pairs[["eigenvalue", "top1"]].notna().all()
     assert tables["virtual_heads"].empty
@@ -222,7 +222,7 @@ def test_paths_through_layer_norm_have_no_score_of_their_own(run):
     weights = gains_folded(Weights(positions="queries_and_keys", **network(layer_norm=True)))
     for kind, value in composition(weights, 0, 1).items():
         rows = tables["head_pairs"]
-        found = rows[(rows["kind"] == kind) & (rows["statistic"] == "composition")]["value"]
+        found = rows[(rows["metric"] == f"{kind}_composition") & (rows["definition"] == "frobenius")]["value"]
         np.testing.assert_allclose(found, value.flatten())
 
 

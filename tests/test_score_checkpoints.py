@@ -83,7 +83,7 @@ def test_every_measure_is_there_at_every_checkpoint(run):
     assert counts[0] == counts[5]
     assert set(checkpoint_scores["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "weights"}
     pairs = checkpoint_scores[checkpoint_scores["src_head"].notna()]
-    assert {("K", "composition"), ("K_circuit", "top1_keys")} <= set(
+    assert {("K_composition", "frobenius"), ("K_circuit", "top1_keys")} <= set(
         zip(pairs["metric"], pairs["definition"], strict=True)
     )
     assert (pairs.groupby(["step", "metric", "definition"]).size() == CONFIG.n_heads**2).all()

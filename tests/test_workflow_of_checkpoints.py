@@ -54,7 +54,7 @@ def test_every_gate_was_passed(tables, family):
 def test_what_the_weights_tell_is_told_of_every_family(tables, family):
     assert set(of(tables, "vocab_pairs", family)["circuit"]) == {"OV", "QK"}
     assert {"copying", "same_token_preference"} <= set(of(tables, "head_scores", family)["metric"])
-    assert {"Q", "K", "V"} <= set(of(tables, "head_pairs", family)["kind"])
+    assert {f"{kind}_composition" for kind in "QKV"} <= set(of(tables, "head_pairs", family)["metric"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -53,7 +53,9 @@ def _of_head(checkpoint_scores: pd.DataFrame, role: str, head: pd.Series) -> Cur
 
 
 def _of_pair(checkpoint_scores: pd.DataFrame, source: pd.Series, reader: pd.Series) -> Curve:
-    rows = checkpoint_scores[(checkpoint_scores["metric"] == "K") & (checkpoint_scores["definition"] == "composition")]
+    rows = checkpoint_scores[
+        (checkpoint_scores["metric"] == "K_composition") & (checkpoint_scores["definition"] == "frobenius")
+    ]
     for column, value in {
         "src_layer": source["layer"],
         "src_head": source["head"],

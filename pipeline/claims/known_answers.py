@@ -5,7 +5,6 @@ import pandas as pd
 KEY = ["layer", "head", "src_layer", "src_head", "metric", "definition", "eval_set", "period"]
 INTEGERS = ("layer", "head", "src_layer", "src_head", "period")
 DETERMINED = ("zero", "pattern_preserving")  # ablations that nothing is drawn for
-ON_TEXT = ("norm_share", "loss_removed")  # statistics of pairs that need sentences
 
 
 def keyed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -16,9 +15,8 @@ def keyed(rows: pd.DataFrame) -> pd.DataFrame:
 
 def of_scores(head_scores: pd.DataFrame, head_pairs: pd.DataFrame) -> pd.DataFrame:
     """Return one run's scores of heads and of pairs: KEY, measured, null_sd."""
-    names = {"dst_layer": "layer", "dst_head": "head", "kind": "metric", "statistic": "definition"}
+    names = {"dst_layer": "layer", "dst_head": "head"}
     pairs = head_pairs.rename(columns=names)
-    pairs["eval_set"] = pairs["definition"].isin(ON_TEXT).map({True: "text", False: "weights"})
     return _measured([head_scores, pairs], "value")
 
 

@@ -59,8 +59,8 @@ def _of_pairs(head_pairs: pd.DataFrame, heads: pd.DataFrame) -> pd.DataFrame:
     source = source.rename(columns={"layer": "src_layer", "head": "src_head"})
     reader = reader.rename(columns={"layer": "dst_layer", "head": "dst_head"})
     pair = source.merge(reader, on=RUN)
-    rows = head_pairs.merge(pair, on=list(pair.columns)).rename(columns={"kind": "metric", "statistic": "definition"})
-    return rows.assign(role="pair", eval_set=None)
+    rows = head_pairs.merge(pair, on=list(pair.columns))
+    return rows.assign(role="pair")
 
 
 def _of_model(losses: pd.DataFrame) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def k_composition(tables: Tables) -> Finding | None:
     if source is None or reader is None:
         return None
     rows = tables["head_pairs"]
-    rows = rows[(rows["kind"] == "K") & (rows["statistic"] == "composition")]
+    rows = rows[(rows["metric"] == "K_composition") & (rows["definition"] == "frobenius")]
     pair = rows[
         (rows["src_layer"] == source["layer"])
         & (rows["src_head"] == source["head"])

@@ -12,7 +12,7 @@ from pipeline.claims.of_heads import best_induction_head
 def virtual_heads_matter(tables: Tables) -> Finding | None:
     """Loss added when the most important head pair's path to the logits is removed."""
     rows = tables["head_pairs"]
-    rows = rows[(rows["kind"] == "virtual") & (rows["statistic"] == "loss_removed")].dropna(subset="value")
+    rows = rows[(rows["metric"] == "virtual") & (rows["definition"] == "loss_removed")].dropna(subset="value")
     if rows.empty:
         return None
     top = rows.loc[rows["value"].idxmax()]

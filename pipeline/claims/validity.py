@@ -17,7 +17,6 @@ SCORE = ["metric", "definition", "eval_set"]
 EFFECT = ["effect", "effect_set", "token_class"]
 MEASURED = ["value", "lo", "hi", "control", "control_hi", "p", "n", "seeds"]
 FOUND = ["statistic", "value", "lo", "hi", "control", "control_hi", "p", "q", "n", "seeds"]
-ON_TEXT = ("norm_share", "loss_removed")  # statistics of pairs that are measured on held-out text
 BLOCK = 16  # scores at a time; bounds memory, not the result
 
 
@@ -44,11 +43,9 @@ def validity(
     Returns:
         Rows of the VALIDITY table; none where a statistic is undefined, as where no head has an effect, or all.
     """
-    pairs = head_pairs.rename(columns={"kind": "metric", "statistic": "definition"})
-    pairs["eval_set"] = np.where(pairs["definition"].isin(ON_TEXT), "text", "weights")
     sides = {
         "head": (head_scores, ablations.rename(columns={"method": "effect"})),
-        "pair": (pairs, edges.assign(effect="edge_" + edges["kind"])),
+        "pair": (head_pairs, edges.assign(effect="edge_" + edges["kind"])),
     }
     generator = np.random.default_rng(seed)
     frames = [pd.DataFrame(columns=["experiment", *SCORE, *EFFECT, "statistic", *MEASURED])]

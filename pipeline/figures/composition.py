@@ -31,7 +31,7 @@ def composition(head_pairs: pd.DataFrame) -> Figure:
         writer=pairs["src_layer"].astype(str) + "." + pairs["src_head"].astype(str),
         reader=pairs["dst_layer"].astype(str) + "." + pairs["dst_head"].astype(str),
     )
-    composed = pairs[pairs["statistic"] == "composition"].dropna(subset="value")
+    composed = pairs[pairs["definition"] == "frobenius"].dropna(subset="value")
     if composed.empty:
         return sentence(TITLE, "This model has a single layer, so no head can read what another one wrote.")
     writers, readers = _heads(composed, "writer", "src"), _heads(composed, "reader", "dst")
@@ -42,7 +42,9 @@ def composition(head_pairs: pd.DataFrame) -> Figure:
     norm = TwoSlopeNorm(chance, min(0, 2 * chance - largest), max(largest, 1.01 * chance))
     numbers = ".2f" if len(readers) <= 16 else ""
     for axes, (kind, words) in zip(grid.flat, READS.items(), strict=False):
-        matrix = pivot(composed[composed["kind"] == kind], "writer", "reader", "value", writers, readers)
+        matrix = pivot(
+            composed[composed["metric"] == f"{kind}_composition"], "writer", "reader", "value", writers, readers
+        )
         image = heat_map(axes, matrix, writers, readers, SCORES, norm, numbers)
         axes.set_title(f"through the reader's {words}")
     bar = figure.colorbar(image, ax=grid[0, :], label=f"composition; chance {chance:.2g}", aspect=15)
@@ -56,7 +58,7 @@ def composition(head_pairs: pd.DataFrame) -> Figure:
 
 
 def _k_circuit(axes: Axes, pairs: pd.DataFrame, writers: list[str], readers: list[str], numbers: str):
-    rows = pairs[(pairs["kind"] == "K_circuit") & (pairs["statistic"] == "top1_keys")]
+    rows = pairs[(pairs["metric"] == "K_circuit") & (pairs["definition"] == "top1_keys")]
     matrix = pivot(rows, "writer", "reader", "value", writers, readers)
     axes.set_title("K circuit: a token's best key follows the same token")
     return heat_map(axes, matrix, writers, readers, PROBABILITIES, Normalize(0, 1), numbers)

@@ -19,8 +19,8 @@ SCORES = {  # role, metric, definition, eval_set
     "induction induction mass repeated_tokens": "prefix matching",
     "induction copying eigenvalue weights": "copying: eigenvalues",
     "induction copying top1 weights": "copying: top 1",
-    "pair K composition": "K-composition of the pair",
-    "pair K_circuit top1_keys": "K circuit: top 1",
+    "pair K_composition frobenius weights": "K-composition of the pair",
+    "pair K_circuit top1_keys weights": "K circuit: top 1",
 }
 LOSSES = {
     "model loss other text": "loss, held-out text",

@@ -17,7 +17,7 @@ CAPTION = (
     "the same in a random basis of the residual stream, beside heads that do something else."
 )
 EXACT = -9.0  # power of ten below which errors look alike
-KINDS = {"Q": "Q-composition", "K": "K-composition", "V": "V-composition", "virtual": "virtual heads"}
+KINDS = {"virtual": "virtual heads"}
 
 
 @styled

@@ -22,7 +22,13 @@ SETS = {
     "repeated_tokens": ("random tokens that repeat", PURPLE),
 }
 # Each kind of pair is compared with the edge that it speaks of.
-EDGES = {"Q": "edge_Q", "K": "edge_K", "V": "edge_V", "K_circuit": "edge_K", "virtual": "edge_V"}
+EDGES = {
+    "Q_composition": "edge_Q",
+    "K_composition": "edge_K",
+    "V_composition": "edge_V",
+    "K_circuit": "edge_K",
+    "virtual": "edge_V",
+}
 
 
 @styled

@@ -69,17 +69,17 @@ def virtual_heads(
 
 def strongest_pair(lists: pd.DataFrame, head_pairs: pd.DataFrame) -> tuple[str, str, str]:
     """Return writer, reader and why: the listed pair whose removal adds most loss, else with the largest share."""
-    pairs = head_pairs[head_pairs["kind"] == "virtual"].dropna(subset="value")
+    pairs = head_pairs[head_pairs["metric"] == "virtual"].dropna(subset="value")
     pairs = pairs.assign(
         writer=pairs["src_layer"].astype(str) + "." + pairs["src_head"].astype(str),
         reader=pairs["dst_layer"].astype(str) + "." + pairs["dst_head"].astype(str),
     )
     pairs = pairs.merge(lists[["src_head", "dst_head"]].drop_duplicates().set_axis(["writer", "reader"], axis=1))
-    for statistic, words in (
+    for definition, words in (
         ("loss_removed", "whose removal adds {:.3f} nats, the most of all pairs"),
         ("norm_share", "whose output is {:.2f} of its layer's, the most of all pairs"),
     ):
-        rows = pairs[pairs["statistic"] == statistic]
+        rows = pairs[pairs["definition"] == definition]
         if not rows.empty:
             top = rows.loc[rows["value"].idxmax()]
             return top["writer"], top["reader"], words.format(top["value"])

@@ -28,7 +28,7 @@ from pipeline.settings.score import ScoreSettings
 from pipeline.tables.score import PAIR_NULLS
 
 NAMES, SETS = ["metric", "definition"], ["eval_set", "period"]
-PAIR_NAMES, LAYERS = ["kind", "statistic"], ["src_layer", "dst_layer"]
+LAYERS = ["src_layer", "dst_layer"]
 COMPARED = ["null_kind", "null_mean", "null_sd", "z", "p", "q"]
 
 
@@ -100,9 +100,11 @@ class Comparison:
             return scores, pd.DataFrame(columns=PAIR_NULLS.names)
         frames = []
         for (source, reader), rows in tqdm(scores.groupby(LAYERS), desc="chance of pairs"):
-            found = self._of_layers(source, reader, _scores(rows, PAIR_NAMES, ["src_head", "dst_head"]))
-            frames.append(_rows("src_head dst_head", found, PAIR_NAMES, src_layer=source, dst_layer=reader))
-        return _joined(scores, pd.concat(frames), [*LAYERS, "src_head", "dst_head"], PAIR_NAMES)
+            found = self._of_layers(source, reader, _scores(rows, NAMES, ["src_head", "dst_head"]))
+            frames.append(_rows("src_head dst_head", found, NAMES, src_layer=source, dst_layer=reader))
+        sets = scores[[*NAMES, "eval_set"]].drop_duplicates()
+        chances = pd.concat(frames).merge(sets, on=NAMES)
+        return _joined(scores, chances, [*LAYERS, "src_head", "dst_head"], [*NAMES, "eval_set"])
 
     def _of_layer(self, layer: int, scores: Scores, random: dict[tuple[str, str], Tensor]) -> Chances:
         found = nulls.of_circuits(self.folded, layer, scores, self.between, self.draws, self.generator)

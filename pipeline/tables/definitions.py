@@ -30,18 +30,8 @@ class Definition:
 
     @property
     def names(self) -> dict[str, str]:
-        """The columns that name it in the tables of heads."""
+        """The columns that name it in tables."""
         return {"metric": self.metric, "definition": self.definition}
-
-
-@dataclass(frozen=True)
-class PairDefinition(Definition):
-    """One score of a pair of heads, where `metric` is called kind and `definition` statistic."""
-
-    @property
-    def names(self) -> dict[str, str]:
-        """The columns that name it in the tables of pairs."""
-        return {"kind": self.metric, "statistic": self.definition}
 
 
 SHARE = "share of all attention that lies on the role's keys"
@@ -100,19 +90,18 @@ HEAD_DEFINITIONS = (
 NORMS = "Frobenius norm of the product of both heads' matrices over the product of norms"
 
 PAIR_DEFINITIONS = (
-    *(PairDefinition(kind, "composition", NORMS, f"{FRAMEWORK}; TransformerLens") for kind in "QKV"),
-    *(PairDefinition(kind, "above_chance", f"{NORMS}, minus that of random weights", FRAMEWORK) for kind in "QKV"),
-    PairDefinition("K_circuit", "eigenvalue", RATIO, FRAMEWORK),
-    PairDefinition(
-        "K_circuit", "top1_keys", "share of query tokens that match their own copy best, of all copies", BIETTI
+    *(Definition(f"{kind}_composition", "frobenius", NORMS, f"{FRAMEWORK}; TransformerLens") for kind in "QKV"),
+    *(
+        Definition(f"{kind}_composition", "above_chance", f"{NORMS}, minus that of random weights", FRAMEWORK)
+        for kind in "QKV"
     ),
-    PairDefinition(
-        "K_circuit", "top1_queries", "share of copies that their own token matches best, of all queries", ARENA
-    ),
-    PairDefinition("virtual", "eigenvalue", RATIO, FRAMEWORK),
-    PairDefinition("virtual", "top1", "share of tokens that are largest in their own row of the circuit", OURS),
-    PairDefinition("virtual", "norm_share", "size of the pair's output over the whole second layer's", OURS),
-    PairDefinition("virtual", "loss_removed", "nats per token lost without the pair's path to the logits", OURS),
+    Definition("K_circuit", "eigenvalue", RATIO, FRAMEWORK),
+    Definition("K_circuit", "top1_keys", "share of query tokens that match their own copy best, of all copies", BIETTI),
+    Definition("K_circuit", "top1_queries", "share of copies that their own token matches best, of all queries", ARENA),
+    Definition("virtual", "eigenvalue", RATIO, FRAMEWORK),
+    Definition("virtual", "top1", "share of tokens that are largest in their own row of the circuit", OURS),
+    Definition("virtual", "norm_share", "size of the pair's output over the whole second layer's", OURS),
+    Definition("virtual", "loss_removed", "nats per token lost without the pair's path to the logits", OURS),
 )
 
 

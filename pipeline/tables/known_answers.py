@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.score import KIND, MEASURED_ON, METRIC, PERIOD
+from pipeline.tables.score import MEASURED_ON, METRIC, PAIR_METRIC, PERIOD
 
 KNOWN_ANSWERS = Table(
     name="known_answers",
@@ -17,15 +17,15 @@ KNOWN_ANSWERS = Table(
         Column("src_head", "int64", "index", "the pair's writer; null but for pairs", 0, nullable=True),
         replace(
             METRIC,
-            meaning="what is scored; of pairs, the kind in head_pairs; loss: of the model; ablation, edge: its change "
+            meaning="what is scored; of pairs, as in head_pairs; loss: of the model; ablation, edge: its change "
             "without what a head writes, or what one head feeds another",
-            options=(*METRIC.options, *KIND.options, "loss", "ablation", "edge"),
+            options=(*METRIC.options, *PAIR_METRIC.options, "loss", "ablation", "edge"),
         ),
         Column(
             "definition",
             "string",
             "name",
-            "as in head_scores; of pairs, the statistic in head_pairs; of the loss, mean: over all tokens predicted, "
+            "as in head_scores and head_pairs; of the loss, mean: over all tokens predicted, "
             "order_n: the same through paths of at most n heads; of ablations, the method; of edges, what is no "
             "longer fed",
         ),

@@ -22,17 +22,13 @@ PAIR = (
     Column("dst_layer", "int64", "index", "layer of the head that reads", 0),
     Column("dst_head", "int64", "index", "head that reads", 0),
 )
-KIND = Column(
-    "kind",
-    "string",
-    "name",
-    "Q, K, V: through which input the reader is fed; K_circuit: token to token through the reader's keys; virtual: "
-    "both heads in a row, to the logits",
+PAIR_METRIC = replace(
+    METRIC,
+    meaning="Q_composition, K_composition, V_composition: how much of what one head writes the other reads through "
+    "that input; K_circuit: token to token through the reader's keys; virtual: both heads in a row, to the logits",
     options=names(PAIR_DEFINITIONS, "metric"),
 )
-STATISTIC = Column(
-    "statistic", "string", "name", listed(PAIR_DEFINITIONS), options=names(PAIR_DEFINITIONS, "definition")
-)
+PAIR_DEFINITION = replace(DEFINITION, meaning=listed(PAIR_DEFINITIONS), options=names(PAIR_DEFINITIONS, "definition"))
 NULL_KIND = Column(
     "null_kind",
     "string",
@@ -119,15 +115,15 @@ SENTENCE_SCORES = Table(
 )
 HEAD_PAIRS = Table(
     name="head_pairs",
-    row="one statistic of one head feeding a later one",
-    key=("step", "src_layer", "src_head", "dst_layer", "dst_head", "kind", "statistic"),
-    columns=(STEP, *PAIR, KIND, STATISTIC, *SCORE),
+    row="one score of one head feeding a later one",
+    key=("step", "src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition", "eval_set"),
+    columns=(STEP, *PAIR, PAIR_METRIC, PAIR_DEFINITION, MEASURED_ON, *SCORE),
 )
 PAIR_NULLS = Table(
     name="pair_nulls",
-    row="one statistic of one head feeding a later one, against one kind of chance",
+    row="one score of one head feeding a later one, against one kind of chance",
     key=(*HEAD_PAIRS.key, "null_kind"),
-    columns=(STEP, *PAIR, KIND, STATISTIC, NULL_KIND, DRAWS, *CHANCE),
+    columns=(STEP, *PAIR, PAIR_METRIC, PAIR_DEFINITION, MEASURED_ON, NULL_KIND, DRAWS, *CHANCE),
 )
 VIRTUAL_HEADS = Table(
     name="virtual_heads",

@@ -19,13 +19,13 @@ CHECKPOINT_SCORES = Table(
             "metric",
             "string",
             "name",
-            "of heads: as in head_scores; of pairs: the kind in head_pairs; of the model: loss, in_context_learning",
+            "of heads: as in head_scores; of pairs: as in head_pairs; of the model: loss, in_context_learning",
         ),
         Column(
             "definition",
             "string",
             "name",
-            "of heads and pairs: as in head_scores, the statistic in head_pairs; of the loss: the class of the token "
+            "of heads and pairs: as in head_scores and head_pairs; of the loss: the class of the token "
             "predicted, as in loss_by_position; late_minus_early: loss late in a sequence minus early, below 0 for a "
             "model that learns from context",
         ),

@@ -34,9 +34,10 @@ def study(shift=0.0, probe="same", seeds=SEEDS, noise=0.0):
                 row = run | {"layer": 1, "head": head} | weights | {"value": value + by_seed}
                 tables["head_scores"].append(row)
             for head in range(HEADS):
-                pair = {"src_layer": 0, "src_head": head, "dst_layer": 1, "dst_head": leading, "kind": "K"}
+                pair = {"src_layer": 0, "src_head": head, "dst_layer": 1, "dst_head": leading}
+                pair |= {"metric": "K_composition", "definition": "frobenius", "eval_set": "weights"}
                 value = 0.3 if head == leading else 0.1
-                tables["head_pairs"].append(run | pair | {"statistic": "composition", "value": value})
+                tables["head_pairs"].append(run | pair | {"value": value})
             tables["loss_by_position"] += [run | row for row in _losses(more)]
             tables["runs"].append(run | {"stage": "probe", "id": "same" if experiment == "base" else probe})
             tables["runs"].append(run | {"stage": "train", "id": f"{experiment}{seed}"})
@@ -104,14 +105,14 @@ def test_every_kind_of_measure_is_compared():
         ("previous_token", "previous_token", "mean", "text"),
         ("induction", "induction", "mass", "repeated_tokens"),
         ("induction", "copying", "eigenvalue", "weights"),
-        ("pair", "K", "composition", "none"),
+        ("pair", "K_composition", "frobenius", "weights"),
         ("model", "loss", "first_copy", "repeated_text"),
         ("model", "loss", "second_copy", "repeated_text"),
         ("model", "loss", "other", "text"),
         ("model", "second_copy_gain", "first_minus_second", "repeated_text"),
         ("model", "in_context_learning", "early_minus_late", "text"),
     }
-    assert found.loc[("pair", "K", "composition"), "value"].item() == pytest.approx(0.3)
+    assert found.loc[("pair", "K_composition", "frobenius"), "value"].item() == pytest.approx(0.3)
 
 
 def test_a_shift_is_found_where_it_is_and_nowhere_else():

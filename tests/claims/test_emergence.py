@@ -20,7 +20,11 @@ def run(when=WHEN, seed=0, experiment="base"):
 
     Head 0.1 is the previous-token head, 1.2 the induction head; 1.0 led both before the end.
     """
-    previous, worst, keys = ("previous_token", "mean", "text", None), ("mass", "repeated_tokens"), ("K", "composition")
+    previous, worst, keys = (
+        ("previous_token", "mean", "text", None),
+        ("mass", "repeated_tokens"),
+        ("K_composition", "frobenius"),
+    )
     copying, nobody = ("copying", "eigenvalue", "weights", None), (None,) * 4
     rows = []
     for step in STEPS:

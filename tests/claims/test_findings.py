@@ -41,8 +41,8 @@ def test_copying_is_asked_of_the_induction_head():
 
 
 def test_k_composition_is_that_of_the_two_heads_over_chance():
-    pairs = [(0, 0, 1, 0, "K", "composition", 0.9, 0.1), (0, 1, 1, 0, "K", "composition", 0.3, 0.1)]
-    columns = ["src_layer", "src_head", "dst_layer", "dst_head", "kind", "statistic", "value", "chance"]
+    pairs = [(0, 0, 1, 0, "K_composition", "frobenius", 0.9, 0.1), (0, 1, 1, 0, "K_composition", "frobenius", 0.3, 0.1)]
+    columns = ["src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition", "value", "chance"]
     tables = INDUCTION | {"head_pairs": pd.DataFrame(pairs, columns=columns).assign(z=2.5, q=0.01)}
     assert of_heads.k_composition(tables).value == pytest.approx(3)
     assert "z 2.5, q 0.01" in of_heads.k_composition(tables).evidence
@@ -107,7 +107,7 @@ def test_gain_is_weighted_by_tokens():
 
 
 def test_the_virtual_head_that_matters_most_is_named():
-    columns = ["src_layer", "src_head", "dst_layer", "dst_head", "kind", "statistic", "value", "chance"]
+    columns = ["src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition", "value", "chance"]
     rows = [(0, 1, 1, 2, "virtual", "loss_removed", 0.05, None), (0, 0, 1, 2, "virtual", "loss_removed", -0.5, None)]
     finding = of_losses.virtual_heads_matter({"head_pairs": pd.DataFrame(rows, columns=columns)})
     assert finding.value == 0.05

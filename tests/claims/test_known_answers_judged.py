@@ -36,8 +36,8 @@ def test_pairs_are_named_by_their_reader():
             "period": [None],
         }
     ).assign(value=0.5, null_sd=0.1)
-    pairs = pd.DataFrame({"src_layer": 0, "src_head": 2, "dst_layer": 1, "dst_head": 3, "kind": ["virtual"] * 2})
-    pairs = pairs.assign(statistic=["top1", "norm_share"], value=0.25, null_sd=None)
+    pairs = pd.DataFrame({"src_layer": 0, "src_head": 2, "dst_layer": 1, "dst_head": 3, "metric": ["virtual"] * 2})
+    pairs = pairs.assign(definition=["top1", "norm_share"], eval_set=["weights", "text"], value=0.25, null_sd=None)
     found = of_scores(heads, pairs)
     assert found["measured"].tolist() == [0.5, 0.25, 0.25]
     assert found["eval_set"].tolist() == ["text", "weights", "text"]

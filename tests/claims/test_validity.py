@@ -35,7 +35,9 @@ def scores(rows, **by_definition):
 
 
 def judged(head_scores, effects, pairs=None, edges=None):
-    nothing = pd.DataFrame(columns=[*PAIRS, "statistic", "value", "difference", "lo", "eval_set", "token_class"])
+    nothing = pd.DataFrame(
+        columns=[*PAIRS, "metric", "definition", "value", "difference", "lo", "eval_set", "token_class"]
+    )
     found = validity(
         head_scores, effects, nothing if pairs is None else pairs, nothing if edges is None else edges, 60, 99, 0
     )
@@ -150,7 +152,9 @@ def test_pairs_are_compared_with_their_own_edges():
     edges = rows.assign(
         difference=np.where(rows["kind"] == "K", size, -size), lo=size - 4, eval_set="text", token_class="all"
     )
-    pairs = rows[rows["kind"] == "K"].assign(statistic="composition", value=size)
+    pairs = rows[rows["kind"] == "K"].assign(
+        metric="K_composition", definition="frobenius", eval_set="weights", value=size
+    )
     nothing = scores(heads(), none=0.0).iloc[:0]
     found = judged(nothing, ablations(heads()).iloc[:0], pairs, edges).xs("spearman", level="statistic")
     assert found.set_index("effect")["value"].round(9).to_dict() == {"edge_K": 1.0, "edge_Q": -1.0}

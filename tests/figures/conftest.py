@@ -102,14 +102,16 @@ def head_scores() -> pd.DataFrame:
 
 @pytest.fixture
 def head_pairs() -> pd.DataFrame:
-    kinds = [("Q", "composition"), ("K", "composition"), ("V", "composition")]
+    kinds = [("Q_composition", "frobenius"), ("K_composition", "frobenius"), ("V_composition", "frobenius")]
     kinds += [("K_circuit", "top1_keys"), ("virtual", "loss_removed")]
     rows = [
-        (0, src, 1, dst, kind, statistic, 0.1 + 0.1 * (src == 1 and dst == 2), 0.1)
-        for src, dst, (kind, statistic) in product(range(HEADS), range(HEADS), kinds)
+        (0, src, 1, dst, metric, definition, 0.1 + 0.1 * (src == 1 and dst == 2), 0.1)
+        for src, dst, (metric, definition) in product(range(HEADS), range(HEADS), kinds)
     ]
-    names = ["src_layer", "src_head", "dst_layer", "dst_head", "kind", "statistic", "value", "chance"]
-    return runs(pd.DataFrame(rows, columns=names).assign(step=100, **SOURCE))
+    names = ["src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition", "value", "chance"]
+    frame = pd.DataFrame(rows, columns=names)
+    frame["eval_set"] = np.where(frame["definition"] == "loss_removed", "text", "weights")
+    return runs(frame.assign(step=100, **SOURCE))
 
 
 @pytest.fixture
@@ -269,7 +271,7 @@ def paths() -> pd.DataFrame:
 def validity() -> pd.DataFrame:
     """Induction tells what second copies lose, previous_token what novel tokens do; edges go their own way."""
     effects = [("mean", "induction", "mass", "repeated_tokens"), ("mean", "previous_token", "mean", "text")]
-    effects += [("edge_K", "K", "composition", "weights"), ("edge_Q", "K", "composition", "weights")]
+    effects += [(edge, "K_composition", "frobenius", "weights") for edge in ("edge_K", "edge_Q")]
     rows = [
         (metric, definition, eval_set, effect, "repeated_text", kind, statistic, (metric == "induction") - 0.5)
         for (effect, metric, definition, eval_set), kind, statistic in product(
@@ -293,7 +295,7 @@ def checkpoint_scores() -> pd.DataFrame:
             (step, *PREVIOUS, None, None, "previous_token", "mean", "text", None, back, 0.05),
             (step, *INDUCTION, None, None, "induction", "mass", "repeated_tokens", 37, matching, 0.05),
             (step, *INDUCTION, None, None, "copying", "eigenvalue", "weights", None, 1.0, 0.0),
-            (step, *INDUCTION, *PREVIOUS, "K", "composition", "weights", None, 0.1 + back / 10, 0.1),
+            (step, *INDUCTION, *PREVIOUS, "K_composition", "frobenius", "weights", None, 0.1 + back / 10, 0.1),
             (step, None, None, None, None, "loss", "other", "text", None, 4.0, None),
             (step, None, None, None, None, "loss", "first_copy", "repeated_text", None, 4.0, None),
             (step, None, None, None, None, "loss", "second_copy", "repeated_text", None, 4.0 - 2.5 * matching, None),
@@ -327,7 +329,7 @@ def effects() -> pd.DataFrame:
     measures = {
         ("previous_token", "previous_token", "mean", "text"): (-0.8, -0.9, -0.7, 0.001, 0.004),
         ("induction", "induction", "mass", "repeated_tokens"): (-0.1, -2.0, 1.8, 0.6, 0.8),
-        ("pair", "K", "composition", None): (-0.1, None, None, None, None),
+        ("pair", "K_composition", "frobenius", "weights"): (-0.1, None, None, None, None),
         ("model", "loss", "other", "text"): (0.0, 0.0, 0.0, 1.0, 1.0),
         ("model", "second_copy_gain", "first_minus_second", "repeated_text"): (-2.0, -2.2, -1.8, 0.002, 0.004),
     }

@@ -137,10 +137,10 @@ def test_composition_is_that_of_the_dense_matrices(circuit):
     known = of_pairs.scores(one, sentences(one))
     for kind, read in (("Q", QK), ("K", QK.mT), ("V", above)):
         share = float((OV @ read).norm() / (OV.norm() * read.norm()))
-        assert known[kind, "composition"] == pytest.approx(share, abs=1e-9)
-        assert known[kind, "above_chance"] == pytest.approx(share - 1 / math.sqrt(40), abs=1e-9)
+        assert known[f"{kind}_composition", "frobenius"] == pytest.approx(share, abs=1e-9)
+        assert known[f"{kind}_composition", "above_chance"] == pytest.approx(share - 1 / math.sqrt(40), abs=1e-9)
     fed = {"induction": "K", "q_composition": "Q", "v_composition": "V"}[circuit]
-    assert known[fed, "composition"] == pytest.approx(1 / math.sqrt(14))
+    assert known[f"{fed}_composition", "frobenius"] == pytest.approx(1 / math.sqrt(14))
 
 
 def test_the_prefix_trace_is_that_of_the_dense_matrices():
@@ -191,6 +191,6 @@ def test_every_score_is_known_once():
 
 
 def test_random_weights_score_by_their_sizes():
-    assert of_random("composition", d_vocab=10, d_model=64) == 1 / 8
+    assert of_random("frobenius", d_vocab=10, d_model=64) == 1 / 8
     assert of_random("top5", d_vocab=10, d_model=64) == 0.5
     assert isinstance(of_random("mass", d_vocab=10, d_model=64), str)

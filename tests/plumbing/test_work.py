@@ -34,4 +34,6 @@ def test_what_runs_share_is_done_once_and_in_order():
 
 def test_every_stage_has_settings_of_its_name():
     assert settings_of("known_answers").__name__ == "KnownAnswersSettings"
-    assert {settings_of(stage).__name__.lower() for stage in STAGES} == {f"{stage}settings".replace("_", "") for stage in STAGES}
+    assert {settings_of(stage).__name__.lower() for stage in STAGES} == {
+        f"{stage}settings".replace("_", "") for stage in STAGES
+    }

@@ -79,13 +79,15 @@ def head_scores(weights):
 
 
 def pair_table(weights):
-    names, layers = ("kind", "statistic"), {"src_layer": 0, "dst_layer": 1}
+    names, layers = ("metric", "definition"), {"src_layer": 0, "dst_layer": 1}
     trace = chance.forward(weights, chance.sequences_of(sequences(), "text"))
-    frames = [rows("src_head dst_head", names, pair_scores.composition_scores(weights, 0, 1), **layers)]
+    of_weights = layers | {"eval_set": "weights"}
+    frames = [rows("src_head dst_head", names, pair_scores.composition_scores(weights, 0, 1), **of_weights)]
     for head in range(N_HEADS):
         scores = pair_scores.circuit_scores(weights, (0, head), 1, EVERY, 5)
-        scores |= pair_scores.path_scores(weights, trace, (0, head), 1)
-        frames.append(rows("dst_head", names, scores, src_head=head, **layers))
+        frames.append(rows("dst_head", names, scores, src_head=head, **of_weights))
+        scores = pair_scores.path_scores(weights, trace, (0, head), 1)
+        frames.append(rows("dst_head", names, scores, src_head=head, **layers, eval_set="text"))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -186,21 +188,22 @@ def test_without_a_step_0_scores_of_places_have_no_chance():
 
 def test_every_pair_is_compared(pairs):
     scores, found = pairs
-    kinds = scores.groupby(["kind", "statistic"])["null_kind"].agg(set)
+    kinds = scores.groupby(["metric", "definition"])["null_kind"].agg(set)
     for kind in "QKV":
-        assert kinds[kind, "composition"] == kinds[kind, "above_chance"] == {"rotation"}
+        metric = f"{kind}_composition"
+        assert kinds[metric, "frobenius"] == kinds[metric, "above_chance"] == {"rotation"}
     assert kinds["K_circuit", "eigenvalue"] == kinds["virtual", "eigenvalue"] == {"rotation"}
     assert kinds["K_circuit", "top1_keys"] == kinds["virtual", "top1"] == {"permuted_tokens"}
     assert kinds["virtual", "norm_share"] == kinds["virtual", "loss_removed"] == {"step_0"}
     assert scores["p"].notna().all()
-    assert (found.groupby(["kind", "statistic", "null_kind"]).size() == N_HEADS**2).all()
+    assert (found.groupby(["metric", "definition", "null_kind"]).size() == N_HEADS**2).all()
 
 
 def test_what_chance_is_taken_off_takes_it_off_both_sides(pairs):
-    scores = pairs[0].set_index(["src_head", "dst_head", "kind", "statistic"]).sort_index()
+    scores = pairs[0].set_index(["src_head", "dst_head", "metric", "definition"]).sort_index()
     whole, above = (
-        scores.xs(name, level="statistic").loc[(slice(None), slice(None), "K")]
-        for name in ("composition", "above_chance")
+        scores.xs(name, level="definition").loc[(slice(None), slice(None), "K_composition")]
+        for name in ("frobenius", "above_chance")
     )
     pd.testing.assert_frame_equal(whole[["z", "p", "q", "normalised"]], above[["z", "p", "q", "normalised"]])
     assert (whole["null_mean"] - above["null_mean"]).to_list() == pytest.approx([D_MODEL**-0.5] * N_HEADS**2)

@@ -38,10 +38,11 @@ def of_composition(
     attended, moved = rotated.chunk(2, dim=-1)
     result = {}
     for kind, turned in {"Q": attended, "K": attended, "V": moved}.items():
-        for statistic, chance in (("composition", 0.0), ("above_chance", 1 / math.sqrt(weights.d_model))):
-            value = scores[kind, statistic].value
+        for definition, chance in (("frobenius", 0.0), ("above_chance", 1 / math.sqrt(weights.d_model))):
+            name = (f"{kind}_composition", definition)
+            value = scores[name].value
             kinds = {"rotation": of_draws(value, turned - chance), "gaussian": of_draws(value, anywhere - chance)}
-            result[kind, statistic] = kinds
+            result[name] = kinds
     return result
 
 

@@ -1,4 +1,4 @@
-"""All scores of pairs of heads, under the names the tables give them: {(kind, statistic): Score}."""
+"""All scores of pairs of heads, under the names the tables give them: {(metric, definition): Score}."""
 
 import math
 
@@ -26,8 +26,8 @@ def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
     chance, ideal = 1 / math.sqrt(weights.d_model), 1 / math.sqrt(weights.d_head)
     scores = {}
     for kind, value in composition(weights, source, reader).items():
-        scores[kind, "composition"] = Score(value, chance, ideal)
-        scores[kind, "above_chance"] = Score(value - chance, 0.0, ideal - chance)
+        scores[f"{kind}_composition", "frobenius"] = Score(value, chance, ideal)
+        scores[f"{kind}_composition", "above_chance"] = Score(value - chance, 0.0, ideal - chance)
     return scores
 
 

@@ -81,7 +81,7 @@ def _olsson(construction: Construction, sentences: Sequence[Followed], layer: in
 
 def of_random(definition: str, d_vocab: int, d_model: int) -> Expected:
     """Return what independent random weights score by this definition on average, where that has a closed form."""
-    if definition == "composition":
+    if definition == "frobenius":
         return 1 / math.sqrt(d_model)
     if definition in ("eigenvalue", "eigenvalue_stream", "diagonal_z", "above_chance"):
         return 0.0

@@ -29,8 +29,10 @@ def scores(construction: Construction, text: Sequence[Followed]) -> dict[Name, E
     found = {}
     for kind, block in reads.items():
         value = _composition(construction, block, written)
-        found[kind, "composition"] = value
-        found[kind, "above_chance"] = value if isinstance(value, str) else value - 1 / math.sqrt(construction.d_model)
+        found[f"{kind}_composition", "frobenius"] = value
+        found[f"{kind}_composition", "above_chance"] = (
+            value if isinstance(value, str) else value - 1 / math.sqrt(construction.d_model)
+        )
     matched = second.attends == "match" and (second.query, second.key) == ("token", written)
     matches = identity(construction) if matched else nothing()
     found |= {("K_circuit", "eigenvalue"): matches["eigenvalue"]}

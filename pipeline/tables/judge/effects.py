@@ -17,22 +17,21 @@ MEASURE = (
         "metric",
         "string",
         "name",
-        "of heads: as in head_scores; of the pair: the kind in head_pairs; of the model: loss, second_copy_gain, "
+        "of heads: as in head_scores; of the pair: as in head_pairs; of the model: loss, second_copy_gain, "
         "in_context_learning",
     ),
     Column(
         "definition",
         "string",
         "name",
-        "of heads and the pair: as in head_scores, the statistic in head_pairs; of the loss: the class of tokens; "
+        "of heads and the pair: as in head_scores and head_pairs; of the loss: the class of tokens; "
         "first_minus_second, early_minus_late: which losses are subtracted",
     ),
     Column(
         "eval_set",
         "string",
         "name",
-        EVAL_SET.meaning + ", the mean over periods; weights: no sequences; null for the pair",
-        nullable=True,
+        EVAL_SET.meaning + ", the mean over periods; weights: no sequences",
         options=(*EVAL_SET.options, "weights"),
     ),
 )

@@ -10,8 +10,8 @@ VALIDITY = Table(
     key=("experiment", "metric", "definition", "eval_set", "effect", "effect_set", "token_class", "statistic"),
     columns=(
         Column("experiment", "string", "name", "the experiment whose runs were pooled"),
-        Column("metric", "string", "name", "metric of head_scores, or kind of head_pairs"),
-        Column("definition", "string", "name", "definition of head_scores, or statistic of head_pairs"),
+        Column("metric", "string", "name", "metric of head_scores or head_pairs"),
+        Column("definition", "string", "name", "definition of head_scores or head_pairs"),
         Column(
             "eval_set",
             "string",

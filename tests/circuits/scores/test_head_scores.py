@@ -79,9 +79,12 @@ def test_chance_of_an_accuracy_is_k_of_the_vocabulary():
     found = circuit_scores(W, 0, EVERY, 7)
     assert found["copying", "top5"].chance == 5 * found["copying", "top1"].chance == 5 / D_VOCAB
     pair = composition_scores(W, 0, 1)
-    assert pair["K", "composition"].chance == 1 / math.sqrt(8)
+    assert pair["K_composition", "frobenius"].chance == 1 / math.sqrt(8)
     torch.testing.assert_close(
-        pair["K", "above_chance"].value + 1 / math.sqrt(8), pair["K", "composition"].value, rtol=1e-12, atol=0
+        pair["K_composition", "above_chance"].value + 1 / math.sqrt(8),
+        pair["K_composition", "frobenius"].value,
+        rtol=1e-12,
+        atol=0,
     )
 
 
