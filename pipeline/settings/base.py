@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Slice(BaseModel):
@@ -32,4 +32,6 @@ def _earlier_first(pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int],
     return pairs
 
 
+Confidence = Annotated[float, Field(gt=0, lt=1)]
+Significance = Annotated[float, Field(gt=0, lt=1)]
 LayerPairs = Annotated[tuple[tuple[int, int], ...], AfterValidator(_earlier_first)]
