@@ -12,8 +12,9 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from pipeline.circuits.definitions.measure_heads import challenge_scores
+from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
-from pipeline.circuits.scores.challenges import challenge_scores
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.challenges import Recipe, Sizes, drawn, recipes
 from pipeline.models.weights_table import weights_in
@@ -68,16 +69,19 @@ def fits(weights: Weights, recipe: Recipe, tokens: Tensor) -> bool:
 def rows(settings: ChallengeSettings, weights: Weights, recipe: Recipe, tokens: Tensor) -> pd.DataFrame:
     """Return one challenge's rows: of every head, and of the model; what no query tells has none."""
     context = recipe.level if recipe.challenge == "ambiguous" else None
-    scores = challenge_scores(weights, tokens, int(recipe.begin is not None), context, settings.batch)
+    sequences = Tokens(tokens, int(recipe.begin is not None), context=context)
+    scores = challenge_scores(weights, sequences, settings.batch)
     counts = resampled_counts(len(tokens), settings.resamples, Generator().manual_seed(settings.seed))
     frames = []
     for (metric, definition), score in scores.items():
-        value, lo, hi = (torch.atleast_2d(number) for number in (score.value, *score.interval(counts)))
+        value, lo, hi = (
+            torch.atleast_2d(number) for number in (score.value, *score.interval(counts, settings.confidence))
+        )
         frame = to_frame("layer head", value=value, lo=lo, hi=hi)
         frame = frame if score.value.ndim else frame.assign(layer=None, head=None)
         frames.append(frame.assign(metric=metric, definition=definition, chance=score.chance))
     found = pd.concat(frames).dropna(subset="value")
-    return found.assign(challenge=recipe.challenge, level=recipe.level, n=len(tokens))
+    return found.assign(challenge=recipe.challenge, level=recipe.level, n=len(tokens), confidence=settings.confidence)
 
 
 if __name__ == "__main__":

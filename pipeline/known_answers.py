@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.circuits.closed_forms.expected import UNDEFINED, Expected
+from pipeline.circuits.closed_forms.wiring import Construction
+from pipeline.circuits.definitions.expectations import of_random, of_wired
 from pipeline.claims.known_answers import KEY, judged, keyed, of_losses, of_scores
 from pipeline.figures.known_answers import known_answers
 from pipeline.figures.style import save
-from pipeline.models.closed_forms.expectations import of_random, of_wired
-from pipeline.models.closed_forms.of_circuits import UNDEFINED, Expected
-from pipeline.models.constructed import Construction
-from pipeline.plumbing.artefacts import Paths, atomic, read, write
+from pipeline.models.weights_table import weights_in
+from pipeline.plumbing.artefacts import Paths, atomic, read, read_parts, write
 from pipeline.plumbing.in_process import run_jobs
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.known_answers import KnownAnswersSettings, PlannedRun
 from pipeline.tables.ablate import ABLATIONS, EDGES, TERM_ORDERS
+from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.known_answers import KNOWN_ANSWERS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
@@ -63,8 +65,10 @@ def answers_of(settings: KnownAnswersSettings, one: PlannedRun, folder: Path) ->
         rows["reason"] = rows["reason"].where(rows["expected"].isna())
         tolerance = settings.tolerance * rows["expected"].abs().clip(lower=1)
     else:
-        found = [split(of_random(name, len(vocabulary), model["d_model"])) for name in measured["definition"]]
-        rows = measured.reset_index(drop=True).join(pd.DataFrame(found))
+        weights = weights_in(read_parts(WEIGHTS, made))
+        names = zip(measured["metric"], measured["definition"], strict=True)
+        expected = pd.DataFrame([split(of_random(name, weights)) for name in names])
+        rows = measured.reset_index(drop=True).join(expected)
         tolerance = settings.random_sds * rows["null_sd"]
     rows = judged(rows, tolerance, rows["reason"] == UNDEFINED)
     return rows.assign(model=one.experiment)[COLUMNS]

@@ -6,32 +6,48 @@ Writes  head_scores, sentence_scores, nulls, head_pairs, pair_nulls, virtual_hea
 
 import json
 from collections.abc import Iterator
-from itertools import combinations
+from dataclasses import dataclass, field
+from itertools import combinations, product
 
 import pandas as pd
 import torch
-from torch import Tensor
+from safetensors import safe_open
 from tqdm import tqdm
 
+from pipeline.circuits.definitions import measure_pairs
+from pipeline.circuits.definitions.chance_of_heads import Draws, Reference, of_circuits, of_sequences, random_heads
+from pipeline.circuits.definitions.chance_of_pairs import of_pairs
+from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
-from pipeline.circuits.scores import pair_scores, text_scores
 from pipeline.circuits.scores.copying import spread
-from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
+from pipeline.circuits.scores.score import stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.frames.scores import beside_chance, null_rows, score_rows, sentence_rows
+from pipeline.models.families import to_weights
 from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.frames import together
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of, to_frame
-from pipeline.scoring import chance
-from pipeline.scoring.rows import rows, sentence_rows
 from pipeline.settings.score import ScoreSettings
 from pipeline.tables import score as tables
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
+
+SETS, PAIR = ["eval_set", "period"], ["src_layer", "src_head", "dst_layer", "dst_head"]
+
+
+@dataclass
+class Rows:
+    """Rows of tables, as they come."""
+
+    scores: list[pd.DataFrame] = field(default_factory=list)
+    nulls: list[pd.DataFrame] = field(default_factory=list)
+    sentences: list[pd.DataFrame] = field(default_factory=list)
+    losses: list[pd.DataFrame] = field(default_factory=list)
 
 
 def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
@@ -41,78 +57,102 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     weights = weights_in(read_parts(WEIGHTS, inputs))
     sequences, vocabulary = read(SEQUENCES, inputs), read(VOCABULARY, inputs)
     first = int((vocabulary["role"] == "begin").any())
+    draws = Draws(
+        settings.draws,
+        settings.pair_draws,
+        settings.ranked_draws,
+        settings.tile,
+        settings.batch,
+        settings.null_sentences,
+    )
+    generator = torch.Generator().manual_seed(settings.seed)
+    ranked = spread(weights.d_vocab, settings.ranked_tokens)
+    reference = Reference.of(weights, before_training(inputs), ranked, draws, generator)
 
-    # Patterns are scored, and tokens predicted, from earlier tokens alone.
-    measured = list(on_sequences(settings, weights, sequences, first)) if weights.attends == "back" else []
-    scores, sentences, losses = ([each[which] for each in measured] for which in range(3))
-    scores = together(tables.HEAD_SCORES, [*scores, *of_circuits(settings, weights)], step=step)
-    pairs = together(tables.HEAD_PAIRS, of_pairs(settings, weights, sequences), step=step)
-    comparison = chance.Comparison(settings, weights, chance.at_step_0(inputs), sequences, first)
-    scores, nulls = comparison.heads(scores)
-    pairs, pair_nulls = comparison.pairs(pairs)
-    write(tables.HEAD_SCORES, scores, outputs)
-    write(tables.HEAD_PAIRS, pairs, outputs)
+    heads = of_heads(settings, reference, sequences, first)
+    scores, nulls = beside_chance(pd.concat(heads.scores), heads.nulls, ["layer", "head"], SETS)
+    write(tables.HEAD_SCORES, scores.assign(step=step), outputs)
     write(tables.NULLS, nulls.assign(step=step), outputs)
-    write(tables.PAIR_NULLS, pair_nulls.assign(step=step), outputs)
-    write(tables.SENTENCE_SCORES, together(tables.SENTENCE_SCORES, sentences), outputs)
-    write(tables.LOSS_BY_POSITION, together(tables.LOSS_BY_POSITION, losses, step=step), outputs)
+    write(tables.SENTENCE_SCORES, together(tables.SENTENCE_SCORES, heads.sentences), outputs)
+    write(tables.LOSS_BY_POSITION, together(tables.LOSS_BY_POSITION, heads.losses, step=step), outputs)
+    pairs = of_all_pairs(settings, reference, sequences)
+    scores, nulls = together(tables.HEAD_PAIRS, pairs.scores), together(tables.PAIR_NULLS, pairs.nulls)
+    if pairs.scores:
+        scores, nulls = beside_chance(scores, pairs.nulls, PAIR, ["eval_set"])
+    write(tables.HEAD_PAIRS, scores.assign(step=step), outputs)
+    write(tables.PAIR_NULLS, nulls.assign(step=step), outputs)
     promoted = virtual_tokens(settings, weights, sequences, vocabulary)
     write(tables.VIRTUAL_HEADS, together(tables.VIRTUAL_HEADS, promoted), outputs)
 
 
-def resamples(settings: ScoreSettings, sentences: int) -> Tensor:
+def before_training(inputs: Paths) -> Weights | None:
+    """Return the model as it was before training; None where that was not kept."""
+    with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
+        if 0 not in json.loads(checkpoints.metadata()["steps"]):
+            return None
+        config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
+        return to_weights(config, lambda name: checkpoints.get_tensor(f"0/{name}").float())
+
+
+def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFrame, first: int) -> Rows:
+    """Score every layer's circuits, then the model on every set of sequences, each beside chance."""
+    rows, weights, folded = Rows(), reference.weights, reference.folded
+    random = random_heads(reference, sequences_of(sequences, "text")[:, first:])
+    for layer in tqdm(range(weights.n_layers), desc="circuits"):
+        scores = circuit_scores(folded, layer, reference.ranked, settings.tile)
+        which = {"layer": layer, "eval_set": "weights", "period": None}
+        rows.scores.append(score_rows("head", scores, None, settings.confidence, **which))
+        rows.nulls.append(null_rows("head", of_circuits(reference, layer, scores, random), **which))
+    # Patterns are scored, and tokens predicted, from earlier tokens alone.
+    sets = sets_of(sequences) if weights.attends == "back" else []
+    for eval_set, period in tqdm(sets, desc="sequences"):
+        which = {"eval_set": eval_set, "period": period}
+        tokens = Tokens(sequences_of(sequences, **which), first, period)
+        scores, losses = sequence_scores(weights, tokens, settings.batch)
+        if eval_set == "text":
+            previous = scores["previous_token", "mean"].value
+            scores |= text_scores(folded, tokens.tokens, first, previous, settings.tile)
+        counts = resamples(settings, len(tokens.tokens))
+        rows.scores.append(score_rows("layer head", scores, counts, settings.confidence, **which))
+        rows.nulls.append(null_rows("layer head", of_sequences(reference, tokens, scores, random), **which))
+        rows.sentences.append(sentence_rows(scores, **which))
+        frame = to_frame("sentence position", loss=losses)
+        frame["token_class"] = sequences_of(sequences, **which, column="token_class").ravel()
+        by_class = frame.dropna().groupby(["position", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
+        rows.losses.append(by_class.rename(columns={"mean": "loss", "count": "n"}).assign(**which))
+    for frames in (rows.scores, rows.nulls):
+        frames[:] = [frame.astype({"period": "Int64"}) for frame in frames if len(frame)]
+    return rows
+
+
+def sets_of(sequences: pd.DataFrame) -> list[tuple[str, int | None]]:
+    """Return every set of sequences but the demonstration, by name and period."""
+    measured = sequences.loc[sequences["eval_set"] != "demo", SETS].drop_duplicates().sort_values(SETS)
+    return [(name, None if pd.isna(period) else int(period)) for name, period in measured.itertuples(index=False)]
+
+
+def resamples(settings: ScoreSettings, sentences: int) -> torch.Tensor:
     """Draw resamples [resample, sentence]: the same for every set of as many sentences."""
     return resampled_counts(sentences, settings.resamples, torch.Generator().manual_seed(settings.seed))
 
 
-def on_sequences(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame, first: int) -> Iterator:
-    """Yield the head scores, those of each sentence, and the losses of each set of sequences."""
-    sets = sequences.loc[sequences["eval_set"] != "demo", ["eval_set", "period"]].drop_duplicates()
-    for eval_set, period in tqdm(list(sets.itertuples(index=False)), desc="sequences"):
-        period = None if pd.isna(period) else int(period)
-        which = {"eval_set": eval_set, "period": period}
-        tokens = sequences_of(sequences, **which)
-        scores, losses = sequence_scores(weights, tokens, first, period, settings.batch)
-        if eval_set == "text":
-            folded = gains_folded(weights)
-            scores |= text_scores.unigram_scores(folded, tokens, first, settings.tile)
-            scores |= text_scores.prefix_scores(folded, scores["previous_token", "mean"].value)
-        frame = to_frame("sentence position", loss=losses)
-        frame["token_class"] = sequences_of(sequences, **which, column="token_class").ravel()
-        loss = frame.dropna().groupby(["position", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
-        loss = loss.rename(columns={"mean": "loss", "count": "n"}).assign(**which)
-        measured = rows("layer head", scores, resamples(settings, len(tokens)), **which)
-        yield measured, sentence_rows(scores, **which), loss
-
-
-def of_circuits(settings: ScoreSettings, weights: Weights) -> Iterator[pd.DataFrame]:
-    """Yield the scores of each layer's heads that need no sequence."""
-    weights, ranked = gains_folded(weights), spread(weights.d_vocab, settings.ranked_tokens)
-    for layer in tqdm(range(weights.n_layers), desc="circuits"):
-        scores = circuit_scores(weights, layer, ranked, settings.tile)
-        yield rows("head", scores, None, layer=layer, eval_set="weights", period=None)
-
-
-def of_pairs(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield how each pair of layers' heads compose, then what flows through the chosen layers' pairs."""
-    folded, ranked = gains_folded(weights), spread(weights.d_vocab, settings.ranked_tokens)
-    for source, reader in tqdm(list(combinations(range(weights.n_layers), 2)), desc="composition"):
-        scores = pair_scores.composition_scores(folded, source, reader)
-        yield rows("src_head dst_head", scores, None, src_layer=source, dst_layer=reader, eval_set="weights")
-    trace = forward(weights, sequences_of(sequences, "text")[: settings.path_sentences])
+def of_all_pairs(settings: ScoreSettings, reference: Reference, sequences: pd.DataFrame) -> Rows:
+    """Score how each pair of layers' heads compose and what flows through the chosen layers' pairs, beside chance."""
+    rows, weights, folded = Rows(), reference.weights, reference.folded
+    text = sequences_of(sequences, "text")
+    trace = forward(weights, text[: settings.path_sentences])
     counts = resamples(settings, len(trace.tokens))
-    for (source, head), reader in tqdm(sources(settings, weights), desc="pairs"):
-        pair = {"src_layer": source, "src_head": head, "dst_layer": reader}
-        scores = pair_scores.circuit_scores(folded, (source, head), reader, ranked, settings.tile)
-        yield rows("dst_head", scores, None, **pair, eval_set="weights")
-        scores = pair_scores.path_scores(weights, trace, (source, head), reader)
-        yield rows("dst_head", scores, counts, **pair, eval_set="text")
-
-
-def sources(settings: ScoreSettings, weights: Weights) -> list[tuple[tuple[int, int], int]]:
-    """List ((layer, head) that writes, layer that reads) of the chosen pairs of layers the model has."""
-    pairs = [pair for pair in settings.layer_pairs if pair[1] < weights.n_layers]
-    return [((source, head), reader) for source, reader in pairs for head in range(weights.n_heads)]
+    for source, reader in tqdm(list(combinations(range(weights.n_layers), 2)), desc="pairs"):
+        scores = measure_pairs.composition_scores(folded, source, reader)
+        if (source, reader) in settings.layer_pairs:
+            writers = [(source, head) for head in range(weights.n_heads)]
+            through = (reader, reference.ranked, settings.tile)
+            scores |= stacked([measure_pairs.circuit_scores(folded, head, *through) for head in writers])
+            scores |= stacked([measure_pairs.path_scores(weights, trace, head, reader) for head in writers])
+        axes, layers = "src_head dst_head", {"src_layer": source, "dst_layer": reader}
+        rows.scores.append(score_rows(axes, scores, counts, settings.confidence, **layers))
+        rows.nulls.append(null_rows(axes, of_pairs(reference, source, reader, scores, text), **layers))
+    return rows
 
 
 def virtual_tokens(
@@ -123,8 +163,9 @@ def virtual_tokens(
         return  # what a pair adds to the logits then depends on everything else too
     trace = forward(weights, sequences_of(sequences, "demo"))
     tokens = vocabulary.set_index("token_id")["token"]
-    for (source, head), reader in sources(settings, weights):
-        promoted = pair_scores.promoted_tokens(weights, trace, (source, head), reader, settings.top_tokens)
+    pairs = [pair for pair in settings.layer_pairs if pair[1] < weights.n_layers]
+    for (source, reader), head in product(pairs, range(weights.n_heads)):
+        promoted = measure_pairs.promoted_tokens(weights, trace, (source, head), reader, settings.top_tokens)
         for kind, (logits, ids) in promoted.items():
             frame = to_frame("dst_head sentence position rank", logit=logits.double(), token=ids)
             frame["token"] = frame["token"].map(tokens)

@@ -9,19 +9,23 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors import safe_open
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.circuits.scores import pair_scores, text_scores
+from pipeline.circuits.definitions import measure_pairs
+from pipeline.circuits.definitions.definition import OfLosses
+from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.registry import MODELS, measured_as
+from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
-from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
 from pipeline.circuits.scores.score import Scores
-from pipeline.circuits.transformer.losses import in_context_learning
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.families import to_weights
+from pipeline.models.sequences import TOKEN_CLASSES
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of, to_frame
@@ -64,10 +68,9 @@ def measured(
         period = None if pd.isna(period) else int(period)
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
-        scores, losses = sequence_scores(weights, tokens, first, period, settings.batch)
+        scores, losses = sequence_scores(weights, Tokens(tokens, first, period), settings.batch)
         if eval_set == "text":
-            scores |= text_scores.unigram_scores(weights, tokens, first, settings.tile)
-            scores |= text_scores.prefix_scores(weights, scores["previous_token", "mean"].value)
+            scores |= text_scores(weights, tokens, first, scores["previous_token", "mean"].value, settings.tile)
         yield rows("layer head", scores, **which)
         yield of_losses(settings, losses, sequences_of(sequences, **which, column="token_class")).assign(**which)
     for layer in range(weights.n_layers):
@@ -75,9 +78,9 @@ def measured(
         yield rows("head", scores, layer=layer, eval_set="weights")
     for source, reader in combinations(range(weights.n_layers), 2):
         pair = {"src_layer": source, "layer": reader, "eval_set": "weights"}
-        yield rows("src_head head", pair_scores.composition_scores(weights, source, reader), **pair)
+        yield rows("src_head head", measure_pairs.composition_scores(weights, source, reader), **pair)
         for head in range(weights.n_heads):
-            scores = pair_scores.circuit_scores(weights, (source, head), reader, ranked, settings.tile)
+            scores = measure_pairs.circuit_scores(weights, (source, head), reader, ranked, settings.tile)
             yield rows("head", scores, src_head=head, **pair)
 
 
@@ -89,13 +92,16 @@ def rows(axes: str, scores: Scores, **constants: object) -> pd.DataFrame:
     return frame.join(names, on="score").drop(columns="score").assign(**constants)
 
 
-def of_losses(settings: ScoreCheckpointsSettings, losses: Tensor, token_class) -> pd.DataFrame:
-    """Return the mean loss of each class of tokens, and how much lower it is late in a sequence."""
-    frame = to_frame("sentence position", value=losses).assign(definition=token_class.ravel())
-    by_class = frame.dropna().groupby("definition", as_index=False)["value"].mean().assign(metric="loss")
-    learnt = float(in_context_learning(losses, settings.early, settings.late))
-    late = {"metric": "in_context_learning", "definition": "late_minus_early", "value": learnt}
-    return pd.concat([by_class, pd.DataFrame([late])])
+def of_losses(settings: ScoreCheckpointsSettings, losses: Tensor, token_class: np.ndarray) -> pd.DataFrame:
+    """Return the scores of the model's losses: of each class of tokens, and how much lower they are late."""
+    numbers = pd.Series(token_class.ravel()).map(TOKEN_CLASSES.index)
+    classes = torch.tensor(numbers.to_list()).view_as(losses)
+    windows = settings.early, settings.late
+    scored = [
+        (*entry.name, float(measure.function(losses, classes, windows)))
+        for entry, measure in measured_as(OfLosses, MODELS)
+    ]
+    return pd.DataFrame(scored, columns=["metric", "definition", "value"]).dropna(subset="value")
 
 
 if __name__ == "__main__":

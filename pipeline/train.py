@@ -17,8 +17,9 @@ from safetensors.torch import save_file
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from pipeline.circuits.closed_forms.wiring import Construction
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
-from pipeline.models.constructed import Construction, constructed
+from pipeline.models.constructed import constructed
 from pipeline.models.hub import obtain_hub
 from pipeline.models.journal import Journal, log_spaced
 from pipeline.models.obtain import obtain_notebook_checkpoint

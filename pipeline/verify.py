@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.circuits.causes.paths import adds_up, order_losses, path_outputs
+from pipeline.circuits.definitions.registry import HEADS
 from pipeline.circuits.gates import disagreement
 from pipeline.circuits.gates.gauge import regauged
 from pipeline.circuits.scores.copying import spread
@@ -29,13 +30,12 @@ from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
 from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.verify import Tolerance, VerifySettings
-from pipeline.tables.definitions import HEAD_DEFINITIONS
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.verify import CHECKS
 
 Check = tuple[str, str, int | None]  # check, quantity, layer
-DEPENDENT = {f"{one.metric}_{one.definition}" for one in HEAD_DEFINITIONS if not one.gauge_invariant}
+DEPENDENT = {"_".join(entry.name) for entry in HEADS if not entry.gauge_invariant}
 
 
 def run(settings: VerifySettings, inputs: Paths, outputs: Paths) -> None:

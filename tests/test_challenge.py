@@ -7,7 +7,8 @@ from torch import Generator
 from weights_frame import weights_frame
 
 from pipeline import challenge
-from pipeline.models.constructed import Construction, constructed
+from pipeline.circuits.closed_forms.wiring import Construction
+from pipeline.models.constructed import constructed
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.challenge import ChallengeSettings

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline import known_answers
-from pipeline.models.closed_forms import of_patterns
+from pipeline.circuits.closed_forms import of_patterns
 from pipeline.plumbing.artefacts import Paths, read, read_file
 from pipeline.plumbing.plan import plan_of
 from pipeline.plumbing.request import Request

@@ -11,7 +11,8 @@ from torch import Generator
 from weights_frame import weights_frame
 
 from pipeline.claims.roles import head_roles
-from pipeline.models.constructed import Construction, constructed
+from pipeline.circuits.closed_forms.wiring import Construction
+from pipeline.models.constructed import constructed
 from pipeline.models.families import to_weights
 from pipeline.models.tokenizer import id_tokenizer
 from pipeline.plumbing.artefacts import Paths, read, write

@@ -12,7 +12,8 @@ from weights_frame import weights_frame
 from pipeline import verify
 from pipeline.circuits.gates import disagreement
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
-from pipeline.models.constructed import CIRCUITS, Construction, constructed
+from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
+from pipeline.models.constructed import constructed
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, read_file, write
 from pipeline.settings.verify import VerifySettings

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Confidence, Slice
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -20,5 +20,6 @@ class ChallengeSettings(Slice):
     lengths: tuple[Count, ...]
     gaps: tuple[Annotated[int, Field(ge=0)], ...]
     resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
+    confidence: Confidence
     batch: Count
     threads: Count

@@ -1,6 +1,8 @@
 """Table of the challenge stage: what heads and model do where position, habit or rarity would mislead them."""
 
 from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.columns import CONFIDENCE
+from pipeline.tables.score import DEFINITION, METRIC
 
 CHALLENGE_SCORES = Table(
     name="challenge_scores",
@@ -28,31 +30,13 @@ CHALLENGE_SCORES = Table(
             "tokens that training never held, 1, 2, 3 for the rare, middle and common third of the others",
             0,
         ),
-        Column(
-            "metric",
-            "string",
-            "name",
-            "previous_token, induction: attention; loss, accuracy: of predictions; logit_difference: of the two "
-            "continuations of an ambiguous token; preference: how often the first has the larger logit",
-            options=("previous_token", "induction", "loss", "accuracy", "logit_difference", "preference"),
-        ),
-        Column(
-            "definition",
-            "string",
-            "name",
-            "mean: over queries; mass: to all targets, over queries that have any; recent, earlier: to the later and "
-            "the earlier of two targets; same_context, other_context: to the target in the query's own two-token "
-            "context and to the other; repeated: tokens that an earlier occurrence of the token before foretells; "
-            "novel: all others; recent_minus_earlier, same_context_minus_other_context: which logits are compared",
-            options=(
-                *("mean", "mass", "recent", "earlier", "same_context", "other_context", "repeated", "novel"),
-                *("recent_minus_earlier", "same_context_minus_other_context"),
-            ),
-        ),
+        METRIC,
+        DEFINITION,
         Column("value", "float64", "probability; nats per token; logits", "mean over all queries or tokens that count"),
         Column("chance", "float64", "as value", "the same under even attention, or even prediction"),
-        Column("lo", "float64", "as value", "lower end of the 95 % bootstrap interval over sequences"),
-        Column("hi", "float64", "as value", "upper end of the 95 % bootstrap interval over sequences"),
+        Column("lo", "float64", "as value", "lower end of the bootstrap interval over sequences"),
+        Column("hi", "float64", "as value", "upper end of the bootstrap interval over sequences"),
+        CONFIDENCE,
         Column("n", "int64", "count", "sequences it was computed on", 1),
     ),
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.score import MEASURED_ON, METRIC, PAIR_METRIC, PERIOD
+from pipeline.tables.score import MEASURED_ON, METRIC, PERIOD
 
 KNOWN_ANSWERS = Table(
     name="known_answers",
@@ -19,7 +19,6 @@ KNOWN_ANSWERS = Table(
             METRIC,
             meaning="what is scored; of pairs, as in head_pairs; loss: of the model; ablation, edge: its change "
             "without what a head writes, or what one head feeds another",
-            options=(*METRIC.options, *PAIR_METRIC.options, "loss", "ablation", "edge"),
         ),
         Column(
             "definition",

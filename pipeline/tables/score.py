@@ -3,18 +3,22 @@
 from dataclasses import replace
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import EVAL_SET, HEAD, LAYER, PERIOD, POSITION, SENTENCE, STEP, TOKEN, TOKEN_CLASS
-from pipeline.tables.definitions import HEAD_DEFINITIONS, PAIR_DEFINITIONS, listed, names
+from pipeline.tables.columns import (
+    CONFIDENCE,
+    EVAL_SET,
+    HEAD,
+    LAYER,
+    PERIOD,
+    POSITION,
+    SENTENCE,
+    STEP,
+    TOKEN,
+    TOKEN_CLASS,
+)
 
 NULL_KINDS = ("gaussian", "rotation", "step_0", "permuted_tokens")
-METRIC = Column("metric", "string", "name", "what is scored", options=names(HEAD_DEFINITIONS, "metric"))
-DEFINITION = Column(
-    "definition",
-    "string",
-    "name",
-    listed(HEAD_DEFINITIONS),
-    options=names(HEAD_DEFINITIONS, "definition"),
-)
+METRIC = Column("metric", "string", "name", "what is scored; docs/tables.md lists every metric")
+DEFINITION = Column("definition", "string", "name", "by which definition; docs/tables.md lists every definition")
 MEASURED_ON = replace(EVAL_SET, meaning=EVAL_SET.meaning + "; weights: none", options=(*EVAL_SET.options, "weights"))
 PAIR = (
     Column("src_layer", "int64", "index", "layer of the head that writes", 0),
@@ -22,13 +26,6 @@ PAIR = (
     Column("dst_layer", "int64", "index", "layer of the head that reads", 0),
     Column("dst_head", "int64", "index", "head that reads", 0),
 )
-PAIR_METRIC = replace(
-    METRIC,
-    meaning="Q_composition, K_composition, V_composition: how much of what one head writes the other reads through "
-    "that input; K_circuit: token to token through the reader's keys; virtual: both heads in a row, to the logits",
-    options=names(PAIR_DEFINITIONS, "metric"),
-)
-PAIR_DEFINITION = replace(DEFINITION, meaning=listed(PAIR_DEFINITIONS), options=names(PAIR_DEFINITIONS, "definition"))
 NULL_KIND = Column(
     "null_kind",
     "string",
@@ -49,8 +46,9 @@ CHANCE = (
 )
 SCORE = (
     Column("value", "float64", "by definition", "the score; null where it is undefined", nullable=True),
-    Column("lo", "float64", "as value", "lower end of the 95 % interval over sentences; null without", nullable=True),
-    Column("hi", "float64", "as value", "upper end of the 95 % interval over sentences; null without", nullable=True),
+    Column("lo", "float64", "as value", "lower end of the interval over sentences; null without", nullable=True),
+    Column("hi", "float64", "as value", "upper end of the interval over sentences; null without", nullable=True),
+    CONFIDENCE,
     Column(
         "chance",
         "float64",
@@ -117,13 +115,13 @@ HEAD_PAIRS = Table(
     name="head_pairs",
     row="one score of one head feeding a later one",
     key=("step", "src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition", "eval_set"),
-    columns=(STEP, *PAIR, PAIR_METRIC, PAIR_DEFINITION, MEASURED_ON, *SCORE),
+    columns=(STEP, *PAIR, METRIC, DEFINITION, MEASURED_ON, *SCORE),
 )
 PAIR_NULLS = Table(
     name="pair_nulls",
     row="one score of one head feeding a later one, against one kind of chance",
     key=(*HEAD_PAIRS.key, "null_kind"),
-    columns=(STEP, *PAIR, PAIR_METRIC, PAIR_DEFINITION, MEASURED_ON, NULL_KIND, DRAWS, *CHANCE),
+    columns=(STEP, *PAIR, METRIC, DEFINITION, MEASURED_ON, NULL_KIND, DRAWS, *CHANCE),
 )
 VIRTUAL_HEADS = Table(
     name="virtual_heads",

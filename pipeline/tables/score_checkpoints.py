@@ -2,6 +2,7 @@
 
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.columns import EVAL_SET, PERIOD
+from pipeline.tables.score import DEFINITION, METRIC
 
 CHECKPOINT_SCORES = Table(
     name="checkpoint_scores",
@@ -15,20 +16,8 @@ CHECKPOINT_SCORES = Table(
         Column("head", "int64", "index", "the head, or the pair's reader; null for the model", 0, None, True),
         Column("src_layer", "int64", "index", "layer of the pair's writer; null but for pairs", 0, None, True),
         Column("src_head", "int64", "index", "the pair's writer; null but for pairs", 0, None, True),
-        Column(
-            "metric",
-            "string",
-            "name",
-            "of heads: as in head_scores; of pairs: as in head_pairs; of the model: loss, in_context_learning",
-        ),
-        Column(
-            "definition",
-            "string",
-            "name",
-            "of heads and pairs: as in head_scores and head_pairs; of the loss: the class of the token "
-            "predicted, as in loss_by_position; late_minus_early: loss late in a sequence minus early, below 0 for a "
-            "model that learns from context",
-        ),
+        METRIC,
+        DEFINITION,
         Column(
             "eval_set",
             "string",

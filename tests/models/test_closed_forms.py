@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Generator
 
-from pipeline.models.closed_forms import of_circuits, of_effects, of_pairs, of_patterns
-from pipeline.models.closed_forms.expectations import of_random, of_wired
-from pipeline.models.closed_forms.mechanism import follow
-from pipeline.models.closed_forms.of_circuits import UNDEFINED
-from pipeline.models.constructed import CIRCUITS, Construction, constructed
+from pipeline.circuits.closed_forms import of_circuits, of_effects, of_pairs, of_patterns
+from pipeline.circuits.closed_forms.expectations import of_random, of_wired
+from pipeline.circuits.closed_forms.mechanism import follow
+from pipeline.circuits.closed_forms.of_circuits import UNDEFINED
+from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
+from pipeline.models.constructed import constructed
 
 PLAIN = {
     "basis": "one_hot",

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Generator
 
-from pipeline.models.constructed import CIRCUITS, Construction, constructed
+from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
+from pipeline.models.constructed import constructed
 
 PLAIN = {
     "basis": "one_hot",

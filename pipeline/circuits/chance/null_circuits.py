@@ -16,65 +16,22 @@ Each draw needs products with d_head on both sides alone (`Grams`): the circuit'
 are those of columns^T rows, its sum of squares is tr(rows^T rows columns^T columns).
 """
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Hashable, Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from pipeline.circuits.chance.random_matrices import gaussian, orthogonal
-from pipeline.circuits.scores.copying import eigenvalue_score
+from pipeline.circuits.scores.grams import Grams
 
-PORTION = 4096  # rows of a circuit in float64 at a time
+Functions = Mapping[Hashable, Callable[[Grams], Tensor]]  # scores of circuits, by any name
 AT_ONCE = 128  # Gaussian matrices held at a time
 
 
-@dataclass(frozen=True)
-class Grams:
-    """A circuit rows @ columns^T by its products on the side of its rank, float64; many along leading axes."""
-
-    cross: Tensor  # [..., rank, rank], columns^T rows
-    rows: Tensor  # [..., rank, rank], rows^T rows
-    columns: Tensor  # [..., rank, rank], columns^T columns
-    row_mean: Tensor  # [..., rank]
-    column_mean: Tensor  # [..., rank]
-    size: int  # the circuit has size x size entries
-
-    @classmethod
-    def of(cls, rows: Tensor, columns: Tensor) -> Self:
-        """Take the products of rows and columns, both [size, rank]."""
-        cross, row_squares, column_squares = 0, 0, 0
-        for left, right in zip(rows.split(PORTION), columns.split(PORTION), strict=True):
-            left, right = left.double(), right.double()
-            cross, row_squares = cross + right.mT @ left, row_squares + left.mT @ left
-            column_squares = column_squares + right.mT @ right
-        means = (side.mean(0, dtype=torch.float64) for side in (rows, columns))
-        return cls(cross, row_squares, column_squares, *means, len(rows))
-
-    def through(self, read: Tensor, written: Tensor) -> Self:
-        """Return the circuits rows @ read @ (columns @ written)^T; both [..., rank, new rank]."""
-        return type(self)(
-            written.mT @ (self.cross @ read),
-            read.mT @ (self.rows @ read),
-            written.mT @ (self.columns @ written),
-            _times(self.row_mean, read),
-            _times(self.column_mean, written),
-            self.size,
-        )
-
-    def turned(self, turns: Tensor) -> Self:
-        """Return the circuits rows @ turn @ columns^T, for turns [draw, rank, rank]."""
-        return type(self)(
-            self.cross @ turns,
-            turns.mT @ self.rows @ turns,
-            self.columns,
-            _times(self.row_mean, turns),
-            self.column_mean,
-            self.size,
-        )
-
-
-def balanced(read: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
+def balanced(
+    read: Float[Tensor, "d_model d_head"], written: Float[Tensor, "d_model d_head"]
+) -> tuple[Float[Tensor, "d_model rank"], Float[Tensor, "d_model rank"]]:
     """Split a head's matrix W = read @ written^T into A S and B of its singular value decomposition A S B^T.
 
     Args:
@@ -90,50 +47,33 @@ def balanced(read: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
     return A @ (left * singular_values), B @ right.mT
 
 
-def eigenvalue(circuits: Grams) -> Tensor:
-    """Re(sum z) / sum |z| of the circuits' eigenvalues z: [...]; see `copying.eigenvalue_score`."""
-    return eigenvalue_score(circuits.cross, torch.eye(circuits.cross.shape[-1]))
-
-
-def diagonal_z(circuits: Grams) -> Tensor:
-    """(mean diagonal - mean entry) / sd of entries of the circuits: [...]; see `copying.diagonal_z`."""
-    mean = (circuits.row_mean * circuits.column_mean).sum(-1)
-    squares = (circuits.rows * circuits.columns).sum((-2, -1)) / circuits.size**2
-    variance = squares - mean**2
-    return (trace(circuits) / circuits.size - mean) / variance.where(variance > 1e-12 * squares, torch.nan).sqrt()
-
-
-def trace(circuits: Grams) -> Tensor:
-    """Sum of the circuits' diagonals: [...]."""
-    return circuits.cross.diagonal(dim1=-2, dim2=-1).sum(-1)
-
-
-SCORES = {"eigenvalue": eigenvalue, "diagonal_z": diagonal_z, "trace": trace}
-
-
-def rotations(circuit: Grams, names: tuple[str, ...], draws: int, generator: Generator) -> dict[str, Tensor]:
-    """Draw scores of one head's circuit under *rotation*: [draw] each.
+def rotations(
+    circuit: Grams, functions: Functions, draws: int, generator: Generator
+) -> dict[Hashable, Float[Tensor, " draw"]]:
+    """Draw scores of one head's circuit under *rotation*.
 
     -O is as probable as O, and changes the sign of every score: each draw counts with both signs, which makes the
     mean exactly 0.
 
     Args:
         circuit: the model's left and right, `through` the head's `balanced` halves.
-        names: of `SCORES`.
+        functions: the scores; each must change its sign with the circuit's.
         draws: an even number.
         generator: decides the draws.
     """
     turned = circuit.turned(orthogonal(draws // 2, circuit.cross.shape[-1], generator))
-    return {name: _with_both_signs(SCORES[name](turned)) for name in names}
+    return {name: _with_both_signs(score(turned)) for name, score in functions.items()}
 
 
-def gaussians(model: Grams, d_head: int, names: tuple[str, ...], draws: int, generator: Generator) -> dict[str, Tensor]:
-    """Draw scores of the circuits of random heads under *gaussian*: [draw] each, with both signs as `rotations`.
+def gaussians(
+    model: Grams, d_head: int, functions: Functions, draws: int, generator: Generator
+) -> dict[Hashable, Float[Tensor, " draw"]]:
+    """Draw scores of the circuits of random heads under *gaussian*, with both signs as `rotations`.
 
     Args:
         model: left and right, both [size, d_model].
         d_head: rank of the random heads.
-        names: of `SCORES`; not `trace`, which depends on the circuit's size.
+        functions: the scores; none may depend on how large the circuit's entries are.
         draws: an even number.
         generator: decides the draws.
     """
@@ -141,12 +81,12 @@ def gaussians(model: Grams, d_head: int, names: tuple[str, ...], draws: int, gen
     for part in torch.arange(draws // 2).split(AT_ONCE):
         read, written = gaussian(2, len(part), len(model.cross), d_head, generator=generator)
         circuits = model.through(read, written)
-        parts.append(torch.stack([SCORES[name](circuits) for name in names]))
-    return {name: _with_both_signs(scores) for name, scores in zip(names, torch.cat(parts, -1), strict=True)}
+        parts.append(torch.stack([score(circuits) for score in functions.values()]))
+    return {name: _with_both_signs(scores) for name, scores in zip(functions, torch.cat(parts, -1), strict=True)}
 
 
-def relabelled_sd(circuit: Grams) -> Tensor:
-    """Standard deviation [...] of `diagonal_z` where the tokens of one side change places; its mean is 0.
+def relabelled_sd(circuit: Grams) -> Float[Tensor, "..."]:
+    """Standard deviation of `diagonal_z` where the tokens of one side change places; its mean is 0.
 
     For a random permutation s, the sum of M[t, s(t)] has the variance sum D^2 / (size - 1), with D the circuit
     less the means of its rows and of its columns, and is nearly normal.
@@ -160,11 +100,6 @@ def relabelled_sd(circuit: Grams) -> Tensor:
     mean = (circuit.row_mean * circuit.column_mean).sum(-1)
     variance = (circuit.rows * circuit.columns).sum((-2, -1)) - (circuit.size * mean) ** 2
     return ((rows * columns).sum((-2, -1)) / variance / (circuit.size - 1)).sqrt()
-
-
-def _times(vector: Tensor, matrix: Tensor) -> Tensor:
-    """Return vectors [..., rank] @ matrices [..., rank, new rank]."""
-    return (vector[..., None, :] @ matrix).squeeze(-2)
 
 
 def _with_both_signs(scores: Tensor) -> Tensor:

@@ -1,12 +1,14 @@
 """What chance gives for top-k accuracies: shares of tokens that are among the largest of their own row of a circuit."""
 
+from collections.abc import Callable, Hashable, Mapping
+
 import torch
+from jaxtyping import Float
 from scipy import special
 from torch import Generator, Tensor
 
 from pipeline.circuits.chance.random_matrices import gaussian
 from pipeline.circuits.scores.copying import diagonal_rank
-from pipeline.circuits.scores.positional import recall
 
 MOST = 30  # tokens; what is rarer than so many by chance is not told apart
 
@@ -83,21 +85,26 @@ def gaussians(
     return torch.stack(ranks)
 
 
-def gaussian_recalls(W_pos: Tensor, d_head: int, draws: int, generator: Generator) -> dict[str, Tensor]:
-    """Draw `positional.recall` of heads with Gaussian W_Q and W_K in the same model, over all positions and over 64.
+def gaussian_positions(
+    W_pos: Float[Tensor, "n_ctx d_model"],
+    d_head: int,
+    measures: Mapping[Hashable, tuple[Callable[[Tensor, Tensor], Tensor], int | None]],
+    draws: int,
+    generator: Generator,
+) -> dict[Hashable, Float[Tensor, " draw"]]:
+    """Draw scores of position-position circuits of heads with Gaussian W_Q and W_K in the same model.
 
     Args:
-        W_pos: [n_ctx, d_model].
+        W_pos: the model's positions.
         d_head: rank of the random heads.
+        measures: by any name, a score of both factors of a circuit, and how many of the first positions it is of;
+            None for all.
         draws: how many.
         generator: decides the draws.
-
-    Returns:
-        [draw] each, by definition.
     """
-    shares = []
+    scores = []
     for _ in range(draws):
         W_Q, W_K = gaussian(2, W_pos.shape[1], d_head, generator=generator).to(W_pos.dtype)
-        rows, columns = W_pos @ W_Q, W_pos @ W_K
-        shares.append(torch.stack([recall(rows, columns), recall(rows[:64], columns[:64])]))
-    return dict(zip(("recall", "recall_64"), torch.stack(shares, 1), strict=True))
+        queries, keys = W_pos @ W_Q, W_pos @ W_K
+        scores.append(torch.stack([score(queries[:most], keys[:most]) for score, most in measures.values()]))
+    return dict(zip(measures, torch.stack(scores, 1), strict=True))

@@ -1,4 +1,4 @@
-"""How far a score stands out from chance: z, p, and q over many scores.
+"""How far a score stands out from chance: z and p.
 
 p is one-sided: how probable a value at least as large is by chance. Undefined scores have no p.
 """
@@ -28,7 +28,7 @@ def of_draws(values: Tensor, draws: Tensor) -> Chance:
 
     Exact, whatever the distribution, if value and draws are exchangeable under chance; the least p that n draws
     can give is 1 / (n + 1). The same draws may serve many scores: their p values then depend on each other
-    positively, which `benjamini_hochberg` withstands.
+    positively, which `false_discovery` withstands.
 
     Args:
         values: [...].
@@ -87,22 +87,6 @@ def of_counts(values: Tensor, at_least: Tensor, total: int) -> Chance:
     count = (values.nan_to_num() * total).round().long().clamp(max=at_least.shape[-1] - 1)
     p = at_least.gather(-1, count[..., None]).squeeze(-1).where(~values.isnan(), torch.nan)
     return _chance(values, mean / total, variance.clamp(min=0).sqrt() / total, p, None)
-
-
-def benjamini_hochberg(p: Tensor) -> Tensor:
-    """Return q [...]: the least false discovery rate at which each score would be called significant.
-
-    Of all scores with q < 0.05, at most 5 % are expected to be chance, also if p values depend on each other
-    positively. Undefined ones are left out of the count.
-
-    Source: Benjamini and Hochberg 1995; Benjamini and Yekutieli 2001, for dependence.
-    """
-    order = p[~p.isnan()].double().sort()
-    scaled = order.values * (len(order.values) / torch.arange(1, len(order.values) + 1, dtype=torch.float64))
-    # Whoever has a smaller p is at least as significant.
-    stepped = scaled.flip(0).cummin(0).values.flip(0)
-    q = torch.full_like(p, torch.nan, dtype=torch.float64)
-    return q.masked_scatter(~p.isnan(), stepped[order.indices.argsort()])
 
 
 def _chance(values: Tensor, mean: Tensor, sd: Tensor, p: Tensor, draws: int | None) -> Chance:

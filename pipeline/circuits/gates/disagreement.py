@@ -10,9 +10,10 @@ import torch
 from einops import reduce
 from torch import Tensor
 
+from pipeline.circuits.definitions.measure_heads import circuit_scores
 from pipeline.circuits.scores.composition import composition
-from pipeline.circuits.scores.copying import diagonal_rank, diagonal_z, eigenvalue_score
-from pipeline.circuits.scores.head_scores import circuit_scores
+from pipeline.circuits.scores.copying import diagonal_rank, diagonal_z, eigenvalue
+from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.terms.terms import Sides, streams, terms
 from pipeline.circuits.transformer.layers import attend, head_outputs
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -57,10 +58,10 @@ def factored_errors(weights: Weights, layer: int) -> Errors:
         OV, QK = weights.W_E @ (W_V @ W_O) @ weights.W_U, weights.W_E @ (W_Q @ W_K.mT) @ weights.W_E.mT
         copies, matches = ov_circuit(weights, place), qk_circuit(weights, place)
         errors = {
-            "copying_eigenvalue": difference(eigenvalue_score(*copies), _eigenvalue(OV)),
-            "copying_diagonal_z": difference(diagonal_z(*copies), _diagonal_z(OV)),
+            "copying_eigenvalue": difference(eigenvalue(Grams.of(*copies)), _eigenvalue(OV)),
+            "copying_diagonal_z": difference(diagonal_z(Grams.of(*copies)), _diagonal_z(OV)),
             "copying_top1": _outside(_top1(copies), OV),
-            "same_token_preference_diagonal_z": difference(diagonal_z(*matches), _diagonal_z(QK)),
+            "same_token_preference_diagonal_z": difference(diagonal_z(Grams.of(*matches)), _diagonal_z(QK)),
         }
         for metric in CIRCUITS:
             lost = _lost(weights, place, metric)

@@ -1,58 +1,49 @@
-"""Does a head send a token back to itself? Scores of a token-to-token circuit's diagonal.
-
-A circuit is given by factors, never as the d_vocab x d_vocab matrix M: M = rows @ columns^T, with rows
-and columns [..., d_vocab, rank]. For a head's OV circuit W_E W_V W_O W_U, rows are W_E W_V and columns
-(W_O W_U)^T; for its QK circuit, W_E W_Q and W_E W_K.
-"""
+"""Does a head send a token back to itself? Scores of a token-to-token circuit's diagonal."""
 
 import einops
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.circuits.scores.grams import Grams
 
-def eigenvalue_score(rows: Tensor, columns: Tensor) -> Tensor:
+
+def eigenvalue(circuit: Grams) -> Float[Tensor, "..."]:
     """How far the circuit maps directions in the vocabulary onto themselves: Re(sum z) / sum |z|.
 
-    Args:
-        rows: [..., d_vocab, rank].
-        columns: [..., d_vocab, rank].
-
     Returns:
-        [...], float64: +1 if all eigenvalues z are positive (copying), -1 if all are negative, 0 expected
-        by chance; NaN if all are zero.
+        +1 if all eigenvalues z are positive (copying), -1 if all are negative, 0 expected by chance; NaN if all
+        are zero.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """
-    # AB and BA share their non-zero eigenvalues, so this rank x rank product answers for the circuit.
-    product = einops.einsum(columns.double(), rows.double(), "... token rank, ... token other -> ... rank other")
-    eigenvalues = torch.linalg.eigvals(product)
+    eigenvalues = torch.linalg.eigvals(circuit.cross)
     return eigenvalues.sum(-1).real / eigenvalues.abs().sum(-1)
 
 
-def diagonal_z(rows: Tensor, columns: Tensor) -> Tensor:
+def diagonal_z(circuit: Grams) -> Float[Tensor, "..."]:
     """How far the circuit's diagonal stands out: (mean diagonal - mean entry) / sd of all entries.
 
-    Args:
-        rows: [..., d_vocab, rank].
-        columns: [..., d_vocab, rank].
-
     Returns:
-        [...], float64, in standard deviations of single entries: sqrt(d_vocab - 1) for a multiple of the
-        identity, 0 by chance; NaN if all entries are equal.
+        Standard deviations of single entries: sqrt(d_vocab - 1) for a multiple of the identity, 0 by chance; NaN
+        if all entries are equal.
     """
-    rows, columns = rows.double(), columns.double()
-    d_vocab = rows.shape[-2]
-    diagonal = einops.einsum(rows, columns, "... token rank, ... token rank -> ...") / d_vocab
-    mean = (rows.mean(-2) * columns.mean(-2)).sum(-1)
-    gram = "... token rank, ... token other -> ... rank other"
-    squares = (einops.einsum(rows, rows, gram) * einops.einsum(columns, columns, gram)).sum((-2, -1)) / d_vocab**2
+    mean = (circuit.row_mean * circuit.column_mean).sum(-1)
+    squares = (circuit.rows * circuit.columns).sum((-2, -1)) / circuit.size**2
     variance = squares - mean**2
     # What rounding leaves of a constant circuit's variance is no variance.
-    rounding = 1e-12 * squares
-    return (diagonal - mean) / torch.where(variance > rounding, variance, torch.nan).sqrt()
+    deviation = variance.where(variance > 1e-12 * squares, torch.nan).sqrt()
+    return (trace(circuit) / circuit.size - mean) / deviation
 
 
-def diagonal_rank(rows: Tensor, columns: Tensor, tokens: Tensor, tile: int) -> Tensor:
+def trace(circuit: Grams) -> Float[Tensor, "..."]:
+    """Sum of the circuit's diagonal, in the unit of its entries."""
+    return circuit.cross.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+
+def diagonal_rank(
+    rows: Float[Tensor, "d_vocab rank"], columns: Float[Tensor, "d_vocab rank"], tokens: Int[Tensor, " row"], tile: int
+) -> Int[Tensor, " row"]:
     """Count, in some rows of a circuit, the other entries at least as large as the one on the diagonal.
 
     The token is among its own top k if fewer than k others reach it; ties count against it, so a circuit
@@ -76,12 +67,17 @@ def diagonal_rank(rows: Tensor, columns: Tensor, tokens: Tensor, tile: int) -> T
     return torch.cat(counts)
 
 
-def spread(d_vocab: int, most: int) -> Tensor:
+def spread(d_vocab: int, most: int) -> Int[Tensor, " token"]:
     """Choose at most `most` tokens, evenly spaced over the vocabulary: all of it if it is no larger."""
     return torch.arange(min(d_vocab, most)) * d_vocab // min(d_vocab, most)
 
 
-def olsson_scores(pattern: Tensor, output: Tensor, W_U: Tensor, tokens: Tensor) -> Tensor:
+def olsson_scores(
+    pattern: Float[Tensor, "batch head query key"],
+    output: Float[Tensor, "batch head query d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+    tokens: Int[Tensor, "batch key"],
+) -> Float[Tensor, "batch head"]:
     """Does a head, on random tokens, raise the logits of the tokens it attends to, and of no others?
 
     The head's output is read as logits, centred over the vocabulary; the positive part is the rise. With

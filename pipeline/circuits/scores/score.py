@@ -1,8 +1,10 @@
 """One score of many heads: its value, its levels, its parts by sentence, and how sure these make it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from einops import einsum
 from torch import Tensor
 
@@ -19,16 +21,17 @@ class Score:
     sentences: Tensor | None = None  # [sentence, ...], of each sentence alone; None if no sentence is involved
     weight: Tensor | None = None  # [sentence, ...], how much each counts: value is their weighted mean
 
-    def interval(self, counts: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the ends [...] of the 95 % bootstrap interval over sentences; NaN without sentences.
+    def interval(self, counts: Tensor | None, confidence: float) -> tuple[Tensor, Tensor]:
+        """Return the ends [...] of the bootstrap interval over sentences; NaN without sentences.
 
         Args:
             counts: [resample, sentence], how often each sentence comes in each resample; None without sentences.
+            confidence: of the interval.
         """
         if self.sentences is None:
             nothing = self.value * math.nan
             return nothing, nothing
-        return interval(self.value, _mean(self.sentences, self.weight, counts))
+        return interval(self.value, _mean(self.sentences, self.weight, counts), confidence)
 
 
 Scores = dict[tuple[str, str], Score]
@@ -52,3 +55,16 @@ def _mean(sentences: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
     """Return the weighted mean [sample, ...] of sentences that come `counts` times."""
     axes = "sample sentence, sentence ... -> sample ..."
     return einsum(counts, (sentences * weight).nan_to_num(), axes) / einsum(counts, weight, axes)
+
+
+def stacked(parts: Sequence[Scores]) -> Scores:
+    """Return scores of one source head each, [reader], as scores of all: [source, reader]."""
+    scores = {}
+    for name, first in parts[0].items():
+        value = torch.stack([part[name].value for part in parts])
+        by_sentence = {}
+        if first.sentences is not None:
+            for field in ("sentences", "weight"):
+                by_sentence[field] = torch.stack([getattr(part[name], field) for part in parts], 1)
+        scores[name] = Score(value, first.chance, first.ideal, **by_sentence)
+    return scores

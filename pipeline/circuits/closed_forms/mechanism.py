@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.models.constructed import Construction, Wiring
+from pipeline.circuits.closed_forms.wiring import Construction, Wiring
 
 Blocks = dict[str, np.ndarray]
 
@@ -49,7 +49,7 @@ def follow(
     """
     d_vocab = construction.d_vocab
     blocks = {"token": np.eye(d_vocab)[list(tokens)], "carried": np.zeros((len(tokens), d_vocab))}
-    embedded, found, everything_written = dict(blocks), [], []
+    embedded, attended, everything_written = dict(blocks), [], []
     for layer, wiring in enumerate(construction.wiring):
         queries, keys, values = (embedded if side == cut else blocks for side in "QKV")
         pattern = patterns[layer] if patterns else attention(construction, wiring, queries, keys)
@@ -57,9 +57,9 @@ def follow(
         if layer not in silent:
             written = moved(construction, wiring, pattern @ values[wiring.moves[0]])
         blocks = blocks | {wiring.moves[1]: blocks[wiring.moves[1]] + written}
-        found.append(pattern)
+        attended.append(pattern)
         everything_written.append(written)
-    return Followed(tokens, found, everything_written, blocks["token"])
+    return Followed(tokens, attended, everything_written, blocks["token"])
 
 
 def attention(construction: Construction, wiring: Wiring, queries: Blocks, keys: Blocks) -> np.ndarray:
@@ -68,16 +68,16 @@ def attention(construction: Construction, wiring: Wiring, queries: Blocks, keys:
     pattern = np.zeros((length, length))
     for query in range(length):
         scores = [score(construction, wiring, (queries, query), (keys, key)) for key in range(query + 1)]
-        total = sum(math.exp(one) for one in scores)
-        pattern[query, : query + 1] = [math.exp(one) / total for one in scores]
+        total = sum(map(math.exp, scores))
+        pattern[query, : query + 1] = [math.exp(logit) / total for logit in scores]
     return pattern
 
 
 def score(construction: Construction, wiring: Wiring, query: tuple[Blocks, int], key: tuple[Blocks, int]) -> float:
     """Return the score of one key; each side is what it reads, and a position."""
     if wiring.attends == "match":
-        looked_for, found = query[0][wiring.query][query[1]], key[0][wiring.key][key[1]]
-        return construction.match_gain * float(looked_for @ found)
+        looked_for, held = query[0][wiring.query][query[1]], key[0][wiring.key][key[1]]
+        return construction.match_gain * float(looked_for @ held)
     if wiring.attends == "back":
         return construction.position_gain * (key[1] == query[1] - construction.offset)
     return 0.0

@@ -5,30 +5,30 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.models.closed_forms.mechanism import Followed, follow, moved
-from pipeline.models.constructed import Construction
+from pipeline.circuits.closed_forms.mechanism import Followed, follow, moved
+from pipeline.circuits.closed_forms.wiring import Construction
 
 Name = tuple[str, str]  # metric, definition
 
 
 def loss(sentences: Sequence[Followed]) -> float:
     """Return the mean loss, nats, over all tokens that are predicted."""
-    return float(np.mean([one.losses() for one in sentences]))
+    return float(np.mean([sentence.losses() for sentence in sentences]))
 
 
 def by_order(construction: Construction, sentences: Sequence[Followed]) -> dict[Name, float]:
     """Return the loss through paths of at most 0, 1, ... heads, patterns held."""
-    found = {}
+    losses = {}
     for order in range(len(construction.wiring) + 1):
-        cut = [replace(one, logits=_logits(construction, one, order)) for one in sentences]
-        found["loss", f"order_{order}"] = loss(cut)
-    return found
+        cut = [replace(sentence, logits=_logits(construction, sentence, order)) for sentence in sentences]
+        losses["loss", f"order_{order}"] = loss(cut)
+    return losses
 
 
 def without_head(construction: Construction, sentences: Sequence[Followed], layer: int) -> dict[Name, float]:
-    """Return the change of the loss when one layer's head writes nothing, later patterns free or held."""
-    free = [follow(construction, one.tokens, silent=[layer]) for one in sentences]
-    held = [follow(construction, one.tokens, silent=[layer], patterns=one.patterns) for one in sentences]
+    """Return the change of the loss when sentence layer's head writes nothing, later patterns free or held."""
+    free = [follow(construction, sentence.tokens, silent=[layer]) for sentence in sentences]
+    held = [follow(construction, sentence.tokens, silent=[layer], patterns=sentence.patterns) for sentence in sentences]
     whole = loss(sentences)
     return {("ablation", "zero"): loss(free) - whole, ("ablation", "pattern_preserving"): loss(held) - whole}
 
@@ -36,18 +36,18 @@ def without_head(construction: Construction, sentences: Sequence[Followed], laye
 def without_edge(construction: Construction, sentences: Sequence[Followed]) -> dict[Name, float]:
     """Return the change of the loss when layer 1's queries, keys or values do not read what layer 0 wrote."""
     whole = loss(sentences)
-    cut = {kind: [follow(construction, one.tokens, cut=kind) for one in sentences] for kind in "QKV"}
+    cut = {kind: [follow(construction, sentence.tokens, cut=kind) for sentence in sentences] for kind in "QKV"}
     return {("edge", kind): loss(changed) - whole for kind, changed in cut.items()}
 
 
-def _logits(construction: Construction, one: Followed, order: int) -> np.ndarray:
+def _logits(construction: Construction, sentence: Followed, order: int) -> np.ndarray:
     """Return the logits that paths of at most `order` heads add up to."""
-    embedded = np.eye(construction.d_vocab)[list(one.tokens)]
+    embedded = np.eye(construction.d_vocab)[list(sentence.tokens)]
     if order == 0:
         return embedded
     if order == len(construction.wiring):
-        return one.logits
-    heads = zip(one.patterns, construction.wiring, strict=True)
+        return sentence.logits
+    heads = zip(sentence.patterns, construction.wiring, strict=True)
     alone = [moved(construction, wiring, pattern @ embedded) for pattern, wiring in heads if _direct(wiring.moves)]
     return embedded + sum(alone, np.zeros_like(embedded))
 

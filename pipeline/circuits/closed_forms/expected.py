@@ -1,0 +1,9 @@
+"""What a closed form gives: a number, or a sentence that says why there is none."""
+
+Expected = float | str
+
+UNDEFINED = "undefined: the circuit is zero"
+ROUNDING = "the circuit is zero but for rounding, which decides"
+TIES = "scores are equal, and the tie decides"
+DISTRACTED = "the layer's sum holds what distractors write, which is random"
+DEPENDS = "depends on the draw of the weights"

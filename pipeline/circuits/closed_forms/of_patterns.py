@@ -1,0 +1,94 @@
+"""Scores of attention patterns by their definitions, counted out entry by entry."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from pipeline.circuits.closed_forms.case import Case
+from pipeline.circuits.closed_forms.expected import ROUNDING, UNDEFINED, Expected
+
+Looked = tuple[np.ndarray, list[int], int]  # a query's attention [key], the keys it should look at, and the query
+ROLES: dict[str, Callable[[Sequence[int], int, int], list[int]]] = {  # of tokens, a query, and the first real position
+    "previous_token": lambda tokens, query, first: [query - 1] if query else [],
+    "current_token": lambda tokens, query, first: [query],
+    "first_token": lambda tokens, query, first: [0] if query else [],
+    "duplicate_token": lambda tokens, query, first: [key for key in range(query) if tokens[key] == tokens[query]],
+    "induction": lambda tokens, query, first: [key + 1 for key in range(first, query) if tokens[key] == tokens[query]],
+}
+
+
+def counted(role: str, average: str) -> Callable[[Case], float]:
+    """Return the closed form of a role's score by one way of averaging; NaN where no query counts.
+
+    Args:
+        role: of ROLES.
+        average: mass, entry_mean, most_recent, detector_mul or detector_abs; see `head_patterns`.
+    """
+
+    def closed_form(case: Case) -> float:
+        return AVERAGES[average](_looked(case, role))
+
+    return closed_form
+
+
+def stripe(case: Case) -> float:
+    """Mean of the diagonal one short of the period."""
+    return _mean(
+        sentence.patterns[case.layer][query, query - case.period + 1]
+        for sentence in case.sentences
+        for query in range(case.period - 1, len(sentence.tokens))
+    )
+
+
+def olsson(case: Case) -> Expected:
+    """4 a / (a + s) - 1 for a head that writes to the logits, on the tokens before the first repeat."""
+    if case.wiring.moves[1] != "token":
+        return UNDEFINED if case.construction.basis == "one_hot" else ROUNDING
+    values = []
+    for sentence in case.sentences:
+        sample = range(case.first, case.first + case.period)
+        attended = total = 0.0
+        for query in sample:
+            logits = sentence.written[case.layer][query]
+            rise = {key: max(0.0, logits[sentence.tokens[key]] - logits.mean()) for key in sample}
+            row = sentence.patterns[case.layer][query]
+            attended += sum(row[key] * rise[key] for key in sample)
+            total += sum(row[key] for key in sample) * sum(rise.values())
+        if attended + total > 0:
+            values.append(4 * attended / (attended + total) - 1)
+    return _mean(values) if values else UNDEFINED
+
+
+def previous_attention(case: Case, layer: int) -> float:
+    """Mean attention of a layer's head to the token before, on text."""
+    rows = (
+        sentence.patterns[layer][query, query - 1] for sentence in case.text for query in range(1, len(sentence.tokens))
+    )
+    return _mean(rows)
+
+
+def _looked(case: Case, role: str) -> list[Looked]:
+    return [
+        (sentence.patterns[case.layer][query], ROLES[role](sentence.tokens, query, case.first), query)
+        for sentence in case.sentences
+        for query in range(len(sentence.tokens))
+    ]
+
+
+def _distance(row: np.ndarray, keys: list[int], query: int) -> float:
+    return sum(abs(row[key] - (key in keys)) for key in range(query + 1))
+
+
+AVERAGES: dict[str, Callable[[list[Looked]], float]] = {
+    "mass": lambda looked: _mean(sum(row[key] for key in keys) for row, keys, _ in looked if keys),
+    "entry_mean": lambda looked: _mean(row[key] for row, keys, _ in looked for key in keys),
+    "most_recent": lambda looked: _mean(row[max(keys)] for row, keys, _ in looked if keys),
+    "detector_mul": lambda looked: _mean(sum(row[key] for key in keys) for row, keys, _ in looked),
+    "detector_abs": lambda looked: 1 - _mean(_distance(*of_query) for of_query in looked),
+}
+
+
+def _mean(values: Iterable[float]) -> float:
+    values = list(values)
+    return float(sum(values) / len(values)) if values else math.nan

@@ -1,0 +1,115 @@
+"""What chance gives for every score of pairs of heads, as `chance_of_heads` does for single heads."""
+
+import torch
+from torch import Tensor
+
+from pipeline.circuits.chance import null_circuits, null_composition, null_ranks
+from pipeline.circuits.chance.null_circuits import balanced
+from pipeline.circuits.chance.significance import of_counts, of_draws, of_few
+from pipeline.circuits.definitions.chance_of_heads import Chances, Reference, ordered
+from pipeline.circuits.definitions.definition import OfComposition, OfPairCircuit, OfPairRanks, OfPath
+from pipeline.circuits.definitions.measure_pairs import composition_scores, path_scores, ranked_circuit
+from pipeline.circuits.definitions.registry import PAIRS, measured_as
+from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.scores.score import Score, Scores
+from pipeline.circuits.transformer.forward import forward
+
+
+def of_pairs(reference: Reference, source: int, reader: int, scores: Scores, text: Tensor) -> Chances:
+    """Return what chance gives for the scores of two layers' pairs, [source head, reader head] each.
+
+    Args:
+        reference: to the model.
+        source: the earlier layer.
+        reader: the later layer.
+        scores: of these layers.
+        text: [batch, position], on which the model before training is scored.
+    """
+    chances = _of_composition(reference, source, reader, scores)
+    if any(entry.name in scores for entry, _ in measured_as(OfPairCircuit, PAIRS)):
+        chances |= _of_circuits(reference, source, reader, scores)
+    for name, kinds in _of_step_0(reference, source, reader, scores, text).items():
+        chances[name] = chances.get(name, {}) | kinds
+    return {name: ordered(name, kinds) for name, kinds in chances.items()}
+
+
+def _of_composition(reference: Reference, source: int, reader: int, scores: Scores) -> Chances:
+    folded, draws, generator = reference.folded, reference.draws.heads, reference.generator
+    written = null_composition.singular_values(folded.W_V[source], folded.W_O[source].mT)
+    # The reader's singular values through its keys are those through its queries.
+    scales = null_composition.singular_values(folded.W_Q[reader], folded.W_K[reader])
+    scales = torch.cat([scales, null_composition.singular_values(folded.W_V[reader], folded.W_O[reader].mT)])
+    # As many more draws as there are more pairs than heads: the least p falls as the number of scores rises.
+    many = draws * folded.n_heads
+    rotated = null_composition.rotations(written, scales, folded.d_model, many, generator)
+    anywhere = null_composition.gaussians(folded.d_model, folded.d_head, draws, generator)[:, None, None]
+    attended, moved = rotated.chunk(2, dim=-1)
+    turned = {"Q": attended, "K": attended, "V": moved}
+    chances = {}
+    for entry, measure in measured_as(OfComposition, PAIRS):
+        value, off = scores[entry.name].value, folded.d_model**-0.5 if measure.above_chance else 0.0
+        chances[entry.name] = {
+            "rotation": of_draws(value, turned[measure.through] - off),
+            "gaussian": of_draws(value, anywhere - off),
+        }
+    return chances
+
+
+def _of_circuits(reference: Reference, source: int, reader: int, scores: Scores) -> Chances:
+    """Turn the reader's own matrix (rotation), or let the tokens of one side change places.
+
+    Of the many pairs, each has few rotations: their scores have mean 0 and, being bounded, no heavier tails than a
+    normal distribution.
+    """
+    folded, draws = reference.folded, reference.draws
+    heads = range(folded.n_heads)
+    QK = [balanced(folded.W_Q[reader, head], folded.W_K[reader, head]) for head in heads]
+    OV = [balanced(folded.W_V[reader, head], folded.W_O[reader, head].mT) for head in heads]
+    rotated, largest = [], []
+    for head in heads:
+        carried = folded.W_V[source, head].double() @ folded.W_O[source, head].double()
+        for other in heads:
+            (asks, offers), (takes, gives) = QK[other], OV[other]
+            circuits = {
+                "K_circuit": reference.between["QK"].through(asks, carried @ offers),
+                "virtual": reference.between["OV"].through(carried @ takes, gives),
+            }
+            rotated.append(_rotations(reference, circuits))
+            ranked = [
+                ranked_circuit(folded, measure, (source, head), (reader, other))
+                for _, measure in measured_as(OfPairRanks, PAIRS)
+            ]
+            rows = [null_ranks.largest(*circuit, reference.ranked, draws.tile) for circuit in ranked]
+            largest.append(torch.stack(rows))
+    shape = (folded.n_heads, folded.n_heads)
+    chances: Chances = {}
+    for entry, _ in measured_as(OfPairCircuit, PAIRS):
+        drawn = torch.stack([of_pair[entry.name] for of_pair in rotated], 1).unflatten(1, shape)
+        chances[entry.name] = {"rotation": of_few(scores[entry.name].value, drawn)}
+    at_least = null_ranks.relabelled(torch.stack(largest), folded.d_vocab).unflatten(0, shape)
+    for (entry, _), probable in zip(measured_as(OfPairRanks, PAIRS), at_least.unbind(-2), strict=True):
+        value = scores[entry.name].value
+        chances[entry.name] = {"permuted_tokens": of_counts(value, probable, len(reference.ranked))}
+    return chances
+
+
+def _rotations(reference: Reference, circuits: dict[str, Grams]) -> dict[tuple[str, str], Tensor]:
+    drawn = {}
+    for name, circuit in circuits.items():
+        measures = [(entry, measure) for entry, measure in measured_as(OfPairCircuit, PAIRS) if measure.circuit == name]
+        functions = {entry.name: measure.function for entry, measure in measures}
+        drawn |= null_circuits.rotations(circuit, functions, reference.draws.pairs, reference.generator)
+    return drawn
+
+
+def _of_step_0(reference: Reference, source: int, reader: int, scores: Scores, text: Tensor) -> Chances:
+    if reference.before is None:
+        return {}
+    before = composition_scores(reference.before, source, reader)
+    if any(entry.name in scores for entry, _ in measured_as(OfPath, PAIRS)):
+        trace = forward(reference.before, text[: reference.draws.sentences])
+        heads = [(source, head) for head in range(reference.before.n_heads)]
+        paths = [path_scores(reference.before, trace, head, reader) for head in heads]
+        before |= {name: Score(torch.stack([of_head[name].value for of_head in paths])) for name in paths[0]}
+    names = [name for name in scores if name in before]
+    return {name: {"step_0": of_few(scores[name].value, before[name].value.flatten()[:, None, None])} for name in names}

@@ -1,0 +1,176 @@
+"""What a definition of a score is: one entry that says everything there is to know of it.
+
+To add a score: one entry in heads.py, pairs.py or of_models.py, one function that it names, one test. Measuring it,
+comparing it with chance, its rows in tables, its place in figures, its known answers and the documentation follow.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from pipeline.circuits.closed_forms.case import Case
+from pipeline.circuits.closed_forms.expected import Expected
+from pipeline.circuits.definitions.views import Paths, Predictions, Tokens, Turned
+from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.scores.head_patterns import Template
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import Factors
+
+Name = tuple[str, str]  # metric, definition
+Level = float | Callable[[Weights], float]
+NullKind = Literal["rotation", "gaussian", "permuted_tokens", "step_0"]
+
+
+@dataclass(frozen=True)
+class OfPattern:
+    """Of attention patterns on sequences: how much each entry counts. Chance and ideal are counted on the same ones."""
+
+    template: Callable[[Tokens], Template | None]  # None where the sequences are not of the kind it asks for
+    turned: Callable[[Turned], Tensor] | None = None  # the same where tokens have changed places
+
+
+@dataclass(frozen=True)
+class OfOutputs:
+    """Of what heads write on random tokens, before the first repeat."""
+
+    function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # pattern, output, W_U, tokens; see `olsson_scores`
+    chance: Callable[[int], float]  # of the tokens in the sample
+
+
+@dataclass(frozen=True)
+class OfCircuit:
+    """Of a head's own circuit, by its small products; `stream` is W_V W_O, between nothing."""
+
+    circuit: Literal["OV", "QK", "stream"]
+    function: Callable[[Grams], Tensor]  # changes its sign with the circuit's
+    relabelled_sd: Callable[[Grams], Tensor] | None = None  # where the tokens of one side change places
+
+
+@dataclass(frozen=True)
+class OfRanks:
+    """Share of tokens that are among the `most` largest of their own row of the OV circuit."""
+
+    most: int
+    weighed_by_text: bool = False  # each token as often as the text holds it; else all of the vocabulary alike
+
+
+@dataclass(frozen=True)
+class OfPositions:
+    """Of a head's position-position circuit, where the model has learned positions."""
+
+    function: Callable[[Tensor, Tensor], Tensor]  # of the queries' and the keys' factor
+    positions: int | None = None  # the first ones alone; None for all
+    despite_norms: bool = True  # whether it is defined where a norm divides by what depends on the rest of the stream
+
+
+@dataclass(frozen=True)
+class OfPrefixes:
+    """Of `induction.prefix_circuit`, from a query's token to what earlier heads carried: trace or eigenvalues."""
+
+    function: Callable[[Grams], Tensor]
+
+
+@dataclass(frozen=True)
+class OfComposition:
+    """Of how much one input of a head reads of what an earlier head writes."""
+
+    through: Literal["Q", "K", "V"]
+    above_chance: bool = False
+
+
+@dataclass(frozen=True)
+class OfPairCircuit:
+    """Of a circuit through two heads, by its small products."""
+
+    circuit: Literal["K_circuit", "virtual"]
+    function: Callable[[Grams], Tensor]
+
+
+@dataclass(frozen=True)
+class OfPairRanks:
+    """Share of tokens that are the largest of their own row of a circuit through two heads."""
+
+    circuit: Callable[..., Factors]  # of the weights, the first and the second head
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
+class OfPath:
+    """Of what flows through two heads in a row on sequences; only where paths add up."""
+
+    function: Callable[[Paths], Tensor]  # [head, sentence], or [head] for what no sentence has alone
+
+
+@dataclass(frozen=True)
+class OfPredictions:
+    """Of what the model predicts on sequences made to mislead: values, which of them count, and chance."""
+
+    function: Callable[[Predictions], tuple[Tensor, Tensor, float] | None]  # None as of OfPattern
+
+
+@dataclass(frozen=True)
+class OfLosses:
+    """Of the losses of sequences [sentence, position], and the classes of their tokens."""
+
+    function: Callable[..., Tensor]
+
+
+Measure = (
+    OfPattern
+    | OfOutputs
+    | OfCircuit
+    | OfRanks
+    | OfPositions
+    | OfPrefixes
+    | OfComposition
+    | OfPairCircuit
+    | OfPairRanks
+    | OfPath
+    | OfPredictions
+    | OfLosses
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Definition:
+    """One score by one definition."""
+
+    metric: str
+    definition: str
+    meaning: str
+    source: str
+    unit: str
+    measure: Measure
+    chance: Level = math.nan  # under even attention, or for independent random weights; NaN if counted or unknown
+    ideal: Level = math.nan  # of a head that plays the role perfectly; NaN if counted or if there is none
+    nulls: tuple[NullKind, ...] = ()  # kinds of chance, the one to compare with first
+    closed_form: Callable[[Case], Expected] | None = None  # of a head, or pair, wired by hand
+    random_mean: bool = False  # whether independent random weights have `chance` for a mean, exactly
+    gauge_invariant: bool = True  # under invertible maps between W_Q and W_K, and between W_V and W_O, of a head
+    periodic: bool = False  # whether it is of random tokens that repeat with a fixed period alone
+    on_challenges: bool = False  # whether sequences made to mislead are scored by it
+
+    @property
+    def name(self) -> Name:
+        """What it goes by."""
+        return self.metric, self.definition
+
+    @property
+    def eval_set(self) -> str | None:
+        """The set of sequences it is measured on; `weights` for none, None for whatever sequences there are."""
+        match self.measure:
+            case OfCircuit() | OfPositions() | OfComposition() | OfPairCircuit() | OfPairRanks():
+                return "weights"
+            case OfRanks(weighed_by_text=weighed):
+                return "text" if weighed else "weights"
+            case OfPrefixes() | OfPath():
+                return "text"
+        return None
+
+
+def level(number: Level, weights: Weights) -> float:
+    """Return what a level is in a model."""
+    return number(weights) if callable(number) else number

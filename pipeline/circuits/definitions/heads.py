@@ -1,0 +1,401 @@
+"""Every definition of a score of single heads.
+
+Left out are scores that need lists of words, each one token to the model: the name-copying score of Wang et al. 2022
+and the relation scores of Elhelo and Geva 2024 (MAPS). A vocabulary of a thousand pieces of words holds too few.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor
+
+from pipeline.circuits.chance.null_circuits import relabelled_sd
+from pipeline.circuits.closed_forms import of_circuits, of_patterns
+from pipeline.circuits.closed_forms.of_patterns import counted
+from pipeline.circuits.definitions.definition import (
+    Definition,
+    OfCircuit,
+    OfOutputs,
+    OfPattern,
+    OfPositions,
+    OfPrefixes,
+    OfRanks,
+)
+from pipeline.circuits.definitions.sources import (
+    ARENA,
+    BIETTI,
+    DEMO,
+    DETECTOR,
+    DEVIATIONS,
+    DIAGONAL,
+    DISTANCE,
+    FRACTION,
+    FRAMEWORK,
+    MASS,
+    MEAN,
+    NONE,
+    OLSSON,
+    OURS,
+    PROBABILITY,
+    RATIO,
+    SHARE,
+)
+from pipeline.circuits.definitions.views import Tokens, Turned
+from pipeline.circuits.scores import copying, head_patterns, induction, positional
+from pipeline.circuits.scores.head_patterns import Template, detector_abs, detector_mul, entry_mean, mass
+from pipeline.circuits.transformer.weights import Weights
+
+Role = Callable[[Tokens], Tensor]  # which keys a query should look at: bool [batch, query, key]
+
+
+def _previous(tokens: Tokens) -> Tensor:
+    return tokens.previous
+
+
+def _copies(tokens: Tokens) -> Tensor:
+    return tokens.copies
+
+
+def _targets(tokens: Tokens) -> Tensor:
+    return tokens.targets
+
+
+def _averaged(role: Role, average: Callable[[Tensor], Template], turned=None) -> OfPattern:
+    return OfPattern(lambda tokens: average(role(tokens)), turned)
+
+
+def _detected(metric: str, role: Role, turned: dict[str, Callable[[Turned], Tensor]]) -> tuple[Definition, ...]:
+    """Return a role's scores by the detector of TransformerLens."""
+    nulls = ("permuted_tokens", "step_0") if turned else ("step_0",)
+    entries = (("detector_mul", detector_mul, SHARE), ("detector_abs", detector_abs, DISTANCE))
+    return tuple(
+        Definition(
+            metric=metric,
+            definition=definition,
+            meaning=meaning,
+            source=DETECTOR,
+            unit=PROBABILITY,
+            measure=_averaged(role, average, turned.get(definition)),
+            nulls=nulls,
+            closed_form=counted(metric, definition),
+        )
+        for definition, average, meaning in entries
+    )
+
+
+def _rivals(context: int) -> tuple[Definition, ...]:
+    """Return attention to either of two targets, on sequences where `context` tokens tell them apart."""
+    names = {
+        1: (("recent", "the later of two targets"), ("earlier", "the earlier of two targets")),
+        2: (
+            ("same_context", "the target that followed the query's own two tokens"),
+            ("other_context", "the target that followed the query's token, but not its own two tokens"),
+        ),
+    }[context]
+
+    def template(tokens: Tokens, place: int) -> Template | None:
+        return mass(tokens.rivals[place]) if tokens.context == context else None
+
+    return tuple(
+        Definition(
+            metric="induction",
+            definition=name,
+            meaning=f"attention to {which}",
+            source=OURS,
+            unit=PROBABILITY,
+            measure=OfPattern(partial(template, place=place)),
+            on_challenges=True,
+        )
+        for place, (name, which) in enumerate(names)
+    )
+
+
+def _stripe(tokens: Tokens) -> Template | None:
+    return None if tokens.period is None else induction.stripe(tokens.tokens, tokens.period, tokens.targets)
+
+
+def _one_in_vocabulary(weights: Weights, most: int = 1) -> float:
+    return most / weights.d_vocab
+
+
+def _projection(weights: Weights) -> float:
+    """The nearest to a multiple of the identity that d_head allows is an orthogonal projection."""
+    return math.sqrt(min(weights.d_head, weights.d_vocab - 1))
+
+
+def _even_positions(weights: Weights) -> float:
+    return math.nan if weights.W_pos is None else float(head_patterns.even(len(weights.W_pos)).diagonal(-1).mean())
+
+
+def _one_in_positions(weights: Weights, most: float = math.inf) -> float:
+    return math.nan if weights.W_pos is None else 1 / (min(len(weights.W_pos), most) - 1)
+
+
+def _ranked(definition: str, most: int, meaning: str, source: str) -> Definition:
+    return Definition(
+        metric="copying",
+        definition=definition,
+        meaning=meaning,
+        source=source,
+        unit=FRACTION,
+        measure=OfRanks(most),
+        chance=partial(_one_in_vocabulary, most=most),
+        ideal=1.0,
+        nulls=("gaussian", "step_0"),
+        closed_form=of_circuits.copying("top"),
+        random_mean=True,
+    )
+
+
+ATTENTION = (
+    Definition(
+        metric="previous_token",
+        definition="mean",
+        meaning=MEAN,
+        source=f"{OLSSON}; {ARENA}",
+        unit=PROBABILITY,
+        measure=_averaged(_previous, mass),
+        nulls=("step_0",),
+        closed_form=counted("previous_token", "mass"),
+        on_challenges=True,
+    ),
+    *_detected("previous_token", _previous, {}),
+    Definition(
+        metric="current_token",
+        definition="mean",
+        meaning=MEAN,
+        source=ARENA,
+        unit=PROBABILITY,
+        measure=_averaged(lambda tokens: head_patterns.current_token(tokens.tokens), mass),
+        nulls=("step_0",),
+        closed_form=counted("current_token", "mass"),
+    ),
+    Definition(
+        metric="first_token",
+        definition="mean",
+        meaning=MEAN,
+        source=ARENA,
+        unit=PROBABILITY,
+        measure=_averaged(lambda tokens: head_patterns.first_token(tokens.tokens), mass),
+        nulls=("step_0",),
+        closed_form=counted("first_token", "mass"),
+    ),
+    Definition(
+        metric="duplicate_token",
+        definition="mass",
+        meaning=MASS,
+        source=OURS,
+        unit=PROBABILITY,
+        measure=_averaged(_copies, mass),
+        nulls=("step_0",),
+        closed_form=counted("duplicate_token", "mass"),
+    ),
+    *_detected("duplicate_token", _copies, {}),
+    Definition(
+        metric="induction",
+        definition="mass",
+        meaning=MASS,
+        source=OURS,
+        unit=PROBABILITY,
+        measure=_averaged(_targets, mass, lambda turned: turned.to_all / turned.queries),
+        nulls=("permuted_tokens", "step_0"),
+        closed_form=counted("induction", "mass"),
+        on_challenges=True,
+    ),
+    Definition(
+        metric="induction",
+        definition="entry_mean",
+        meaning="attention averaged over pairs of a query and a target",
+        source=OLSSON,
+        unit=PROBABILITY,
+        measure=_averaged(_targets, entry_mean, lambda turned: turned.to_all / turned.pairs),
+        nulls=("permuted_tokens", "step_0"),
+        closed_form=counted("induction", "entry_mean"),
+    ),
+    Definition(
+        metric="induction",
+        definition="most_recent",
+        meaning="attention to the latest target alone",
+        source=OURS,
+        unit=PROBABILITY,
+        measure=_averaged(_targets, induction.most_recent, lambda turned: turned.to_latest / turned.queries),
+        nulls=("permuted_tokens", "step_0"),
+        closed_form=counted("induction", "most_recent"),
+    ),
+    Definition(
+        metric="induction",
+        definition="stripe",
+        meaning="mean of the diagonal one short of the period",
+        source=f"{DEMO}; {ARENA}",
+        unit=PROBABILITY,
+        measure=OfPattern(_stripe),
+        nulls=("step_0",),
+        closed_form=of_patterns.stripe,
+        periodic=True,
+    ),
+    *_detected(
+        "induction",
+        _targets,
+        {
+            "detector_mul": lambda turned: turned.to_all / turned.positions,
+            "detector_abs": lambda turned: (2 * turned.to_all - turned.pairs) / turned.positions,
+        },
+    ),
+    *_rivals(1),
+    *_rivals(2),
+)
+
+WEIGHTS = (
+    Definition(
+        metric="previous_token",
+        definition="positional",
+        meaning="attention averaged over queries, by the position-position scores alone",
+        source=ARENA,
+        unit=PROBABILITY,
+        measure=OfPositions(positional.mean_attention, despite_norms=False),
+        chance=_even_positions,
+        ideal=1.0,
+        nulls=("step_0",),
+        closed_form=of_circuits.positional,
+    ),
+    Definition(
+        metric="previous_token",
+        definition="recall",
+        meaning="share of positions whose position-position score is largest at the one before, future ones included",
+        source=BIETTI,
+        unit=FRACTION,
+        measure=OfPositions(positional.recall),
+        chance=_one_in_positions,
+        ideal=1.0,
+        nulls=("gaussian", "step_0"),
+        closed_form=of_circuits.recall,
+    ),
+    Definition(
+        metric="previous_token",
+        definition="recall_64",
+        meaning="recall among the first 64 positions",
+        source=BIETTI,
+        unit=FRACTION,
+        measure=OfPositions(positional.recall, 64),
+        chance=partial(_one_in_positions, most=64),
+        ideal=1.0,
+        nulls=("gaussian", "step_0"),
+        closed_form=of_circuits.recall,
+    ),
+    Definition(
+        metric="induction",
+        definition="prefix_trace",
+        meaning="trace of the token-to-token circuit that matches a query with what earlier heads copied to a key, "
+        "each weighted by its attention to the token before",
+        source=OLSSON,
+        unit=NONE,
+        measure=OfPrefixes(copying.trace),
+        chance=0.0,
+        nulls=("rotation",),
+        closed_form=of_circuits.prefix_trace,
+    ),
+    Definition(
+        metric="induction",
+        definition="prefix_ratio",
+        meaning=f"{RATIO}, of the circuit of prefix_trace",
+        source=OURS,
+        unit=NONE,
+        measure=OfPrefixes(copying.eigenvalue),
+        chance=0.0,
+        ideal=1.0,
+        nulls=("rotation",),
+        closed_form=of_circuits.prefix_ratio,
+    ),
+    Definition(
+        metric="copying",
+        definition="eigenvalue",
+        meaning=RATIO,
+        source=FRAMEWORK,
+        unit=NONE,
+        measure=OfCircuit("OV", copying.eigenvalue),
+        chance=0.0,
+        ideal=1.0,
+        nulls=("rotation", "gaussian", "step_0"),
+        closed_form=of_circuits.copying("eigenvalue"),
+        random_mean=True,
+    ),
+    Definition(
+        metric="copying",
+        definition="eigenvalue_stream",
+        meaning=f"{RATIO} W_V W_O, without embedding and unembedding",
+        source=DEMO,
+        unit=NONE,
+        measure=OfCircuit("stream", copying.eigenvalue),
+        chance=0.0,
+        ideal=1.0,
+        nulls=("rotation", "step_0"),
+        closed_form=of_circuits.stream,
+        random_mean=True,
+    ),
+    Definition(
+        metric="copying",
+        definition="diagonal_z",
+        meaning=DIAGONAL,
+        source=OURS,
+        unit=DEVIATIONS,
+        measure=OfCircuit("OV", copying.diagonal_z, relabelled_sd),
+        chance=0.0,
+        ideal=_projection,
+        nulls=("rotation", "permuted_tokens", "gaussian", "step_0"),
+        closed_form=of_circuits.copying("diagonal_z"),
+        random_mean=True,
+    ),
+    _ranked("top1", 1, "share of tokens that are largest in their own row of the circuit", f"{ARENA}; {BIETTI}"),
+    _ranked("top5", 5, "share of tokens among their own five largest", ARENA),
+    Definition(
+        metric="copying",
+        definition="top1_unigram",
+        meaning="top1, each token counted as often as it occurs in the text",
+        source=OURS,
+        unit=FRACTION,
+        measure=OfRanks(1, weighed_by_text=True),
+        chance=_one_in_vocabulary,
+        ideal=1.0,
+        nulls=("gaussian",),
+        closed_form=of_circuits.copying("top"),
+    ),
+    Definition(
+        metric="copying",
+        definition="olsson",
+        meaning="4 a / (a + s) - 1: a the rise of attended tokens' logits, s of all the sample's",
+        source=OLSSON,
+        unit=NONE,
+        measure=OfOutputs(copying.olsson_scores, copying.olsson_chance),
+        ideal=1.0,
+        nulls=("step_0",),
+        closed_form=of_patterns.olsson,
+        periodic=True,
+    ),
+    Definition(
+        metric="same_token_preference",
+        definition="diagonal_z",
+        meaning=DIAGONAL,
+        source=OURS,
+        unit=DEVIATIONS,
+        measure=OfCircuit("QK", copying.diagonal_z, relabelled_sd),
+        chance=0.0,
+        ideal=_projection,
+        nulls=("rotation", "permuted_tokens", "gaussian", "step_0"),
+        closed_form=of_circuits.same_token("diagonal_z"),
+        random_mean=True,
+    ),
+    Definition(
+        metric="same_token_preference",
+        definition="eigenvalue",
+        meaning=RATIO,
+        source=FRAMEWORK,
+        unit=NONE,
+        measure=OfCircuit("QK", copying.eigenvalue),
+        chance=0.0,
+        ideal=1.0,
+        nulls=("rotation", "gaussian", "step_0"),
+        closed_form=of_circuits.same_token("eigenvalue"),
+        random_mean=True,
+    ),
+)

@@ -1,0 +1,234 @@
+"""Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pipeline.circuits.definitions.definition import (
+    Definition,
+    Name,
+    OfCircuit,
+    OfOutputs,
+    OfPattern,
+    OfPositions,
+    OfPredictions,
+    OfPrefixes,
+    OfRanks,
+    level,
+)
+from pipeline.circuits.definitions.registry import HEADS, MODELS, measured_as
+from pipeline.circuits.definitions.views import Predictions, Tokens
+from pipeline.circuits.scores import head_patterns, induction, positional
+from pipeline.circuits.scores.copying import diagonal_rank
+from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.scores.head_patterns import Template
+from pipeline.circuits.scores.score import Score, Scores, pooled
+from pipeline.circuits.transformer.forward import Trace, forward
+from pipeline.circuits.transformer.layers import head_outputs
+from pipeline.circuits.transformer.losses import token_losses
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.vocabulary.factors import Factors, gains_folded, ov_circuit, qk_circuit
+
+CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
+
+
+def sequence_scores(
+    weights: Weights, sequences: Tokens, batch: int, definitions: Sequence[Definition] = HEADS
+) -> tuple[Scores, Float[Tensor, "batch position"]]:
+    """Run the model on sequences and score its patterns; on repeated tokens, what its heads write too.
+
+    Args:
+        weights: the transformer.
+        sequences: what it reads; the random tokens before the first repeat are those that outputs are scored on.
+        batch: sequences in one forward pass; bounds memory, not the result.
+        definitions: the scores wanted.
+
+    Returns:
+        The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
+    """
+    patterns, outputs, losses = _Patterns(sequences.tokens.shape[1], definitions), {}, []
+    unembedding = gains_folded(weights).W_U
+    for part in _parts(sequences, batch):
+        trace = forward(weights, part.tokens)
+        patterns.add(trace, part)
+        losses.append(token_losses(trace.logits, part.tokens))
+        if part.period is not None:
+            sample = slice(part.first, part.first + part.period)
+            for entry, measure in measured_as(OfOutputs, definitions):
+                outputs.setdefault(entry, []).append(_of_outputs(weights, trace, measure, sample, unembedding))
+    scores = patterns.scores()
+    for entry, parts in outputs.items():
+        sentences, chance = torch.cat(parts), entry.measure.chance(sequences.period)
+        scores[entry.name] = pooled(sentences, (~sentences.isnan()).double(), chance, level(entry.ideal, weights))
+    return scores, torch.cat(losses)
+
+
+def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
+    """Run the model on sequences made to mislead, and score its heads' patterns and its predictions.
+
+    Returns:
+        [layer, head] each, of heads; of the model, no axes.
+    """
+    patterns, sums = _Patterns(sequences.tokens.shape[1], CHALLENGING), {}
+    for part in _parts(sequences, batch):
+        trace = forward(weights, part.tokens)
+        patterns.add(trace, part)
+        predictions = Predictions(trace, part)
+        for entry, measure in measured_as(OfPredictions, CHALLENGING):
+            if (of_tokens := measure.function(predictions)) is not None:
+                values, counted, chance = of_tokens
+                total = values.double().where(counted, 0.0).sum(-1)
+                sums.setdefault((entry.name, chance), []).append((total, counted.sum(-1).double()))
+    scores = patterns.scores()
+    for (name, chance), parts in sums.items():
+        total, n = map(torch.cat, zip(*parts, strict=True))
+        scores[name] = pooled(total / n, n, chance)
+    return scores
+
+
+def circuit_scores(weights: Weights, layer: int, ranked: Int[Tensor, " token"], tile: int) -> Scores:
+    """Score the circuits of one layer's heads, without any sequence.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        layer: which layer.
+        ranked: the tokens whose rows are ranked.
+        tile: rows ranked at a time; bounds memory, not the result.
+
+    Returns:
+        The scores, [head] each; those of positions only where the model has W_pos.
+    """
+    heads = [_head_scores(weights, (layer, head), ranked, tile) for head in range(weights.n_heads)]
+    values = {entry: torch.stack([scores[entry] for scores in heads]) for entry in heads[0]}
+    return {
+        entry.name: Score(value, level(entry.chance, weights), level(entry.ideal, weights))
+        for entry, value in values.items()
+    }
+
+
+def text_scores(
+    weights: Weights,
+    tokens: Int[Tensor, "batch position"],
+    first: int,
+    previous: Float[Tensor, "layer head"],
+    tile: int,
+) -> Scores:
+    """Score circuits that a text weighs: by how often tokens occur, and by which heads look at the token before.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        tokens: the text.
+        first: the first position that is not [BEGIN]: 0 or 1.
+        previous: each head's mean attention to the token before.
+        tile: rows ranked at a time; bounds memory, not the result.
+
+    Returns:
+        The scores, [layer, head] each; of prefixes NaN in layer 0, which no head feeds.
+    """
+    scores = {}
+    for entry, measure in measured_as(OfRanks, HEADS):
+        if measure.weighed_by_text:
+            shares = _shares_of_text(weights, tokens[:, first:], measure.most, tile)
+            chance, ideal = level(entry.chance, weights), level(entry.ideal, weights)
+            scores[entry.name] = pooled(shares, torch.ones_like(shares), chance, ideal)
+    circuits = prefix_circuits(weights, previous)
+    for entry, measure in measured_as(OfPrefixes, HEADS):
+        layers = [torch.stack([measure.function(circuit) for circuit in heads]) for heads in circuits]
+        nothing = torch.full((weights.n_heads,), torch.nan, dtype=torch.float64)
+        value = torch.stack([nothing, *layers])
+        scores[entry.name] = Score(value, level(entry.chance, weights), level(entry.ideal, weights))
+    return scores
+
+
+def prefix_circuits(weights: Weights, previous: Float[Tensor, "layer head"]) -> list[list[Grams]]:
+    """Return the circuits of `induction.prefix_circuit` of every head from layer 1 on."""
+    # With W_E = Q R, W_E M W_E^T has the trace and the eigenvalues of the smaller R M R^T.
+    weights = replace(weights, W_E=torch.linalg.qr(weights.W_E.double()).R)
+    carried = torch.zeros(weights.d_model, weights.d_model, dtype=torch.float64)
+    circuits = []
+    for layer in range(1, weights.n_layers):
+        carried = carried + induction.shifted(weights, layer - 1, previous[layer - 1])
+        heads = [(layer, head) for head in range(weights.n_heads)]
+        circuits.append([Grams.of(*induction.prefix_circuit(weights, carried, head)) for head in heads])
+    return circuits
+
+
+def circuit_of(weights: Weights, name: str, head: Head) -> Factors:
+    """Return a head's own circuit: OV, QK, or stream."""
+    if name == "stream":
+        return weights.W_V[head], weights.W_O[head].mT
+    return {"OV": ov_circuit, "QK": qk_circuit}[name](weights, head)
+
+
+class _Patterns:
+    """Scores of patterns, gathered a part of the sequences at a time."""
+
+    def __init__(self, length: int, definitions: Iterable[Definition]) -> None:
+        self.even = head_patterns.even(length)
+        self.definitions = list(measured_as(OfPattern, definitions))
+        self.names: list[Name] = []
+        self.matches, self.levels = [], []
+
+    def add(self, trace: Trace, part: Tokens) -> None:
+        made = {entry.name: measure.template(part) for entry, measure in self.definitions}
+        templates = {name: template for name, template in made.items() if template is not None}
+        self.names = list(templates)
+        self.matches.append(head_patterns.match(trace.pattern, list(templates.values())))
+        self.levels.append(torch.stack([self._levels(template) for template in templates.values()]))
+
+    def _levels(self, template: Template) -> Float[Tensor, "level batch"]:
+        """Return each sentence's weight, and what even attention and a perfect head sum to."""
+        perfect = head_patterns.perfect(template.role)
+        return torch.stack([template.weight, template.by(self.even), template.by(perfect)])
+
+    def scores(self) -> Scores:
+        measured = zip(self.names, torch.cat(self.matches, 1), torch.cat(self.levels, -1), strict=True)
+        scores = {}
+        for name, match, (weight, even, perfect) in measured:
+            counts, total = weight[:, None, None], weight.sum()
+            scores[name] = pooled(match / counts, counts, float(even.sum() / total), float(perfect.sum() / total))
+        return scores
+
+
+def _parts(sequences: Tokens, batch: int) -> list[Tokens]:
+    return [replace(sequences, tokens=part) for part in sequences.tokens.split(batch)]
+
+
+def _of_outputs(
+    weights: Weights, trace: Trace, measure: OfOutputs, sample: slice, W_U: Tensor
+) -> Float[Tensor, "batch layer head"]:
+    """Score what heads write at the positions `sample`, by these alone."""
+    scores = []
+    for layer in range(weights.n_layers):
+        output = head_outputs(weights, trace.z[:, layer, :, sample], layer)
+        pattern = trace.pattern[:, layer, :, sample, sample]
+        scores.append(measure.function(pattern, output, W_U, trace.tokens[:, sample]))
+    return torch.stack(scores, 1)
+
+
+def _head_scores(weights: Weights, head: Head, ranked: Tensor, tile: int) -> dict[Definition, Tensor]:
+    circuits = {name: Grams.of(*circuit_of(weights, name, head)) for name in ("OV", "QK", "stream")}
+    rank = diagonal_rank(*ov_circuit(weights, head), ranked, tile)
+    values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in measured_as(OfCircuit, HEADS)}
+    for entry, measure in measured_as(OfRanks, HEADS):
+        if not measure.weighed_by_text:
+            values[entry] = (rank < measure.most).double().mean()
+    if weights.W_pos is not None:
+        queries, keys = positional.position_circuit(weights, head)
+        for entry, measure in measured_as(OfPositions, HEADS):
+            if measure.despite_norms or weights.ln1_gain is None:
+                values[entry] = measure.function(queries[: measure.positions], keys[: measure.positions])
+    return values
+
+
+def _shares_of_text(weights: Weights, text: Tensor, most: int, tile: int) -> Float[Tensor, "batch layer head"]:
+    """Return the share of each sentence's tokens that are among the largest of their own row of the OV circuit."""
+    occurring, place = text.unique(return_inverse=True)
+    heads = [(layer, head) for layer in range(weights.n_layers) for head in range(weights.n_heads)]
+    ranks = [diagonal_rank(*ov_circuit(weights, head), occurring, tile) for head in heads]
+    shares = torch.stack([(rank < most).double()[place].mean(-1) for rank in ranks])
+    return rearrange(shares, "(layer head) batch -> batch layer head", layer=weights.n_layers)

@@ -1,0 +1,111 @@
+"""Measure pairs of heads by every definition, what several share once: {(metric, definition): Score}."""
+
+import torch
+from einops import einsum
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pipeline.circuits.definitions.definition import OfComposition, OfPairCircuit, OfPairRanks, OfPath, level
+from pipeline.circuits.definitions.registry import PAIRS, measured_as
+from pipeline.circuits.definitions.views import Paths
+from pipeline.circuits.scores import virtual_heads
+from pipeline.circuits.scores.composition import composition
+from pipeline.circuits.scores.copying import diagonal_rank
+from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.scores.score import Score, Scores, pooled
+from pipeline.circuits.transformer.forward import Trace
+from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.vocabulary.factors import Factors, k_circuit, virtual_ov_circuit
+
+CIRCUITS = {"K_circuit": k_circuit, "virtual": virtual_ov_circuit}
+
+
+def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
+    """Return Q-, K- and V-composition of two layers' heads: [source head, reader head] each."""
+    norms, scores = composition(weights, source, reader), {}
+    for entry, measure in measured_as(OfComposition, PAIRS):
+        value = norms[measure.through] - (weights.d_model**-0.5 if measure.above_chance else 0.0)
+        scores[entry.name] = Score(value, level(entry.chance, weights), level(entry.ideal, weights))
+    return scores
+
+
+def circuit_scores(weights: Weights, source: Head, layer: int, ranked: Int[Tensor, " token"], tile: int) -> Scores:
+    """Score the circuits through one head and each head of a later layer, without any sequence.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        source: the first head.
+        layer: of the second heads.
+        ranked: the tokens whose rows are ranked.
+        tile: rows ranked at a time; bounds memory, not the result.
+
+    Returns:
+        The scores, [reader head] each.
+    """
+    values = {}
+    for head in range(weights.n_heads):
+        circuits = {name: circuit(weights, source, (layer, head)) for name, circuit in CIRCUITS.items()}
+        for entry, measure in measured_as(OfPairCircuit, PAIRS):
+            values.setdefault(entry, []).append(measure.function(Grams.of(*circuits[measure.circuit])))
+        for entry, measure in measured_as(OfPairRanks, PAIRS):
+            rank = diagonal_rank(*ranked_circuit(weights, measure, source, (layer, head)), ranked, tile)
+            values.setdefault(entry, []).append((rank < 1).double().mean())
+    return {
+        entry.name: Score(torch.stack(heads), level(entry.chance, weights), level(entry.ideal, weights))
+        for entry, heads in values.items()
+    }
+
+
+def ranked_circuit(weights: Weights, measure: OfPairRanks, source: Head, reader: Head) -> Factors:
+    """Return the circuit whose rows a score ranks."""
+    rows, columns = measure.circuit(weights, source, reader)
+    return (columns, rows) if measure.transposed else (rows, columns)
+
+
+def path_scores(weights: Weights, trace: Trace, source: Head, layer: int) -> Scores:
+    """Score what really flows through one head and each head of a later layer, on some sequences.
+
+    Args:
+        weights: the transformer.
+        trace: its forward pass.
+        source: the first head.
+        layer: of the second heads.
+
+    Returns:
+        The scores, [reader head] each. NaN in models with layer norm, where paths do not add up.
+    """
+    paths, scores = Paths(weights, trace, source, layer), {}
+    for entry, measure in measured_as(OfPath, PAIRS):
+        if weights.ln1_gain is None:
+            value = measure.function(paths)
+        else:
+            value = torch.full((len(trace.tokens), weights.n_heads), torch.nan, dtype=torch.float64)
+        chance, ideal = level(entry.chance, weights), level(entry.ideal, weights)
+        of_sentences = value.ndim == 2
+        known = (~value.isnan()).double()
+        scores[entry.name] = pooled(value, known, chance, ideal) if of_sentences else Score(value, chance, ideal)
+    return scores
+
+
+def promoted_tokens(
+    weights: Weights, trace: Trace, source: Head, layer: int, count: int
+) -> dict[str, tuple[Float[Tensor, "head batch position rank"], Int[Tensor, "head batch position rank"]]]:
+    """List the tokens that one head and each head of a later layer, in a row, promote most.
+
+    Args:
+        weights: a model without layer norm.
+        trace: its forward pass.
+        source: the first head.
+        layer: of the second heads.
+        count: tokens at each position.
+
+    Returns:
+        For `virtual` and `mixed` (see `virtual_heads`): logits and token ids, by falling logit.
+    """
+    promoted = {}
+    for name, path in (("virtual", virtual_heads.virtual_z), ("mixed", virtual_heads.mixed_z)):
+        outputs = [path(weights, trace, source, (layer, head)) for head in range(weights.n_heads)]
+        unembed = weights.W_O[layer] @ weights.W_U
+        logits = einsum(torch.stack(outputs), unembed, "head ... d_head, head d_head d_vocab -> head ... d_vocab")
+        promoted[name] = tuple(logits.topk(count))
+    return promoted

@@ -1,0 +1,21 @@
+"""Where definitions were published, and the words that several share."""
+
+FRAMEWORK = "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits"
+OLSSON = "Olsson et al. 2022, In-context Learning and Induction Heads"
+BIETTI = "Bietti et al. 2023, Birth of a Transformer"
+DETECTOR = "TransformerLens, head_detector.py"
+TRANSFORMER_LENS = "TransformerLens"
+DEMO = "TransformerLens, main demonstration"
+ARENA = "ARENA, chapter 1.2"
+OURS = "this project"
+
+MEAN = "attention averaged over queries"
+MASS = "attention to all targets, averaged over queries that have any"
+SHARE = "share of all attention that lies on the role's keys"
+DISTANCE = "1 - mean over queries of sum |attention - mask|, the mask 1 on the role's keys"
+RATIO = "Re(sum z) / sum |z| over the circuit's eigenvalues z"
+DIAGONAL = "mean diagonal entry of the circuit minus mean entry, in standard deviations of entries"
+NORMS = "Frobenius norm of the product of both heads' matrices over the product of norms"
+
+PROBABILITY, FRACTION, NONE = "probability", "share", "none"
+DEVIATIONS, NATS, LOGITS = "standard deviations", "nats per token", "logits"

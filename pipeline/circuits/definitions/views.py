@@ -1,0 +1,146 @@
+"""What the functions of definitions look at: sequences and a forward pass, each part worked out once."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from einops import einsum, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.circuits.scores import challenges, head_patterns, induction, virtual_heads
+from pipeline.circuits.transformer.forward import Trace
+from pipeline.circuits.transformer.losses import token_losses
+from pipeline.circuits.transformer.weights import Head, Weights
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sequences, and which keys a query of each role should look at."""
+
+    tokens: Int[Tensor, "batch position"]
+    first: int  # the first position that is not [BEGIN]: 0 or 1
+    period: int | None = None  # of random tokens that repeat; None where nothing repeats so
+    context: int | None = None  # of ambiguous sequences, how many tokens tell continuations apart: 1 or 2
+
+    @cached_property
+    def previous(self) -> Bool[Tensor, "batch query key"]:
+        """The token just before."""
+        return head_patterns.previous_token(self.tokens)
+
+    @cached_property
+    def copies(self) -> Bool[Tensor, "batch query key"]:
+        """All earlier copies of the query's token."""
+        return head_patterns.duplicate_token(self.tokens)
+
+    @cached_property
+    def targets(self) -> Bool[Tensor, "batch query key"]:
+        """What followed earlier copies of the query's token."""
+        return induction.targets(self.tokens, self.first)
+
+    @cached_property
+    def rivals(self) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch query key"]]:
+        """Both targets of queries that have two, told apart by the context."""
+        if self.context is None:
+            raise ValueError("rivals: these sequences are not ambiguous; ask where `context` is set")
+        return challenges.rivals(self.tokens, self.targets, self.context)
+
+
+@dataclass(frozen=True)
+class Turned:
+    """Attention to targets where tokens have changed places; see `null_patterns`."""
+
+    to_all: Float[Tensor, "draw layer head"]  # summed over queries, as the next
+    to_latest: Float[Tensor, "draw layer head"]
+    pairs: Int[Tensor, ""]  # of a query and a target
+    queries: Int[Tensor, ""]  # that have a target
+    positions: int  # queries in all
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What flows through one head and each head of a later layer, on some sequences; where paths add up."""
+
+    weights: Weights
+    trace: Trace
+    source: Head
+    layer: int  # of the second heads
+
+    @cached_property
+    def z(self) -> list[Float[Tensor, "batch query d_head"]]:
+        """What each second head makes of what the first one wrote."""
+        heads = range(self.weights.n_heads)
+        return [virtual_heads.virtual_z(self.weights, self.trace, self.source, (self.layer, head)) for head in heads]
+
+    @cached_property
+    def written(self) -> Float[Tensor, "batch position d_model"]:
+        """What the whole second layer writes."""
+        axes = "batch head position d_head, head d_head d_model -> batch position d_model"
+        return einsum(self.trace.z[:, self.layer], self.weights.W_O[self.layer], axes)
+
+    def norm_shares(self) -> Float[Tensor, " head"]:
+        """Size of each pair's output beside the layer's."""
+        outputs = zip(self.z, self.weights.W_O[self.layer], strict=True)
+        shares = [virtual_heads.norm_share(z @ W_O, self.written) for z, W_O in outputs]
+        return torch.tensor(shares, dtype=torch.float64)
+
+    def losses_removed(self) -> Float[Tensor, "sentence head"]:
+        """Nats per token that each sentence loses without each pair's path to the logits."""
+        logits, tokens = self.trace.logits, self.trace.tokens
+        whole = token_losses(logits, tokens)[:, 1:].mean(-1)
+        paths = (z @ (W_O @ self.weights.W_U) for z, W_O in zip(self.z, self.weights.W_O[self.layer], strict=True))
+        return torch.stack([virtual_heads.loss_without(logits, path, tokens) - whole for path in paths], -1)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model predicts on sequences, and what a repeat could have told it."""
+
+    trace: Trace
+    sequences: Tokens
+
+    @cached_property
+    def losses(self) -> Float[Tensor, "batch position"]:
+        """Nats; see `token_losses`."""
+        return token_losses(self.trace.logits, self.trace.tokens)
+
+    @cached_property
+    def right(self) -> Bool[Tensor, "batch position"]:
+        """Whether the likeliest token came."""
+        return functional.pad(self.trace.logits[:, :-1].argmax(-1) == self.trace.tokens[:, 1:], (1, 0))
+
+    @cached_property
+    def foretold(self) -> Bool[Tensor, "batch position"]:
+        """Tokens that an earlier occurrence of the token before foretells."""
+        return challenges.predictable(self.trace.tokens, self.sequences.targets)
+
+    @cached_property
+    def novel(self) -> Bool[Tensor, "batch position"]:
+        """All other tokens that are predicted."""
+        return ~self.foretold & ~self.losses.isnan()
+
+    @property
+    def d_vocab(self) -> int:
+        """Tokens there are to predict."""
+        return self.trace.logits.shape[-1]
+
+    @property
+    def even_loss(self) -> float:
+        """The loss of even guessing, nats."""
+        return math.log(self.d_vocab)
+
+    @cached_property
+    def contested(self) -> Bool[Tensor, "batch position"]:
+        """Queries that have both rivals."""
+        return self.sequences.rivals[0].any(-1)
+
+    @cached_property
+    def lead(self) -> Float[Tensor, "batch position"]:
+        """Logit of the first rival's token minus that of the second's, at queries that have both."""
+        tokens = self.trace.tokens
+        held = repeat(tokens, "batch key -> batch query key", query=tokens.shape[1])
+        logits = self.trace.logits.gather(-1, held).double()  # at the query, of what each key holds
+        first, second = ((logits * rival).sum(-1) for rival in self.sequences.rivals)
+        return first - second

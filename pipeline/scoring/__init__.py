@@ -1,1 +1,0 @@
-"""What the score stage does to tables of scores before it writes them."""
