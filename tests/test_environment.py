@@ -21,7 +21,3 @@ def test_constraints_agree_with_the_pins():
         assert constraints.get(name, version) == version
 
 
-def test_the_data_dictionary_is_up_to_date():
-    from pipeline.plumbing.dictionary import dictionary
-
-    assert (ROOT / "results" / "README.md").read_text() == dictionary()
