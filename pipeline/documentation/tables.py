@@ -6,7 +6,7 @@ import pkgutil
 from collections import Counter
 from collections.abc import Iterable
 
-from pipeline.circuits.definitions.definition import Definition
+from pipeline.circuits.definitions.definition import Definition, Level
 from pipeline.circuits.definitions.registry import HEADS, MODELS, PAIRS
 from pipeline.plumbing.schema import Column, Table
 
@@ -130,7 +130,7 @@ def _definition(entry: Definition) -> str:
     return "| " + " | ".join([*cells, _cell(entry.meaning), _cell(entry.source)]) + " |"
 
 
-def _level(number: object) -> str:
+def _level(number: Level) -> str:
     """Return a level in words; one that depends on model or sequences stands in the tables."""
     if callable(number):
         return "by model"

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -34,10 +35,10 @@ class Paths:
 
     def file(self, name: str) -> Path:
         """Return the one file of this name; ValueError if there is none, or more than one."""
-        found = self.all(name)
-        if len(found) != 1:
-            raise ValueError(f"{len(found)} files named {name} among {[str(file) for file in self.files]}; need one")
-        return found[0]
+        named = self.all(name)
+        if len(named) != 1:
+            raise ValueError(f"{len(named)} files named {name} among {[str(file) for file in self.files]}; need one")
+        return named[0]
 
     def all(self, name: str) -> list[Path]:
         """Return every file of this name, in the order given."""
@@ -154,8 +155,13 @@ def read_file(table: Table, path: Path) -> pd.DataFrame:
     frame = data.to_pandas()
     for column in table.columns:
         if column.nullable and column.type.startswith("int"):
-            frame[column.name] = data[column.name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+            frame[column.name] = data[column.name].to_pandas(types_mapper=_nullable)
     return frame
+
+
+def _nullable(kind: pa.DataType) -> pd.Int64Dtype | None:
+    """Return the type of integers that may be null; None for what needs none."""
+    return pd.Int64Dtype() if kind == pa.int64() else None
 
 
 def read_parts(table: Table, inputs: Paths) -> Iterator[pa.Table]:
@@ -201,24 +207,25 @@ def _validate_column(table: str, column: Column, values: pa.ChunkedArray) -> Non
     where = f"table {table}, column {column.name}"
     if not column.nullable and values.null_count:
         raise ValueError(f"{where}: {values.null_count} of {len(values)} values are null")
-    if pa.types.is_list(values.type):
-        values = pc.list_flatten(values)
-    if pa.types.is_floating(values.type) and pc.all(pc.is_finite(values)).as_py() is False:
+    numbers = pc.list_flatten(values) if pa.types.is_list(values.type) else values
+    if pa.types.is_floating(numbers.type) and pc.all(pc.is_finite(numbers)).as_py() is False:
         raise ValueError(f"{where}: holds an infinite value or NaN")
     if column.low is not None or column.high is not None:
-        extremes = pc.min_max(values).as_py()
-        if column.low is not None and extremes["min"] is not None and extremes["min"] < column.low:
-            raise ValueError(f"{where}: {extremes['min']} is below {column.low}")
-        if column.high is not None and extremes["max"] is not None and extremes["max"] > column.high:
-            raise ValueError(f"{where}: {extremes['max']} is above {column.high}")
-    if column.options and (strange := set(pc.unique(values).to_pylist()) - {None, *column.options}):
-        raise ValueError(f"{where}: {sorted(strange)[0]!r} is not one of {', '.join(column.options)}")
+        least, most = pc.min(numbers).as_py(), pc.max(numbers).as_py()
+        if column.low is not None and least is not None and least < column.low:
+            raise ValueError(f"{where}: {least} is below {column.low}")
+        if column.high is not None and most is not None and most > column.high:
+            raise ValueError(f"{where}: {most} is above {column.high}")
+    strange = set(pc.unique(values).to_pylist()) - {None, *column.options} if column.options else set()
+    if strange:
+        raise ValueError(f"{where}: {min(map(str, strange))!r} is not one of {', '.join(column.options)}")
 
 
 def _sorted(data: pa.Table, table: Table) -> pa.Table:
     """Sort rows by key, nulls first; leave rows already in order where they are (weights are large)."""
     if not table.key:
         return data
-    order = pc.sort_indices(data.select(table.key), [(key, "ascending", "at_start") for key in table.key])
+    keys: Any = [(key, "ascending", "at_start") for key in table.key]
+    order = pc.sort_indices(data.select(table.key), keys)
     in_order = pc.all(pc.equal(order, pa.array(range(len(order)), order.type))).as_py()
     return data if in_order is not False else data.take(order)

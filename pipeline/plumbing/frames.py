@@ -1,12 +1,13 @@
 """Frames put together to one that a table can be written from."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
 from pipeline.plumbing.schema import Table
 
 
-def together(table: Table, frames: Iterable[pd.DataFrame], **constants: object) -> pd.DataFrame:
+def together(table: Table, frames: Iterable[pd.DataFrame], **constants: Any) -> pd.DataFrame:
     """Return frames as one, with constant columns; an empty table if there are none."""
     return pd.concat(list(frames) or [pd.DataFrame(columns=table.names)]).assign(**constants)
