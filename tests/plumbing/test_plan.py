@@ -54,7 +54,7 @@ def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, sta
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("pipeline.circuits.scores.copying", {"verify", "score", "score_checkpoints"}),
+        ("pipeline.circuits.scores.copying", {"verify", "score", "score_checkpoints", "challenge"}),
         ("pipeline.circuits.vocabulary.top_pairs", {"project", "benchmark"}),
         ("pipeline.circuits.vocabulary.alignment", {"align"}),
         ("pipeline.figures.style", {"render", "timing", "benchmark"}),
