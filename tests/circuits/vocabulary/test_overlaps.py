@@ -80,7 +80,7 @@ def test_partners_are_the_same_dimension_of_two_matrices():
 def test_the_most_active_neurons_are_those_of_a_loop():
     model = network()
     trace = forward(model, torch.tensor([[1, 4, 2], [7, 0, 11]]))
-    found = overlaps.active_values(model, trace, 1, 2)
+    found = overlaps.active_neurons(model, trace, 1, 2)
     for sentence in range(2):
         for position in range(3):
             stream = trace.resid[sentence, 1, position]
@@ -94,7 +94,7 @@ def test_recall_is_that_of_python_sets():
     model = network()
     trace = forward(model, torch.tensor([[1, 4, 2], [7, 0, 11]]))
     own, strange = overlaps.recall_of_values(model, model, trace, 0, 4, 2, torch.Generator().manual_seed(0))
-    neurons = overlaps.active_values(model, trace, 0, 2).reshape(6, 2)
+    neurons = overlaps.active_neurons(model, trace, 0, 2).reshape(6, 2)
     streams = trace.resid[:, 1].reshape(6, D_MODEL)
     promoted = [set((stream @ model.W_U).topk(4).indices.tolist()) for stream in streams]
     values = [set((value @ model.W_U).topk(4).indices.tolist()) for value in model.ff_values[0]]
