@@ -81,7 +81,7 @@ def on_sequences(settings: ScoreSettings, weights: Weights, sequences: pd.DataFr
         frame["token_class"] = sequences_of(sequences, **which, column="token_class").ravel()
         loss = frame.dropna().groupby(["position", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
         loss = loss.rename(columns={"mean": "loss", "count": "n"}).assign(**which)
-        measured = rows("layer head", scores, resamples(settings, len(tokens)), **which)
+        measured = rows("layer head", scores, resamples(settings, len(tokens)), settings.confidence, **which)
         yield measured, sentence_rows(scores, **which), loss
 
 
@@ -90,7 +90,7 @@ def of_circuits(settings: ScoreSettings, weights: Weights) -> Iterator[pd.DataFr
     weights, ranked = gains_folded(weights), spread(weights.d_vocab, settings.ranked_tokens)
     for layer in tqdm(range(weights.n_layers), desc="circuits"):
         scores = circuit_scores(weights, layer, ranked, settings.tile)
-        yield rows("head", scores, None, layer=layer, eval_set="weights", period=None)
+        yield rows("head", scores, None, settings.confidence, layer=layer, eval_set="weights", period=None)
 
 
 def of_pairs(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -98,15 +98,16 @@ def of_pairs(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame)
     folded, ranked = gains_folded(weights), spread(weights.d_vocab, settings.ranked_tokens)
     for source, reader in tqdm(list(combinations(range(weights.n_layers), 2)), desc="composition"):
         scores = pair_scores.composition_scores(folded, source, reader)
-        yield rows("src_head dst_head", scores, None, src_layer=source, dst_layer=reader, eval_set="weights")
+        layers = {"src_layer": source, "dst_layer": reader}
+        yield rows("src_head dst_head", scores, None, settings.confidence, **layers, eval_set="weights")
     trace = forward(weights, sequences_of(sequences, "text")[: settings.path_sentences])
     counts = resamples(settings, len(trace.tokens))
     for (source, head), reader in tqdm(sources(settings, weights), desc="pairs"):
         pair = {"src_layer": source, "src_head": head, "dst_layer": reader}
         scores = pair_scores.circuit_scores(folded, (source, head), reader, ranked, settings.tile)
-        yield rows("dst_head", scores, None, **pair, eval_set="weights")
+        yield rows("dst_head", scores, None, settings.confidence, **pair, eval_set="weights")
         scores = pair_scores.path_scores(weights, trace, (source, head), reader)
-        yield rows("dst_head", scores, counts, **pair, eval_set="text")
+        yield rows("dst_head", scores, counts, settings.confidence, **pair, eval_set="text")
 
 
 def sources(settings: ScoreSettings, weights: Weights) -> list[tuple[tuple[int, int], int]]:

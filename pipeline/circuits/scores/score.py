@@ -19,16 +19,17 @@ class Score:
     sentences: Tensor | None = None  # [sentence, ...], of each sentence alone; None if no sentence is involved
     weight: Tensor | None = None  # [sentence, ...], how much each counts: value is their weighted mean
 
-    def interval(self, counts: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the ends [...] of the 95 % bootstrap interval over sentences; NaN without sentences.
+    def interval(self, counts: Tensor | None, confidence: float) -> tuple[Tensor, Tensor]:
+        """Return the ends [...] of the bootstrap interval over sentences; NaN without sentences.
 
         Args:
             counts: [resample, sentence], how often each sentence comes in each resample; None without sentences.
+            confidence: of the interval.
         """
         if self.sentences is None:
             nothing = self.value * math.nan
             return nothing, nothing
-        return interval(self.value, _mean(self.sentences, self.weight, counts))
+        return interval(self.value, _mean(self.sentences, self.weight, counts), confidence)
 
 
 Scores = dict[tuple[str, str], Score]

@@ -11,6 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, Float64, Int
 from torch import Generator, Tensor
 
+from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import Trace, unembed
 from pipeline.circuits.transformer.layers import (
     added,
@@ -76,12 +77,6 @@ def jaccard(left: Int[Tensor, "... k"], right: Int[Tensor, "... n"]) -> Float64[
     return common / (left.shape[-1] + right.shape[-1] - common)
 
 
-def strangers(n: int, generator: Generator) -> Int[Tensor, " n"]:
-    """For each of n, another one of them: everyone once, and no one itself, for n of 2 at least."""
-    order = torch.randperm(n, generator=generator)
-    return torch.empty_like(order).index_copy(0, order, order.roll(1))
-
-
 def active_neurons(weights: Weights, trace: Trace, layer: int, active: int) -> Int[Tensor, "batch position {active}"]:
     """The most active neurons of a layer at each position, by activation."""
     resid = trace.resid[:, layer]
@@ -118,7 +113,7 @@ def recall_of_values(
     by_neurons = token_sets((ff_values[neurons], folded.W_U), k, by_size=False)[which]
     streams = rearrange(trace.resid[:, layer + 1], "batch position d_model -> (batch position) 1 d_model")
     by_stream = torch.cat([_promoted(weights, part, k) for part in streams.split(PORTION)])
-    by_strangers = by_stream[strangers(len(by_stream), generator)]
+    by_strangers = by_stream[derangement(len(by_stream), generator)]
     own, strange = (shared(by_neurons, tokens.expand_as(by_neurons)) for tokens in (by_stream, by_strangers))
     return own.double().mean(-1) / by_neurons.shape[-1], strange.double().mean(-1) / by_neurons.shape[-1]
 
