@@ -52,7 +52,7 @@ def described(
     """Yield each table's rows, a layer at a time; a deep model's are too many to hold as frames."""
     tokens = sequences_of(sequences, "text")
     counts = resampled_counts(len(tokens), settings.resamples, torch.Generator().manual_seed(settings.seed))
-    shown = sequences_of(sequences, "demo", column="token")[0, : settings.map_tokens]
+    shown = np.asarray(sequences_of(sequences, "demo", column="token"))[0, : settings.map_tokens]
     demo = sequences_of(sequences, "demo")[:1, : settings.map_tokens]
     # In float64: trained heads' terms reach hundreds and cancel, so that float32 would cost their sum four digits.
     layers = (walk(weights, some, settings.batch, settings.apart) for some in (tokens, demo))

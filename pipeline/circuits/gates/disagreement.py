@@ -119,9 +119,10 @@ def _circuit_errors(before: Weights, after: Weights) -> Errors:
 
 def _stacked(layers: list[Weights]) -> Weights:
     """Return two transformers of one layer as one of two, as far as composition reads it."""
-    names = ("W_Q", "W_K", "W_V", "W_O")
-    heads = {name: torch.cat([getattr(layer, name) for layer in layers]) for name in names}
-    return Weights("none", layers[0].W_E, layers[0].W_U, **heads)
+    W_Q, W_K, W_V, W_O = (
+        torch.cat([getattr(layer, name) for layer in layers]) for name in ("W_Q", "W_K", "W_V", "W_O")
+    )
+    return Weights("none", layers[0].W_E, layers[0].W_U, W_Q, W_K, W_V, W_O)
 
 
 def _dense(factors: Factors) -> Float64[Tensor, "row column"]:
