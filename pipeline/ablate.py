@@ -19,7 +19,7 @@ from tqdm import tqdm
 from pipeline.circuits.causes import path_effects
 from pipeline.circuits.causes.ablation import METHODS, every_ablation
 from pipeline.circuits.causes.class_means import class_means
-from pipeline.circuits.causes.edges import KINDS, every_edge
+from pipeline.circuits.causes.edges import INPUTS, every_edge
 from pipeline.circuits.causes.paths import DIRECT, adds_up, order_losses, path_names
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores import induction
@@ -46,6 +46,7 @@ class Sample:
     tokens: Tensor  # [batch, position]
     classes: Tensor  # [class, batch, position], of CLASSES
     resamples: int
+    confidence: float
     seed: int
 
     def first(self, sentences: int) -> Self:
@@ -62,12 +63,15 @@ class Sample:
         More tensors [*axes, batch, position] are averaged into columns of their names.
         """
         counts = resampled_counts(len(self.tokens), self.resamples, self.generator())
-        found = class_means(means, self.classes, counts)
-        more = {name: class_means(values, self.classes, counts).value for name, values in more.items()}
-        frame = to_frame(f"{axes} token_class", value=found.value, lo=found.lo, hi=found.hi, **more)
-        frame["n"] = found.n.numpy()[frame["token_class"]]
+        averaged = class_means(means, self.classes, counts, self.confidence)
+        columns = {
+            name: class_means(values, self.classes, counts, self.confidence).value for name, values in more.items()
+        }
+        columns |= {"value": averaged.value, "lo": averaged.lo, "hi": averaged.hi}
+        frame = to_frame(f"{axes} token_class", **columns)
+        frame["n"] = averaged.n.numpy()[frame["token_class"]]
         frame["token_class"] = frame["token_class"].map(dict(enumerate(CLASSES)))
-        return frame[frame["n"] > 0].assign(**self.which)
+        return frame[frame["n"] > 0].assign(confidence=self.confidence, **self.which)
 
 
 def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
@@ -101,7 +105,7 @@ def samples(settings: AblateSettings, sequences: pd.DataFrame) -> Iterator[Sampl
         names = sequences_of(sequences, **which, column="token_class")[: settings.sentences]
         classes = [torch.ones_like(tokens, dtype=torch.bool)]
         classes += [torch.as_tensor(names == name) for name in ("other", *CLASSES[2:])]
-        yield Sample(which, tokens, torch.stack(classes), settings.resamples, settings.seed)
+        yield Sample(which, tokens, torch.stack(classes), settings.resamples, settings.confidence, settings.seed)
 
 
 def chosen_heads(settings: AblateSettings, weights: Weights) -> list[Head]:
@@ -135,7 +139,7 @@ def edges(settings: AblateSettings, weights: Weights, sample: Sample) -> pd.Data
         frame = sample.rows("source kind reader", losses - whole, loss=losses).rename(columns={"value": "difference"})
         frame["induction_change"] = moved.numpy()[frame["source"], frame["kind"], frame["reader"]]
         frame.loc[frame["token_class"] != "all", "induction_change"] = math.nan
-        frame["kind"] = frame["kind"].map(dict(enumerate(KINDS)))
+        frame["kind"] = frame["kind"].map(dict(enumerate(INPUTS)))
         frame[["src_layer", "src_head"]] = [sources[place] for place in frame.pop("source")]
         frame[["dst_layer", "dst_head"]] = [readers[place] for place in frame.pop("reader")]
         frames.append(frame)
@@ -167,7 +171,8 @@ def path_rows(settings: AblateSettings, sample: Sample, logits: Tensor, targets:
     means = [path_effects.placed(effect(logits, targets), len(sample.tokens)) for effect in effects]
     frame = sample.rows("path", means[0], loss_removed=means[1]).rename(columns={"value": "logit_contribution"})
     classes = rearrange(sample.classes[:, :, 1:], "kind batch position -> kind (batch position)")
-    share, half_width = path_effects.shares(logits, targets, classes, settings.order_pairs, sample.generator())
+    sampling = settings.order_pairs, settings.confidence, sample.generator()
+    share, half_width = path_effects.shares(logits, targets, classes, *sampling)
     where = frame["path"], frame["token_class"].map(CLASSES.index)
     ends = {"": share, "_lo": share - half_width, "_hi": share + half_width}
     for end, values in ends.items():

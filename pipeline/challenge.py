@@ -74,9 +74,8 @@ def rows(settings: ChallengeSettings, weights: Weights, recipe: Recipe, tokens: 
     counts = resampled_counts(len(tokens), settings.resamples, Generator().manual_seed(settings.seed))
     frames = []
     for (metric, definition), score in scores.items():
-        value, lo, hi = (
-            torch.atleast_2d(number) for number in (score.value, *score.interval(counts, settings.confidence))
-        )
+        ends = score.interval(counts, settings.confidence)
+        value, lo, hi = (torch.atleast_2d(number) for number in (score.value, *ends))
         frame = to_frame("layer head", value=value, lo=lo, hi=hi)
         frame = frame if score.value.ndim else frame.assign(layer=None, head=None)
         frames.append(frame.assign(metric=metric, definition=definition, chance=score.chance))

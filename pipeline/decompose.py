@@ -6,17 +6,17 @@ Writes  attention_terms, offset_profiles, term_maps
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import reduce
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.terms.decomposition import TOTAL, Decomposition, decompose
-from pipeline.circuits.terms.terms import streams, terms
+from pipeline.circuits.terms.sources import streams, terms
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.attention import pattern
 from pipeline.circuits.transformer.weights import Weights
@@ -36,14 +36,14 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
     torch.set_num_threads(settings.threads)
     step = json.loads(inputs.file("config.json").read_text(encoding="utf-8")).get("step")
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
-    found = {ATTENTION_TERMS: [], OFFSET_PROFILES: [], TERM_MAPS: []}
+    parts: dict[Table, list[pa.Table]] = {ATTENTION_TERMS: [], OFFSET_PROFILES: [], TERM_MAPS: []}
     if weights.attends == "back":
         for table, part in described(settings, weights, sequences, step):
-            found[table].append(part)
+            parts[table].append(part)
     else:
         print("the model attends both ways: statistics are over keys up to the query, so its terms are not described")
-    for table, parts in found.items():
-        write_parts(table, parts, outputs)
+    for table in parts:
+        write_parts(table, parts[table], outputs)
 
 
 def described(
@@ -52,7 +52,7 @@ def described(
     """Yield each table's rows, a layer at a time; a deep model's are too many to hold as frames."""
     tokens = sequences_of(sequences, "text")
     counts = resampled_counts(len(tokens), settings.resamples, torch.Generator().manual_seed(settings.seed))
-    shown = sequences_of(sequences, "demo", column="token")[0, : settings.map_tokens]
+    shown = np.asarray(sequences_of(sequences, "demo", column="token"))[0, : settings.map_tokens]
     demo = sequences_of(sequences, "demo")[:1, : settings.map_tokens]
     # In float64: trained heads' terms reach hundreds and cancel, so that float32 would cost their sum four digits.
     layers = (walk(weights, some, settings.batch, settings.apart) for some in (tokens, demo))
@@ -60,12 +60,12 @@ def described(
         for number, (layer, shown_layer) in enumerate(zip(*layers, strict=True)):
             statistics, profiles = [], []
             for head in range(weights.n_heads):
-                sides = layer.sides(slice(head, head + 1))
-                part = decompose(
-                    {name: (query[:, 0], key[:, 0]) for name, (query, key) in sides.items()}, tokens, counts
-                )
-                statistics.append(statistic_rows(part).assign(head=head, n=len(tokens), step=step))
-                profiles.append(profile_rows(part).assign(head=head, step=step))
+                sources = layer.queries_keys(slice(head, head + 1))
+                sources = {name: (query[:, 0], key[:, 0]) for name, (query, key) in sources.items()}
+                decomposition = decompose(sources, tokens, counts, settings.confidence)
+                of_head = statistic_rows(decomposition).assign(confidence=settings.confidence, n=len(tokens))
+                statistics.append(of_head.assign(head=head, step=step))
+                profiles.append(profile_rows(decomposition).assign(head=head, step=step))
                 bar.update()
             rows = {ATTENTION_TERMS: statistics, OFFSET_PROFILES: profiles, TERM_MAPS: maps(shown_layer, shown)}
             for table, frames in rows.items():
@@ -85,26 +85,26 @@ def named(frame: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     return frame.drop(columns="term").assign(query_source=query, key_source=key)
 
 
-def statistic_rows(part: Decomposition) -> pd.DataFrame:
+def statistic_rows(of_head: Decomposition) -> pd.DataFrame:
     """Return one head's statistics; those that are undefined have no row."""
-    frame = to_frame("term statistic", value=part.value, lo=part.lo, hi=part.hi)
-    statistic, component = np.array(part.statistics, dtype=object)[frame["statistic"]].T
+    frame = to_frame("term statistic", value=of_head.value, lo=of_head.lo, hi=of_head.hi)
+    statistic, component = np.array(of_head.statistics, dtype=object)[frame["statistic"]].T
     frame = frame.assign(statistic=statistic, component=component)
-    return named(frame, part.pairs).dropna(subset="value")
+    return named(frame, of_head.pairs).dropna(subset="value")
 
 
-def profile_rows(part: Decomposition) -> pd.DataFrame:
+def profile_rows(of_head: Decomposition) -> pd.DataFrame:
     """Return one head's mean scores, and the whole scores' mean attention, by distance."""
-    frame = to_frame("term offset", mean_score=part.offset_score)
-    total = frame["term"] == part.pairs.index(TOTAL)
-    frame.loc[total, "mean_pattern"] = part.offset_pattern.numpy()
-    return named(frame, part.pairs)
+    frame = to_frame("term offset", mean_score=of_head.offset_score)
+    total = frame["term"] == of_head.pairs.index(TOTAL)
+    frame.loc[total, "mean_pattern"] = of_head.offset_pattern.numpy()
+    return named(frame, of_head.pairs)
 
 
 def maps(layer: Layer, shown: np.ndarray) -> Iterator[pd.DataFrame]:
     """Yield one layer's score maps on the tokens shown of the demonstration sentence."""
-    split = list(terms(streams(layer.sides())))
-    total: Tensor = sum(term for _, _, term in split)
+    split = list(terms(streams(layer.queries_keys())))
+    total = reduce(torch.add, [term for _, _, term in split])
     attention = pattern(total)[0]
     for query_source, key_source, term in [*split, (*TOTAL, total)]:
         frame = to_frame("head query key", score=term[0], pattern=attention)

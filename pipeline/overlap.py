@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 import torch
+from scipy.stats import norm
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary import overlaps
@@ -48,26 +50,29 @@ def of_layer(
     settings: OverlapSettings, weights: Weights, folded: Weights, trace: Trace | None, layer: int, generator: Generator
 ) -> Iterator[dict]:
     """Yield a row a kind of pair."""
-    for pair, (one, other) in overlaps.partners(folded, layer).items():
-        sets = [overlaps.token_sets(vectors, settings.tokens, by_size=True) for vectors in (one, other)]
-        shuffled = sets[1][overlaps.strangers(len(sets[1]), generator)]
-        yield row(pair, settings.tokens, overlaps.jaccard(*sets), overlaps.jaccard(sets[0], shuffled))
+    for pair, partners in overlaps.partners(folded, layer).items():
+        left, right = (overlaps.token_sets(vectors, settings.tokens, by_size=True) for vectors in partners)
+        shuffled = right[derangement(len(right), generator)]
+        own, strange = overlaps.jaccard(left, right), overlaps.jaccard(left, shuffled)
+        yield row(pair, settings.tokens, own, strange, settings.confidence)
     if trace is not None:
         size = settings.recalled_tokens, settings.active_neurons
         own, strange = overlaps.recall_of_values(weights, folded, trace, layer, *size, generator)
-        yield row("value_hidden", settings.recalled_tokens, own, strange)
+        yield row("value_hidden", settings.recalled_tokens, own, strange, settings.confidence)
 
 
-def row(pair: str, k: int, values: Tensor, shuffled: Tensor) -> dict:
-    """One kind of pair: mean with its 95 % normal interval, and the mean of shuffled pairs."""
+def row(pair: str, k: int, values: Tensor, shuffled: Tensor, confidence: float) -> dict:
+    """One kind of pair: mean with its normal interval, and the mean of shuffled pairs."""
     mean, n = float(values.mean()), len(values)
-    reach = 1.96 * float(values.std()) / math.sqrt(n) if n > 1 else math.nan
+    quantile = float(norm.ppf((1 + confidence) / 2))
+    reach = quantile * float(values.std()) / math.sqrt(n) if n > 1 else math.nan
     return {
         "pair": pair,
         "k": k,
         "value": mean,
         "lo": mean - reach,
         "hi": mean + reach,
+        "confidence": confidence,
         "chance": float(shuffled.mean()),
         "n": n,
     }

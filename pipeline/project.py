@@ -25,6 +25,7 @@ from pipeline.circuits.vocabulary.lens import Lens, lens_of
 from pipeline.circuits.vocabulary.normalisers import notebook_normalisers
 from pipeline.circuits.vocabulary.spectra import Spectrum, centred, moments, relative_gaps, spectrum
 from pipeline.circuits.vocabulary.tall import Tall
+from pipeline.circuits.vocabulary.token_filters import Filters
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
 from pipeline.models.weights_table import weights_in
@@ -56,7 +57,8 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
     """List every layer of this job, or find it listed; then put them together."""
     vocabulary = read(VOCABULARY, inputs)
     texts = [text if isinstance(text, str) else None for text in vocabulary["text"]]
-    choices = settings.ln_mode, settings.emb_mode, settings.positions, settings.filters
+    filters = Filters(settings.filters, settings.stem_length, settings.edit_length)
+    choices = settings.ln_mode, settings.emb_mode, settings.positions, filters
     lens = lens_of(weights_in(read_parts(WEIGHTS, inputs)), texts, *choices)
     shown = np.array([*vocabulary["token"], *(f"[pos {n}]" for n in range(lens.n_positions))], dtype=object)
     # Not an output: those the engine removes when it starts a killed job again.
@@ -68,10 +70,10 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
     layers = range(lens.weights.n_layers)
     layers = layers if settings.part is None else layers[settings.part :: settings.parts]
     done = {layer: portion(progress / f"{layer}", names, tag) for layer in layers}
-    sides = circuits.sides_of(lens.weights, lens.n_tokens)
+    shared = circuits.shared_rows(lens.weights, lens.n_tokens)
     for layer, kept in done.items():
         if not is_done(kept):
-            for table, frame in layer_tables(settings, lens, sides, layer, shown).items():
+            for table, frame in layer_tables(settings, lens, shared, layer, shown).items():
                 write(table, frame, kept)
     put_together(done.values(), outputs)
     shutil.rmtree(progress, ignore_errors=True)
@@ -87,29 +89,29 @@ def put_together(portions: Collection[Paths], outputs: Paths) -> None:
 def means_of(weights: Weights, path: Path, tag: str) -> dict[str, Tensor]:
     """Return what values are divided by, which takes minutes: computed once a job, however often it is killed."""
     saved = load_progress(path, tag)
-    if saved is None:
-        layers = (weights.one_layer(layer) for layer in range(weights.n_layers))
-        save_progress(path, tag, notebook_normalisers(layers, PORTION), None)
-        saved = load_progress(path, tag)
-    return saved[0]
+    if saved is not None:
+        return saved[0]
+    means = notebook_normalisers((weights.one_layer(layer) for layer in range(weights.n_layers)), PORTION)
+    save_progress(path, tag, means, None)
+    return means
 
 
 def layer_tables(
-    settings: ProjectSettings, lens: Lens, sides: circuits.Sides, layer: int, shown: np.ndarray
+    settings: ProjectSettings, lens: Lens, shared: circuits.SharedRows, layer: int, shown: np.ndarray
 ) -> dict[Table, pd.DataFrame]:
     """Return one layer's rows of every table; `shown` is every vocabulary item as tables show it."""
     alone = lens.weights.one_layer(layer)
     pairs, spectra, units = [], [], list(neuron_rows(settings, lens, alone))
     for head in tqdm(range(alone.n_heads), desc=f"layer {layer} of {lens.weights.n_layers}, heads"):
-        answers = circuits.responses(alone, (0, head), sides.tokens)
+        answers = circuits.responses(alone, (0, head), shared.tokens)
         units += [rows.assign(head=head) for rows in dimension_rows(settings, lens, answers)]
-        of_items = circuits.full_circuits(circuits.responses(alone, (0, head), sides.items))
+        of_items = circuits.full_circuits(circuits.responses(alone, (0, head), shared.items))
         for circuit, factors in circuits.full_circuits(answers).items():
             scaled = circuits.normalised(circuit, of_items[circuit], lens.means)
             pairs += [rows.assign(circuit=circuit, head=head) for rows in pair_rows(settings, lens, scaled)]
-            found = spectrum(*factors, sides.meetings[circuit], settings.directions)
-            spectra.append(spectrum_rows(found, lens.n_tokens).assign(circuit=circuit, head=head))
-            units += [rows.assign(head=head) for rows in direction_rows(settings, lens, circuit, found)]
+            whole = spectrum(*factors, shared.meetings[circuit], settings.directions)
+            spectra.append(spectrum_rows(whole, lens.n_tokens).assign(circuit=circuit, head=head))
+            units += [rows.assign(head=head) for rows in direction_rows(settings, lens, circuit, whole)]
     pairs = pd.concat(pairs).assign(layer=layer, exact=True, normaliser=settings.normaliser)
     pairs = pairs.assign(filters=filters_name(settings), ln_mode=lens.ln_mode, emb_mode=lens.emb_mode)
     pairs = pairs.assign(**{f"{side}_token": shown[pairs[f"{side}_id"]] for side in ("row", "column")})
@@ -124,20 +126,21 @@ def filters_name(settings: ProjectSettings) -> str:
     return "+".join([*settings.filters, *(f"{name}={limit:g}" for name, limit in limits.items() if limit is not None)])
 
 
-def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.Factors) -> Iterator[pd.DataFrame]:
+def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.TallFactors) -> Iterator[pd.DataFrame]:
     """Yield the strongest pairs of one circuit, an end at a time."""
     low = -inf if settings.min_value is None else settings.min_value
     high = inf if settings.max_value is None else settings.max_value
-    masks = (lens.mask[: len(rows)] for rows in factors)
-    found = top_pairs(*factors, settings.pairs, *masks, lens.allowed, low, high, int(settings.tile_mb * 2**20))
-    mean, deviation = moments(*factors)
-    for end, pairs in (("top", found.top), ("bottom", found.bottom)):
+    P, Q = factors
+    masks = lens.mask[: len(P)], lens.mask[: len(Q)]
+    strongest = top_pairs(P, Q, settings.pairs, *masks, lens.allowed, low, high, int(settings.tile_mb * 2**20))
+    mean, deviation = moments(P, Q)
+    for end, pairs in (("top", strongest.top), ("bottom", strongest.bottom)):
         z = centred(pairs.values, mean, deviation)
         rows = to_frame("rank", row_id=pairs.rows, column_id=pairs.columns, value=pairs.values, z=z)
         strength = rows["value"] if end == "top" else -rows["value"]
         if settings.min_share is not None and len(rows):
             rows = rows[(strength > 0) & (strength > settings.min_share * strength[0])]
-        yield rows.assign(end=end, entries_scored=found.entries_scored)
+        yield rows.assign(end=end, entries_scored=strongest.entries_scored)
 
 
 def count_rows(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -150,17 +153,17 @@ def count_rows(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(sides)
 
 
-def spectrum_rows(found: Spectrum, d_vocab: int) -> pd.DataFrame:
+def spectrum_rows(whole: Spectrum, d_vocab: int) -> pd.DataFrame:
     """Eigenvalues and singular values of one circuit."""
-    real, imaginary, values = found.eigenvalues.real, found.eigenvalues.imag, found.singular_values
+    real, imaginary, values = whole.eigenvalues.real, whole.eigenvalues.imag, whole.singular_values
     gaps = relative_gaps(values, d_vocab)
     return to_frame("index", real=real, imaginary=imaginary, singular_value=values, gap=gaps)
 
 
-def direction_rows(settings: ProjectSettings, lens: Lens, circuit: str, found: Spectrum) -> Iterator[pd.DataFrame]:
+def direction_rows(settings: ProjectSettings, lens: Lens, circuit: str, whole: Spectrum) -> Iterator[pd.DataFrame]:
     """Yield the tokens of the largest singular directions of one circuit, on both sides."""
     for side in ("left", "right"):
-        directions = rearrange(getattr(found, side), "token unit -> unit token")
+        directions = rearrange(getattr(whole, side), "token unit -> unit token")
         yield unit_rows(settings, lens, f"{circuit}_SVD_{side}", directions)
 
 
@@ -175,7 +178,10 @@ def neuron_rows(settings: ProjectSettings, lens: Lens, alone: Weights) -> Iterat
     """Yield the tokens that excite each listed neuron of a layer (key), and those it promotes (value)."""
     if alone.ff_keys is None:
         return
-    maps = {"FF_key": (alone.ff_keys[0], alone.W_E[: lens.n_tokens].T), "FF_value": (alone.ff_values[0], alone.W_U)}
+    maps = {
+        "FF_key": (alone.ff_keys[0], alone.W_E[: lens.n_tokens].T),
+        "FF_value": (alone.parameter("ff_values")[0], alone.W_U),
+    }
     for matrix, (vectors, to_tokens) in maps.items():
         for number, part in enumerate(vectors[: settings.neurons].split(PORTION)):
             rows = unit_rows(settings, lens, matrix, part @ to_tokens)

@@ -60,7 +60,7 @@ def against_own(
     """Yield the errors of the terms' sums, their patterns and the rebuilt logits."""
     visible = causal_mask(tokens.shape[1]) if weights.attends == "back" else torch.ones(()).bool()
     for number, layer in enumerate(walk(weights, tokens, settings.batch, settings.apart)):
-        summed = disagreement.sum_of_terms(layer.sides())
+        summed = disagreement.sum_of_terms(layer.queries_keys())
         yield ("terms", "scores", number), disagreement.worst(summed * visible, own.scores[:, number] * visible)
         yield (
             ("pattern", "pattern", number),
@@ -88,15 +88,16 @@ def of_layers(settings: VerifySettings, weights: Weights, tokens: Tensor) -> Ite
     """Yield the errors of factored scores, and of each head against itself with maps within it."""
     generator = torch.Generator().manual_seed(settings.seed)
     small = of_tokens(weights, spread(weights.d_vocab, settings.dense_tokens))
+    b_U = None if small.b_U is None else small.b_U.double()
     layers = walk(weights, tokens, settings.batch, settings.apart)
     before = None
     for number, layer in enumerate(tqdm(layers, desc="layers", total=weights.n_layers)):
-        one = replace(layer.weights, W_E=small.W_E.double(), W_U=small.W_U.double())
+        one = replace(layer.weights, W_E=small.W_E.double(), W_U=small.W_U.double(), b_U=b_U)
         other = regauged(one, generator)
         for name, error in disagreement.factored_errors(gains_folded(one), 0).items():
             yield ("factored", name, number), error
         errors = disagreement.gauge_errors(
-            one, other, layer.before, (layer.sides(), replace(layer, weights=other).sides())
+            one, other, layer.before, (layer.queries_keys(), replace(layer, weights=other).queries_keys())
         )
         if before is not None:
             errors |= disagreement.composition_errors([before[0], one], [before[1], other])

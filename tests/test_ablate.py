@@ -28,6 +28,7 @@ SETTINGS = {
     "path_sentences": 2,
     "most_paths": 9,
     "order_pairs": 2,
+    "confidence": 0.95,
     "resamples": 40,
     "threads": 1,
 }

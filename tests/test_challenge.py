@@ -25,6 +25,7 @@ SETTINGS = {
     "periods": [5, 9, 30],
     "lengths": [20, 40, 80],
     "gaps": [0, 6],
+    "confidence": 0.95,
     "resamples": 40,
     "batch": 4,
     "threads": 1,

@@ -21,6 +21,7 @@ WRITES = (ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS)
 SETTINGS = {
     "apart": 2,
     "batch": 2,
+    "confidence": 0.95,
     "resamples": 40,
     "seed": 0,
     "map_tokens": SHOWN,

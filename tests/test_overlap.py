@@ -12,7 +12,15 @@ from pipeline.tables.overlap import OVERLAPS
 from pipeline.tables.probe import SEQUENCES
 
 D_VOCAB, D_MODEL, D_HEAD, LAYERS, HEADS, NEURONS = 30, 8, 4, 2, 2, 12
-SETTINGS = {"tokens": 5, "recalled_tokens": 6, "active_neurons": 3, "sentences": 2, "seed": 0, "threads": 1}
+SETTINGS = {
+    "tokens": 5,
+    "recalled_tokens": 6,
+    "active_neurons": 3,
+    "sentences": 2,
+    "confidence": 0.95,
+    "seed": 0,
+    "threads": 1,
+}
 
 
 def network(feed_forward=True):

@@ -31,6 +31,8 @@ SETTINGS = {
     "emb_mode": "embedding",
     "normaliser": "none",
     "filters": [],
+    "stem_length": 3,
+    "edit_length": 4,
     "min_value": None,
     "max_value": None,
     "min_share": None,

@@ -39,6 +39,7 @@ SETTINGS = {
     "layer_pairs": [[0, 1]],
     "path_sentences": 2,
     "top_tokens": 3,
+    "confidence": 0.95,
     "resamples": 50,
     "draws": 20,
     "pair_draws": 4,

@@ -1,12 +1,15 @@
 """Between the WEIGHTS table and a transformer's weights."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import einops
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
@@ -34,8 +37,8 @@ def weights_in(parts: Iterable[pa.Table]) -> Weights:
     Raises:
         ValueError: a layer's matrix is cut in two, or missing.
     """
-    fields = {}
-    for name, layer, matrix in (found for part in parts for found in _matrices(part)):
+    fields: dict[str, Any] = {}
+    for name, layer, matrix in (entry for part in parts for entry in _matrices(part)):
         if name.startswith("setting:"):
             _, key, value = name.split(":", 2)
             fields[key] = _SETTING_TYPES.get(key, str)(value)
@@ -46,28 +49,32 @@ def weights_in(parts: Iterable[pa.Table]) -> Weights:
             if layer != len(layers):
                 raise ValueError(f"table weights: {name} of layer {layer} is not whole; extract it again")
             layers.append(matrix)
-    return Weights(**{name: torch.stack(value) if isinstance(value, list) else value for name, value in fields.items()})
+    whole: dict[str, Any] = {name: torch.stack(v) if isinstance(v, list) else v for name, v in fields.items()}
+    return Weights(**whole)
 
 
 def _matrices(data: pa.Table) -> Iterator[tuple[str, int | None, Tensor]]:
     """Yield (name, layer, tensor) of each run of rows that are one matrix, or one of each head."""
-    keys = data.select(["name", "layer", "head"]).to_pandas().fillna({"layer": -1, "head": -1})
-    run = (keys[["name", "layer"]] != keys[["name", "layer"]].shift()).any(axis=1).cumsum()
-    for _, rows in keys.groupby(run.to_numpy(), sort=False):
-        name, layer, head = rows.iloc[0]
-        values = data["values"].slice(rows.index[0], len(rows)).combine_chunks().flatten().to_numpy()
-        if not len(values):
-            yield name, None, torch.empty(0)
-            continue
-        heads = rows["head"].nunique()
-        tensor = einops.rearrange(
-            torch.tensor(values),
-            "(head row column) -> head row column",
-            head=heads,
-            row=len(rows) // heads,
-        )
-        tensor = tensor[0] if head < 0 else tensor
-        yield name, None if layer < 0 else int(layer), tensor.squeeze(-2) if is_vector(name) else tensor
+    rows = data.select(["name", "layer", "head"]).to_pandas().fillna({"layer": -1, "head": -1})
+    whose = rows[["name", "layer"]]
+    run = (whose != whose.shift()).any(axis=1).cumsum().to_numpy()
+    for _, together in rows.groupby(run, sort=False):
+        name, layer, head = together.iloc[0]
+        values = pc.list_flatten(data["values"].slice(together.index[0], len(together))).to_numpy()
+        heads = 0 if head < 0 else together["head"].nunique()
+        yield name, None if layer < 0 else int(layer), _tensor(name, torch.tensor(values), len(together), heads)
+
+
+def _tensor(name: str, values: Float[Tensor, " value"], n_rows: int, heads: int) -> Float[Tensor, "..."]:
+    """Put a parameter together: [head, row, column], without the first axis for 0 heads; a vector has no rows.
+
+    Of a setting, which has no values: an empty tensor.
+    """
+    if not len(values):
+        return values
+    shape = (heads, n_rows // heads, -1) if heads else (n_rows, -1)
+    matrix = values.reshape(shape)
+    return matrix.squeeze(-2) if is_vector(name) else matrix
 
 
 def weight_parts(
@@ -98,7 +105,7 @@ def _rows(name: str, layer: int | None, value: Tensor) -> pa.Table:
     values = pa.array(einops.rearrange(value.float().numpy(), "... column -> (... column)"))
     offsets = pa.array(np.arange(n + 1, dtype=np.int64) * width, pa.int32())
     columns = [
-        pa.array([name]).take(pa.array(np.zeros(n, np.int64))),
+        pa.repeat(name, n),
         pa.nulls(n, pa.int64()) if layer is None else pa.array(np.full(n, layer)),
         pa.array(indices[0]) if value.ndim == 3 else pa.nulls(n, pa.int64()),
         pa.array(indices[-1]),

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.settings.base import LayerPairs, Slice
+from pipeline.settings.base import Bootstrap, LayerPairs
 
 
-class AblateSettings(Slice):
+class AblateSettings(Bootstrap):
     """What is taken away, how much it is measured on, and how sure the numbers must be."""
 
     seed: int = Field(ge=0)
@@ -20,5 +20,4 @@ class AblateSettings(Slice):
     path_sentences: int = Field(ge=1)
     most_paths: int = Field(ge=1)
     order_pairs: int = Field(ge=2)  # one alone does not tell how they differ
-    resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
     threads: int = Field(ge=1)

@@ -1,9 +1,10 @@
 """What every stage's settings have in common."""
 
 import json
+import math
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 class Slice(BaseModel):
@@ -25,6 +26,27 @@ class Slice(BaseModel):
         return []
 
 
+Confidence = Annotated[float, Field(gt=0, lt=1)]
+Significance = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Bootstrap(Slice):
+    """What a stage's settings have in common that resamples sentences behind intervals."""
+
+    confidence: Confidence
+    resamples: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _some_resample_beyond(self) -> Self:
+        beyond = round((1 - self.confidence) / 2, 12)
+        if self.resamples * beyond < 1:
+            raise ValueError(
+                f"resamples {self.resamples}: none lies beyond the ends of an interval of confidence "
+                f"{self.confidence}; draw {math.ceil(1 / beyond)} or more"
+            )
+        return self
+
+
 def _earlier_first(pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     for pair in pairs:
         if not 0 <= pair[0] < pair[1]:
@@ -32,6 +54,4 @@ def _earlier_first(pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int],
     return pairs
 
 
-Confidence = Annotated[float, Field(gt=0, lt=1)]
-Significance = Annotated[float, Field(gt=0, lt=1)]
 LayerPairs = Annotated[tuple[tuple[int, int], ...], AfterValidator(_earlier_first)]

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.settings.base import Confidence, Slice
+from pipeline.settings.base import Bootstrap
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class ChallengeSettings(Slice):
+class ChallengeSettings(Bootstrap):
     """How many sequences, how long, and what repeats in them; a level that does not fit is left out, and said."""
 
     seed: int = Field(ge=0)
@@ -19,7 +19,5 @@ class ChallengeSettings(Slice):
     periods: tuple[Count, ...]
     lengths: tuple[Count, ...]
     gaps: tuple[Annotated[int, Field(ge=0)], ...]
-    resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
-    confidence: Confidence
     batch: Count
     threads: Count

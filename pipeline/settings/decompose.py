@@ -2,15 +2,14 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Bootstrap
 
 
-class DecomposeSettings(Slice):
+class DecomposeSettings(Bootstrap):
     """How finely scores are split, how sure the statistics must be, and what is shown."""
 
     apart: int = Field(ge=1)
     batch: int = Field(ge=1)
-    resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
     seed: int = Field(ge=0)
     map_tokens: int = Field(ge=2)
     threads: int = Field(ge=1)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Confidence, Slice
 
 
 class OverlapSettings(Slice):
@@ -12,5 +12,6 @@ class OverlapSettings(Slice):
     recalled_tokens: int = Field(ge=1)
     active_neurons: int = Field(ge=1)
     sentences: int = Field(ge=1)
+    confidence: Confidence
     seed: int = Field(ge=0)
     threads: int = Field(ge=1)

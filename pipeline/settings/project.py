@@ -22,6 +22,8 @@ class ProjectSettings(Slice):
     emb_mode: Literal["embedding", "after_mlp0"]
     normaliser: Literal["none", "notebook"]
     filters: tuple[Filter, ...]
+    stem_length: int = Field(ge=1)
+    edit_length: int = Field(ge=1)
     min_value: float | None
     max_value: float | None
     min_share: float | None = Field(ge=0, lt=1)

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Confidence, LayerPairs, Slice
+from pipeline.settings.base import Bootstrap, LayerPairs
 
 
-class ScoreSettings(Slice):
+class ScoreSettings(Bootstrap):
     """How much is measured, and in what portions."""
 
     batch: int = Field(ge=1)
@@ -14,8 +14,6 @@ class ScoreSettings(Slice):
     layer_pairs: LayerPairs
     path_sentences: int = Field(ge=1)
     top_tokens: int = Field(ge=1)
-    resamples: int = Field(ge=40)  # with fewer, no resample lies beyond the ends of a 95 % interval
-    confidence: Confidence
     draws: int = Field(ge=20, multiple_of=2)  # with fewer, no p value lies below 0.05
     pair_draws: int = Field(ge=2, multiple_of=2)
     ranked_draws: int = Field(ge=20)

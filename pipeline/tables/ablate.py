@@ -1,7 +1,7 @@
 """Tables of the ablate stage: what the loss does without a head, a path, or what one head feeds another."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import EVAL_SET, HEAD, LAYER, PERIOD
+from pipeline.tables.columns import CONFIDENCE, EVAL_SET, HEAD, LAYER, PERIOD
 
 NATS = "nats per token"
 CLASS = Column(
@@ -17,12 +17,13 @@ SET = (EVAL_SET, PERIOD, CLASS)
 N = Column("n", "int64", "count", "tokens averaged over", 1)
 
 
-def interval(of: str, unit: str = NATS) -> tuple[Column, Column]:
-    """Return the columns lo and hi: the ends of a 95 % interval."""
-    return tuple(
-        Column(name, "float64", unit, f"{end} end of the 95 % interval of {of}; null if there is none", nullable=True)
+def interval(of: str, unit: str = NATS) -> tuple[Column, ...]:
+    """Return the columns lo and hi, the ends of an interval, and its confidence."""
+    ends = (
+        Column(name, "float64", unit, f"{end} end of the interval of {of}; null if there is none", nullable=True)
         for name, end in (("lo", "lower"), ("hi", "upper"))
     )
+    return *ends, CONFIDENCE
 
 
 BY_SENTENCE = "the bootstrap over sentences"
@@ -73,8 +74,9 @@ PATHS = Table(
             NATS,
             "the path's Shapley share of the fall from the loss of even guessing to the model's; shares sum to it",
         ),
-        Column("shapley_lo", "float64", NATS, "lower end of the 95 % interval of the share, over sampled orders"),
-        Column("shapley_hi", "float64", NATS, "upper end of the 95 % interval of the share, over sampled orders"),
+        Column("shapley_lo", "float64", NATS, "lower end of the interval of the share, over sampled orders"),
+        Column("shapley_hi", "float64", NATS, "upper end of the interval of the share, over sampled orders"),
+        CONFIDENCE,
         N,
     ),
 )

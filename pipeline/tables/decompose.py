@@ -1,13 +1,13 @@
 """Tables of the decompose stage: attention scores split by what caused them."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import HEAD, KEY_SOURCE, LAYER, QUERY_SOURCE, STEP
+from pipeline.tables.columns import CONFIDENCE, HEAD, KEY_SOURCE, LAYER, QUERY_SOURCE, STEP
 
 LO = Column(
-    "lo", "float64", "as value", "lower end of the 95 % interval over sentences; null for one sentence", nullable=True
+    "lo", "float64", "as value", "lower end of the interval over sentences; null for one sentence", nullable=True
 )
 HI = Column(
-    "hi", "float64", "as value", "upper end of the 95 % interval over sentences; null for one sentence", nullable=True
+    "hi", "float64", "as value", "upper end of the interval over sentences; null for one sentence", nullable=True
 )
 
 ATTENTION_TERMS = Table(
@@ -52,6 +52,7 @@ ATTENTION_TERMS = Table(
         Column("value", "float64", "score, score squared, nats or none, by statistic", "the statistic"),
         LO,
         HI,
+        CONFIDENCE,
         Column("n", "int64", "count", "sentences it was computed on", 1),
     ),
 )

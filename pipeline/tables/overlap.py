@@ -1,7 +1,7 @@
 """Table of the overlap stage: what works together, compared by tokens."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import LAYER
+from pipeline.tables.columns import CONFIDENCE, LAYER
 
 OVERLAPS = Table(
     name="overlaps",
@@ -28,8 +28,9 @@ OVERLAPS = Table(
             0,
             1,
         ),
-        Column("lo", "float64", "share", "lower end of the mean's 95 % normal interval", nullable=True),
-        Column("hi", "float64", "share", "upper end of the mean's 95 % normal interval", nullable=True),
+        Column("lo", "float64", "share", "lower end of the mean's normal interval", nullable=True),
+        Column("hi", "float64", "share", "upper end of the mean's normal interval", nullable=True),
+        CONFIDENCE,
         Column("chance", "float64", "share", "the same mean over shuffled pairs of the layer", 0, 1),
         Column("n", "int64", "count", "pairs, or positions", 1),
     ),

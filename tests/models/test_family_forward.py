@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file
 from tiny_checkpoints import CHECKPOINTS, D_VOCAB
 
-from pipeline.circuits.terms.terms import queries_and_keys, streams, terms
+from pipeline.circuits.terms.sources import streams, terms
+from pipeline.circuits.terms.walk import walk
 from pipeline.circuits.transformer.forward import forward
 from pipeline.models.families import to_weights
 from pipeline.models.own_forward import own_forward
@@ -38,14 +39,13 @@ def test_the_rebuilt_model_is_the_librarys(name, extracted):
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_terms_sum_to_the_scores_of_the_librarys_own_model(name, extracted):
     folder, _, weights = extracted(name)
-    weights = weights.double()
-    own, trace = own_forward(folder)(TOKENS), forward(weights, TOKENS)
-    for layer in range(weights.n_layers):
-        sides = queries_and_keys(weights, trace, layer)
-        for split in (sides, streams(sides)):
+    own = own_forward(folder)(TOKENS)
+    for number, layer in enumerate(walk(weights, TOKENS, len(TOKENS), weights.n_layers)):
+        sources = layer.queries_keys()
+        for split in (sources, streams(sources)):
             total = sum(term for _, _, term in terms(split))
-            torch.testing.assert_close(total, own.scores[:, layer], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(trace.logits, own.logits, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(total, own.scores[:, number], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(forward(weights.double(), TOKENS).logits, own.logits, atol=1e-4, rtol=1e-4)
 
 
 def test_scores_of_the_librarys_model_make_its_pattern(save):

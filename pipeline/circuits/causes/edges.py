@@ -1,9 +1,12 @@
 """What the loss does when one head no longer reads what another one wrote: the direct edge between them, cut."""
 
 from collections.abc import Iterable
+from functools import reduce
+from typing import NamedTuple
 
 import torch
 from einops import einsum
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.causes.ablation import losses_with
@@ -13,54 +16,67 @@ from pipeline.circuits.transformer.layers import keys, queries, values, what_hea
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Head, Weights
 
-KINDS = ("Q", "K", "V")
+INPUTS = ("Q", "K", "V")  # of a head
 
 
 def every_edge(
-    weights: Weights, tokens: Tensor, sources: Iterable[Head], readers: list[Head], role: Tensor, batch: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    weights: Weights,
+    tokens: Int[Tensor, "batch position"],
+    sources: Iterable[Head],
+    readers: list[Head],
+    role: Bool[Tensor, "batch query key"],
+    at_once: int,
+) -> tuple[
+    Float64[Tensor, "source input reader batch position"],
+    Float64[Tensor, "batch position"],
+    Float64[Tensor, "source input reader"],
+]:
     """Cut each edge from some heads to some heads of one later layer, through queries, keys and values.
 
     Args:
         weights: the transformer.
-        tokens: [batch, position].
+        tokens: of the sequences.
         sources: the heads that write.
         readers: the heads that read, all of one layer.
-        role: bool [batch, query, key], the keys that readers should look at, as `induction.targets`.
-        batch: sequences in one forward pass; bounds memory, not the result.
+        role: the keys that readers should look at, as `induction.targets`.
+        at_once: sequences in one forward pass; bounds memory, not the result.
 
     Returns:
-        Losses as `token_losses` gives them: [source, kind, reader, batch, position], and [batch, position] of
-        the model as it is; how much more attention the readers pay to the role's keys together, averaged over
-        queries that have any, [source, kind, reader]: NaN if none has.
+        Losses as `token_losses` gives them, and those of the model as it is; how much more attention the readers
+        pay to the role's keys together, averaged over queries that have any: NaN if none has.
     """
     cut, whole, moved = [], [], []
-    for part in torch.arange(len(tokens)).split(batch):
+    for part in torch.arange(len(tokens)).split(at_once):
         trace = forward(weights, tokens[part])
-        each = [_cut(weights, trace, source, readers, role[part]) for source in sources]
-        losses, change = (torch.stack(side) for side in zip(*each, strict=True))
+        by_source = [_cut(weights, trace, source, readers, role[part]) for source in sources]
+        losses, change = (torch.stack(values) for values in zip(*by_source, strict=True))
         cut.append(losses)
         moved.append(change)
         whole.append(token_losses(trace.logits, trace.tokens))
-    return torch.cat(cut, 3), torch.cat(whole), sum(moved) / role.any(-1).sum()
+    return torch.cat(cut, 3), torch.cat(whole), reduce(torch.add, moved) / role.any(-1).sum()
 
 
-def _cut(weights: Weights, trace: Trace, source: Head, readers: list[Head], role: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut one head's edges.
-
-    Returns:
-        Losses [kind, reader, batch, position], and the summed change of attention to the role [kind, reader].
-    """
+def _cut(
+    weights: Weights, trace: Trace, source: Head, readers: list[Head], role: Bool[Tensor, "batch query key"]
+) -> tuple[Float64[Tensor, "input reader batch position"], Float64[Tensor, "input reader"]]:
+    """Cut one head's edges; return the losses, and the summed change of attention to the role."""
     layer, losses, changes = readers[0][0], [], []
-    for attention, z in without_edge(weights, trace, source, layer).values():
-        losses.append(torch.stack([edge_losses(weights, trace, z, reader) for reader in readers]))
-        change = (attention - trace.pattern[:, layer]).double()
+    for without in without_edge(weights, trace, source, layer).values():
+        losses.append(torch.stack([edge_losses(weights, trace, without.z, reader) for reader in readers]))
+        change = (without.pattern - trace.pattern[:, layer]).double()
         change = einsum(change, role.double(), "batch head query key, batch query key -> head")
         changes.append(change[[head for _, head in readers]])
     return torch.stack(losses), torch.stack(changes)
 
 
-def without_edge(weights: Weights, trace: Trace, source: Head, layer: int) -> dict[str, tuple[Tensor, Tensor]]:
+class Attention(NamedTuple):
+    """What a layer's heads do."""
+
+    pattern: Float[Tensor, "batch head query key"]
+    z: Float[Tensor, "batch head position d_head"]
+
+
+def without_edge(weights: Weights, trace: Trace, source: Head, layer: int) -> dict[str, Attention]:
     """What a layer's heads do when what one earlier head wrote is taken from what they read: one input at a time.
 
     What lies between the two keeps reading the source, so that this is the direct edge alone.
@@ -72,25 +88,29 @@ def without_edge(weights: Weights, trace: Trace, source: Head, layer: int) -> di
         layer: of the heads that read, a later one.
 
     Returns:
-        kind: the pattern [batch, head, query, key] and z [batch, head, position, d_head]. Q: taken from
-        queries; K: from keys; V: from values, with the pattern as it was.
+        By input. Q: taken from queries; K: from keys; V: from values, with the pattern as it was.
     """
-    resid = trace.resid[:, layer]
+    stream = trace.resid[:, layer]
     written = trace.z[:, *source] @ weights.W_O[source]
-    streams = [what_heads_read(weights, stream, layer)[0] for stream in (resid, resid - written)]
-    query, key, value = (
-        [made_from(weights, stream, layer) for stream in streams] for made_from in (queries, keys, values)
-    )
-    patterns = {
-        "Q": pattern(scores(query[1], key[0]), weights.attends),
-        "K": pattern(scores(query[0], key[1]), weights.attends),
-        "V": trace.pattern[:, layer],
+    whole, _ = what_heads_read(weights, stream, layer)
+    less, _ = what_heads_read(weights, stream - written, layer)
+    value = values(weights, whole, layer)
+
+    def attending(query: Tensor, key: Tensor) -> Attention:
+        attention = pattern(scores(query, key), weights.attends)
+        return Attention(attention, attention @ value)
+
+    return {
+        "Q": attending(queries(weights, less, layer), keys(weights, whole, layer)),
+        "K": attending(queries(weights, whole, layer), keys(weights, less, layer)),
+        "V": Attention(trace.pattern[:, layer], trace.pattern[:, layer] @ values(weights, less, layer)),
     }
-    return {kind: (attention, attention @ value[kind == "V"]) for kind, attention in patterns.items()}
 
 
-def edge_losses(weights: Weights, trace: Trace, z: Tensor, reader: Head) -> Tensor:
-    """Losses [batch, position] when one head has the z [batch, head, position, d_head] of `without_edge`."""
+def edge_losses(
+    weights: Weights, trace: Trace, z: Float[Tensor, "batch head position d_head"], reader: Head
+) -> Float64[Tensor, "batch position"]:
+    """Losses when one head has the z of `without_edge`."""
     layer, head = reader
     change = (z[:, head] - trace.z[:, layer, head]) @ weights.W_O[reader]
     return losses_with(weights, trace, layer, change)

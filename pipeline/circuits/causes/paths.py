@@ -12,6 +12,7 @@ from itertools import product
 
 import torch
 from einops import einsum, rearrange
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.forward import Trace, unembed
@@ -35,7 +36,7 @@ def path_names(weights: Weights) -> list[tuple[str, ...]]:
     return list(product(*passed))
 
 
-def path_outputs(weights: Weights, trace: Trace) -> Tensor:
+def path_outputs(weights: Weights, trace: Trace) -> Float[Tensor, "batch path position d_model"]:
     """What each path brings to the end of the stream.
 
     Args:
@@ -43,8 +44,8 @@ def path_outputs(weights: Weights, trace: Trace) -> Tensor:
         trace: its forward pass.
 
     Returns:
-        [batch, path, position, d_model], paths in the order of `path_names`: (1 + n_heads) ^ n_layers of them,
-        which sum to the last stream. Times W_U, the paths' logits.
+        Paths in the order of `path_names`: (1 + n_heads) ^ n_layers of them, which sum to the last stream. Times
+        W_U, the paths' logits.
 
     Raises:
         ValueError: the model has norms, feed-forward parts or biases.
@@ -57,17 +58,16 @@ def path_outputs(weights: Weights, trace: Trace) -> Tensor:
     return paths
 
 
-def through_heads(weights: Weights, trace: Trace, streams: Tensor, layer: int) -> Tensor:
+def through_heads(
+    weights: Weights, trace: Trace, streams: Float[Tensor, "batch path position d_model"], layer: int
+) -> Float[Tensor, "batch path head position d_model"]:
     """What each head of a layer makes of some streams, its pattern held.
 
     Args:
         weights: the transformer, without norms.
         trace: the forward pass that the patterns come from.
-        streams: [batch, path, position, d_model].
+        streams: what the heads read.
         layer: which layer.
-
-    Returns:
-        [batch, path, head, position, d_model].
     """
     values = einsum(
         streams, weights.W_V[layer], "batch path key d_model, head d_model d_head -> batch path head key d_head"
@@ -75,7 +75,7 @@ def through_heads(weights: Weights, trace: Trace, streams: Tensor, layer: int) -
     return trace.pattern[:, layer][:, None] @ values @ weights.W_O[layer]
 
 
-def order_losses(weights: Weights, trace: Trace) -> Tensor:
+def order_losses(weights: Weights, trace: Trace) -> Float64[Tensor, "order batch position"]:
     """Losses of the model cut down to the paths through at most so many heads.
 
     Order 0 is the direct path alone, which predicts from the current token; order n_layers is the whole model.
@@ -85,7 +85,7 @@ def order_losses(weights: Weights, trace: Trace) -> Tensor:
         trace: its forward pass.
 
     Returns:
-        [order, batch, position], nats, as `token_losses` gives them; orders from 0 to n_layers.
+        Nats, as `token_losses` gives them; orders from 0 to n_layers.
 
     Raises:
         ValueError: the model has norms, feed-forward parts or biases.
@@ -101,6 +101,6 @@ def order_losses(weights: Weights, trace: Trace) -> Tensor:
 
 
 def _refuse(weights: Weights) -> None:
-    found = [name for name in _BESIDES_HEADS if getattr(weights, name) is not None]
-    if found:
-        raise ValueError(f"paths do not add up in a model with {found[0]}: leave its paths out (see adds_up)")
+    besides = [name for name in _BESIDES_HEADS if getattr(weights, name) is not None]
+    if besides:
+        raise ValueError(f"paths do not add up in a model with {besides[0]}: leave its paths out (see adds_up)")

@@ -13,18 +13,19 @@ from collections.abc import Callable
 
 import torch
 from einops import einsum
+from jaxtyping import Float, Float64, Int
 from scipy import stats
 from torch import Generator, Tensor
 
 
-def exact_shares(worth: Tensor) -> Tensor:
+def exact_shares(worth: Float[Tensor, "coalition ..."]) -> Float64[Tensor, "player ..."]:
     """Shares of a few players, from what every coalition is worth.
 
     Args:
-        worth: [2^player, ...], coalition c holds the players whose bits are set in c.
+        worth: of all 2^players coalitions; coalition c holds the players whose bits are set in c.
 
     Returns:
-        [player, ...], in worth's unit, float64; they sum to worth[-1] - worth[0].
+        In worth's unit; they sum to worth[-1] - worth[0].
     """
     worth = worth.double()
     players = len(worth).bit_length() - 1
@@ -41,8 +42,8 @@ def exact_shares(worth: Tensor) -> Tensor:
 
 
 def sampled_shares(
-    walk: Callable[[Tensor], Tensor], players: int, pairs: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
+    walk: Callable[[Tensor], Tensor], players: int, pairs: int, confidence: float, generator: Generator
+) -> tuple[Float64[Tensor, "player ..."], Float64[Tensor, "player ..."]]:
     """Shares of many players, from random orders, each beside its reverse.
 
     A player that comes late in an order comes early in its reverse, which takes most of the noise out of a
@@ -53,22 +54,23 @@ def sampled_shares(
             orders must end at the same worth, so that shares sum to the gain whatever the sample.
         players: how many.
         pairs: orders drawn, at least 2; as many reverses come with them.
+        confidence: of the intervals.
         generator: decides the orders.
 
     Returns:
-        The shares [player, ...], and half the width of their 95 % intervals (Student's t over the pairs),
-        float64.
+        The shares, and half the width of their intervals (Student's t over the pairs).
     """
-    sample = []
+    of_pairs = []
     for _ in range(pairs):
         order = torch.randperm(players, generator=generator)
-        both = [torch.empty_like(walked).index_copy(0, way, walked) for way, walked in _added(walk, order)]
-        sample.append(torch.stack(both).mean(0))
-    sample = torch.stack(sample)
+        both_ways = [_added(walk, order), _added(walk, order.flip(0))]
+        of_pairs.append(torch.stack(both_ways).mean(0))
+    sample = torch.stack(of_pairs)
     error = sample.std(0) / math.sqrt(pairs)
-    return sample.mean(0), error * stats.t.ppf(0.975, pairs - 1)
+    return sample.mean(0), error * float(stats.t.ppf((1 + confidence) / 2, pairs - 1))
 
 
-def _added(walk: Callable[[Tensor], Tensor], order: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return what each player adds in an order, and in its reverse."""
-    return [(way, walk(way).double().diff(dim=0)) for way in (order, order.flip(0))]
+def _added(walk: Callable[[Tensor], Tensor], order: Int[Tensor, " player"]) -> Float64[Tensor, "player ..."]:
+    """Return what each player adds to those before it in an order, by player."""
+    added = walk(order).double().diff(dim=0)
+    return torch.empty_like(added).index_copy(0, order, added)

@@ -8,6 +8,7 @@ the model.
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
@@ -24,7 +25,7 @@ def regauged(weights: Weights, generator: torch.Generator) -> Weights:
         weights: the transformer, float64.
         generator: decides the maps.
     """
-    heads = weights.W_Q.shape[:2]
+    heads = weights.n_layers, weights.n_heads
     if weights.positions == "rotary":
         inner = torch.diag_embed(_stretches(weights, generator))
     else:
@@ -41,16 +42,16 @@ def regauged(weights: Weights, generator: torch.Generator) -> Weights:
     return replace(weights, **matrices, **biases, W_O=torch.linalg.solve(outer, weights.W_O))
 
 
-def _maps(heads: tuple[int, int], size: int, generator: torch.Generator) -> Tensor:
-    """Return an invertible map a head, [layer, head, size, size]: a rotation, a stretch, another rotation."""
+def _maps(heads: tuple[int, int], size: int, generator: torch.Generator) -> Float64[Tensor, "layer head d_head d_head"]:
+    """Return an invertible map a head: a rotation, a stretch, another rotation."""
     first, second = torch.randn(2, *heads, size, size, dtype=torch.float64, generator=generator)
     stretch = torch.rand(*heads, 1, size, dtype=torch.float64, generator=generator)
     return torch.linalg.qr(first).Q * (STRETCH * (2 * stretch - 1)).exp() @ torch.linalg.qr(second).Q
 
 
-def _stretches(weights: Weights, generator: torch.Generator) -> Tensor:
-    """Return how much each component of a head's queries is stretched, [layer, head, d_head]: pairs alike."""
-    n_pairs = len(weights.rotary_frequency)
+def _stretches(weights: Weights, generator: torch.Generator) -> Float64[Tensor, "layer head d_head"]:
+    """Return how much each component of a head's queries is stretched: pairs alike."""
+    n_pairs = len(weights.parameter("rotary_frequency"))
     drawn = torch.rand(*weights.W_Q.shape[:2], weights.d_head - n_pairs, dtype=torch.float64, generator=generator)
     pairs, others = drawn[..., :n_pairs], drawn[..., n_pairs:]
     both = torch.cat([pairs, pairs], -1) if weights.rotary_pairs == "halves" else pairs.repeat_interleave(2, -1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.terms.variance import variance_components
@@ -27,32 +28,32 @@ class Entries:
         """How many there are: n (n + 1) / 2."""
         return len(self.query)
 
-    def of(self, maps: Tensor) -> Tensor:
-        """Pick them from maps: [..., query, key] -> [..., entry]."""
+    def of(self, maps: Float[Tensor, "*lead query key"]) -> Float64[Tensor, "*lead entry"]:
+        """Pick them from maps."""
         return maps.flatten(-2).index_select(-1, self.place).double()
 
-    def row_sums(self, values: Tensor) -> Tensor:
-        """Sum over each query's keys: [..., entry] -> [..., query]."""
+    def row_sums(self, values: Float64[Tensor, "*lead entry"]) -> Float64[Tensor, "*lead query"]:
+        """Sum over each query's keys."""
         return values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.query, values)
 
-    def row_centred(self, values: Tensor) -> Tensor:
-        """Subtract from each entry the mean of its row: [..., entry] -> [..., entry]."""
+    def row_centred(self, values: Float64[Tensor, "*lead entry"]) -> Float64[Tensor, "*lead entry"]:
+        """Subtract from each entry the mean of its row."""
         means = self.row_sums(values) / torch.arange(1, self.n + 1)
         return values - means.index_select(-1, self.query)
 
-    def by_offset(self, values: Tensor) -> Tensor:
-        """Mean over the entries query - key apart, without the first row: [..., entry] -> [..., offset]."""
+    def by_offset(self, values: Float64[Tensor, "*lead entry"]) -> Float64[Tensor, "*lead offset"]:
+        """Mean over the entries query - key apart, without the first row."""
         offset = self.query - self.key
         sums = values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, offset[1:], values[..., 1:])
         return sums / torch.bincount(offset[1:], minlength=self.n).clamp(min=1)
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadScores:
     """One head's whole scores on some sentences, which its terms are held against."""
 
-    scores: Tensor  # [batch, query, key]
-    tokens: Tensor  # [batch, position]
+    scores: Float[Tensor, "batch query key"]
+    tokens: Int[Tensor, "batch query"]
 
     @cached_property
     def entries(self) -> Entries:
@@ -60,55 +61,55 @@ class Head:
         return Entries(self.scores.shape[-1])
 
     @cached_property
-    def masked(self) -> Tensor:
-        """[batch, query, key], the scores, -infinity where a query may not look."""
+    def masked(self) -> Float[Tensor, "batch query key"]:
+        """The scores, -infinity where a query may not look."""
         return self.scores.masked_fill(~causal_mask(self.entries.n), -torch.inf)
 
     @cached_property
-    def normaliser(self) -> Tensor:
-        """[batch], log of softmax's denominators, summed over queries."""
+    def normaliser(self) -> Float64[Tensor, " batch"]:
+        """Log of softmax's denominators, summed over queries."""
         return _log_normaliser(self.masked)
 
     @cached_property
-    def pattern(self) -> Tensor:
-        """[batch, entry], attention."""
+    def pattern(self) -> Float64[Tensor, "batch entry"]:
+        """Attention."""
         return self.entries.of(pattern(self.scores))
 
     @cached_property
-    def centred(self) -> Tensor:
-        """[batch, entry], row-centred scores."""
+    def centred(self) -> Float64[Tensor, "batch entry"]:
+        """Row-centred scores."""
         return self.entries.row_centred(self.entries.of(self.scores))
 
     @cached_property
-    def comparison(self) -> Tensor:
-        """[batch, entry], weights whose sum over a row is the mean on same-token keys minus that on others.
+    def comparison(self) -> Float64[Tensor, "batch entry"]:
+        """Weights whose sum over a row is the mean on same-token keys minus that on others.
 
         Keys before the query only; 0 in rows that lack either kind.
         """
         query, key = self.entries.query, self.entries.key
         earlier = (key < query).double()
         same = (self.tokens[:, query] == self.tokens[:, key]) * earlier
-        other = earlier - same
-        n_same, n_other = (self.entries.row_sums(kind)[:, query] for kind in (same, other))
-        weights = same / n_same.clamp(min=1) - other / n_other.clamp(min=1)
-        return weights * (n_same > 0) * (n_other > 0)
+        different = earlier - same
+        n_same, n_different = (self.entries.row_sums(keys)[:, query] for keys in (same, different))
+        weights = same / n_same.clamp(min=1) - different / n_different.clamp(min=1)
+        return weights * (n_same > 0) * (n_different > 0)
 
     @cached_property
-    def maps(self) -> Tensor:
-        """[batch, map, entry], what every term is multiplied with: `centred`, `pattern`, `comparison`."""
+    def maps(self) -> Float64[Tensor, "batch map entry"]:
+        """What every term is multiplied with: `centred`, `pattern`, `comparison`."""
         return torch.stack([self.centred, self.pattern, self.comparison], 1)
 
     @cached_property
-    def compared(self) -> Tensor:
-        """[batch], rows that `comparison` is made of."""
+    def compared(self) -> Float64[Tensor, " batch"]:
+        """How many rows `comparison` is made of."""
         return self.entries.row_sums(self.comparison.abs()).gt(0).sum(-1).double()
 
 
-def term_sums(term: Tensor, head: Head) -> dict[str, Tensor]:
+def term_sums(term: Float[Tensor, "batch query key"], head: HeadScores) -> dict[str, Float64[Tensor, "..."]]:
     """Sum one term's scores over each sentence, in all the ways that its statistics need.
 
     Args:
-        term: [batch, query, key], the term's scores.
+        term: the term's scores.
         head: the head it belongs to.
 
     Returns:
@@ -135,17 +136,22 @@ def term_sums(term: Tensor, head: Head) -> dict[str, Tensor]:
     }
 
 
-def term_statistics(sums: dict[str, Tensor], head: Head, sets: list[list[int]], counts: Tensor) -> dict[tuple, Tensor]:
+def term_statistics(
+    sums: dict[str, Float64[Tensor, "term ..."]],
+    head: HeadScores,
+    sets: list[list[int]],
+    counts: Float64[Tensor, "sample batch"],
+) -> dict[tuple[str, str], Float64[Tensor, "sample term"]]:
     """Turn sums into statistics, for the sample as it is and for resamples of its sentences.
 
     Args:
         sums: those of `term_sums`, with a leading term axis.
         head: the head they belong to.
         sets: of terms that together make the head's scores; a term's `naive_share` is that in its last set.
-        counts: [sample, batch], how often each sentence counts; each row sums to batch.
+        counts: how often each sentence counts; each row sums to batch.
 
     Returns:
-        (statistic, component): [sample, term], NaN where undefined.
+        By statistic and component, NaN where undefined.
         `mean`, `absolute_mean` (scores) and `variance` (score squared, see variance_components), of scores as they are.
         `share`: sum of the products of the term's and the head's row-centred scores over the sum of the
         head's squares: 1 in total over terms that make the head's scores; may be negative.
@@ -172,7 +178,7 @@ def term_statistics(sums: dict[str, Tensor], head: Head, sets: list[list[int]], 
     }
 
 
-def _log_normaliser(masked: Tensor) -> Tensor:
-    """Sum over queries of log sum exp over keys: [batch, query, key] -> [batch]."""
+def _log_normaliser(masked: Float[Tensor, "batch query key"]) -> Float64[Tensor, " batch"]:
+    """Sum over queries of log sum exp over keys."""
     # log_softmax is several times faster than logsumexp here, and every query sees key 0.
     return (masked[..., 0] - masked.log_softmax(-1)[..., 0]).double().sum(-1)

@@ -1,10 +1,16 @@
-"""Where the variance of a score comes from, and how sure a sample of sentences makes us of a statistic."""
+"""Where the variance of a score comes from."""
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 
-def variance_components(gram: Tensor, sums: Tensor, entries: int, counts: Tensor) -> dict[str, Tensor]:
+def variance_components(
+    gram: Float64[Tensor, "term batch batch"],
+    sums: Float64[Tensor, "term batch"],
+    entries: int,
+    counts: Float64[Tensor, "sample batch"],
+) -> dict[str, Float64[Tensor, "sample term"]]:
     """Split the variance of a term's scores by what it comes from.
 
     Call S[b, i] the score at entry i = (query, key) of sentence b, m[b] its mean over entries, M[i] its mean
@@ -16,14 +22,14 @@ def variance_components(gram: Tensor, sums: Tensor, entries: int, counts: Tensor
     `between_positions` still holds about 1/batch of `residual`, since M averages only `batch` sentences.
 
     Args:
-        gram: [term, batch, batch], inner products over entries of the sentences' scores.
-        sums: [term, batch], the sentences' sums over entries.
+        gram: inner products over entries of the sentences' scores.
+        sums: the sentences' sums over entries.
         entries: number of entries of a sentence.
-        counts: [sample, batch], how often each sentence counts; each row sums to batch.
+        counts: how often each sentence counts; each row sums to batch.
 
     Returns:
-        component: [sample, term], score squared. `all`, and its three parts: `between_sentences`, the variance
-        of m[b]; `between_positions`, that of M[i]; `residual`, what depends on both at once.
+        By component, score squared. `all`, and its three parts: `between_sentences`, the variance of m[b];
+        `between_positions`, that of M[i]; `residual`, what depends on both at once.
     """
     share = counts / counts.shape[-1]
     means = sums / entries

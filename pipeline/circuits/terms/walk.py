@@ -7,9 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.circuits.terms.terms import Parts, Sides, after_layer, first_parts, merged, projected, read_parts
+from pipeline.circuits.terms.sources import (
+    QueriesKeys,
+    Sources,
+    after_layer,
+    early_layers_merged,
+    first_sources,
+    queries_keys,
+    sources_read,
+)
 from pipeline.circuits.transformer.forward import check, embed, run_layer
 from pipeline.circuits.transformer.weights import Weights
 
@@ -19,39 +28,39 @@ class Layer:
     """One layer of a transformer on some sequences."""
 
     weights: Weights  # with this layer alone, over the tokens that occur, float64
-    before: Tensor  # [batch, position, d_model], the stream it reads
-    after: Tensor  # [batch, position, d_model], the stream it leaves
-    parts: Parts  # the sources of the stream it reads
-    kept: dict[str, Tensor]  # what it computed, as Trace names it, but for scores and pattern
-    batch: int  # sequences at a time
+    before: Float[Tensor, "batch position d_model"]  # the stream it reads
+    after: Float[Tensor, "batch position d_model"]  # the stream it leaves
+    sources: Sources  # of the stream it reads
+    computed: dict[str, Tensor]  # by it, as Trace names it, but for scores and pattern
+    at_once: int  # sequences
 
-    def sides(self, heads: slice = slice(None)) -> Sides:
+    def queries_keys(self, heads: slice = slice(None)) -> QueriesKeys:
         """Return what each source gives queries and keys of some heads, [batch, head, position, d_head]."""
-        scale = self.kept.get("ln1_scale")
-        whole: Sides = {}
-        for start in range(0, len(self.before), self.batch):
-            some = slice(start, start + self.batch)
-            parts = {name: x[some] for name, x in self.parts.items()}
-            read = read_parts(self.weights, parts, None if scale is None else scale[some])
-            for name, pair in projected(self.weights, read, heads).items():
+        scale = self.computed.get("ln1_scale")
+        whole: QueriesKeys = {}
+        for start in range(0, len(self.before), self.at_once):
+            some = slice(start, start + self.at_once)
+            sources = {name: written[some] for name, written in self.sources.items()}
+            read = sources_read(self.weights, sources, None if scale is None else scale[some])
+            for name, (query, key) in queries_keys(self.weights, read, heads).items():
                 if name not in whole:
-                    whole[name] = tuple(side.new_empty(len(self.before), *side.shape[1:]) for side in pair)
-                for side, portion in zip(whole[name], pair, strict=True):
-                    side[some] = portion
+                    shape = len(self.before), *query.shape[1:]
+                    whole[name] = query.new_empty(shape), key.new_empty(shape)
+                whole[name][0][some], whole[name][1][some] = query, key
         return whole
 
 
-def walk(weights: Weights, tokens: Tensor, batch: int, apart: int) -> Iterator[Layer]:
+def walk(weights: Weights, tokens: Int[Tensor, "batch position"], at_once: int, apart: int) -> Iterator[Layer]:
     """Run a transformer on sequences and yield its layers in turn.
 
-    Holds, in float64, one layer's parameters, its attention on `batch` sequences, and [position, d_model] of
+    Holds, in float64, one layer's parameters, its attention on `at_once` sequences, and [position, d_model] of
     each source of every sequence: of (2 apart + 5), and of n_heads more at layer 1.
 
     Args:
         weights: the transformer, in any precision.
-        tokens: [batch, position], int64.
-        batch: sequences that attend at a time; bounds memory, not the result.
-        apart: see `merged`.
+        tokens: of the sequences.
+        at_once: sequences that attend at a time; bounds memory, not the result.
+        apart: see `early_layers_merged`.
 
     Raises:
         ValueError: as of `forward`.
@@ -63,24 +72,26 @@ def walk(weights: Weights, tokens: Tensor, batch: int, apart: int) -> Iterator[L
         one = weights.one_layer(layer).double()
         if layer == 0:
             resid, scale = embed(one, tokens)
-            parts = first_parts(one, tokens, scale)
-        after, kept = _run(one, resid, batch)
-        yield Layer(one, resid, after, parts, kept, batch)
-        parts = merged(after_layer(one, parts, kept, layer), layer + 1, apart)
+            sources = first_sources(one, tokens, scale)
+        after, computed = _run(one, resid, at_once)
+        yield Layer(one, resid, after, sources, computed, at_once)
+        sources = early_layers_merged(after_layer(one, sources, computed, layer), layer + 1, apart)
         resid = after
 
 
-def of_tokens(weights: Weights, tokens: Tensor) -> Weights:
-    """Return the transformer that knows only these tokens [token], numbered anew."""
+def of_tokens(weights: Weights, tokens: Int[Tensor, " token"]) -> Weights:
+    """Return the transformer that knows only these tokens, numbered anew."""
     b_U = None if weights.b_U is None else weights.b_U[tokens]
     return replace(weights, W_E=weights.W_E[tokens], W_U=weights.W_U[:, tokens], b_U=b_U)
 
 
-def _run(one: Weights, resid: Tensor, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
+def _run(
+    one: Weights, resid: Float[Tensor, "batch position d_model"], at_once: int
+) -> tuple[Float[Tensor, "batch position d_model"], dict[str, Tensor]]:
     """Run the only layer: the stream after it, and what it computed, but for the large maps."""
-    streams, computed = [], []
-    for part in resid.split(batch):
-        after, kept = run_layer(one, part, 0)
+    streams, parts = [], []
+    for some in resid.split(at_once):
+        after, computed = run_layer(one, some, 0)
         streams.append(after)
-        computed.append({name: value for name, value in kept.items() if name not in ("scores", "pattern")})
-    return torch.cat(streams), {name: torch.cat([kept[name] for kept in computed]) for name in computed[0]}
+        parts.append({name: value for name, value in computed.items() if name not in ("scores", "pattern")})
+    return torch.cat(streams), {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

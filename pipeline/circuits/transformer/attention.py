@@ -2,18 +2,14 @@
 
 import torch
 from einops import einsum, rearrange
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def scores(query: Tensor, key: Tensor) -> Tensor:
-    """How well each query matches each key, future keys included.
-
-    Args:
-        query: [..., query, d_head].
-        key: [..., key, d_head].
-
-    Returns:
-        [..., query, key], q k^T / sqrt(d_head).
+def scores(
+    query: Float[Tensor, "... query d_head"], key: Float[Tensor, "... key d_head"]
+) -> Float[Tensor, "... query key"]:
+    """How well each query matches each key, future keys included: q k^T / sqrt(d_head).
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """
@@ -21,20 +17,20 @@ def scores(query: Tensor, key: Tensor) -> Tensor:
     return einsum(query, key, "... query d_head, ... key d_head -> ... query key")
 
 
-def causal_mask(n: int, device: torch.device | None = None) -> Tensor:
-    """Return [query, key], true where a query of a sequence of n positions may look: key <= query."""
+def causal_mask(n: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
+    """Return where a query of a sequence of n positions may look: key <= query."""
     return torch.ones(n, n, dtype=torch.bool, device=device).tril()
 
 
-def pattern(scores: Tensor, attends: str = "back") -> Tensor:
+def pattern(scores: Float[Tensor, "... query key"], attends: str = "back") -> Float[Tensor, "... query key"]:
     """Softmax of scores over the keys a query may see.
 
     Args:
-        scores: [..., query, key], as many keys as queries.
+        scores: as many keys as queries.
         attends: "back", keys up to the query; "both_ways", all keys.
 
     Returns:
-        [..., query, key], probabilities: each row sums to 1 over the keys it may see, and is 0 beyond.
+        Probabilities: each row sums to 1 over the keys it may see, and is 0 beyond.
     """
     if attends == "both_ways":
         return scores.softmax(-1)
@@ -42,18 +38,17 @@ def pattern(scores: Tensor, attends: str = "back") -> Tensor:
     return scores.masked_fill(~visible, -torch.inf).softmax(-1)
 
 
-def rotate(x: Tensor, frequency: Tensor, pairs: str) -> Tensor:
+def rotate(
+    x: Float[Tensor, "... position d_head"], frequency: Float[Tensor, " pair"], pairs: str
+) -> Float[Tensor, "... position d_head"]:
     """Turn pairs of components by an angle that grows with the position, so that scores depend on distance.
 
     Linear in x: the rotation of a sum is the sum of rotations.
 
     Args:
-        x: [..., position, d_head], queries or keys.
-        frequency: [pair], radians a position; the first 2 * pair components are turned, the others stay.
+        x: queries or keys.
+        frequency: radians a position; the first 2 * pair components are turned, the others stay.
         pairs: "halves", component i goes with i + pair; "neighbours", 2 i with 2 i + 1.
-
-    Returns:
-        [..., position, d_head].
 
     Source: Su et al. 2021, "RoFormer".
     """

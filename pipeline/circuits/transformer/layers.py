@@ -1,8 +1,10 @@
 """The parts of a layer: norms, attention and feed-forward part, each from the weights and the stream it reads."""
 
+from collections.abc import Callable
 from functools import partial
 
 from einops import einsum
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,18 +19,36 @@ ACTIVATIONS = {
 }
 
 
-def added(x: Tensor, constant: Tensor | None) -> Tensor:
+def added(x: Float[Tensor, "..."], constant: Float[Tensor, "..."] | None) -> Float[Tensor, "..."]:
     """Return x, with a constant that a family may lack."""
     return x if constant is None else x + constant
 
 
-def at(parameter: Tensor | None, layer: int) -> Tensor | None:
+def at(parameter: Float[Tensor, "layer ..."] | None, layer: int) -> Float[Tensor, "..."] | None:
     """Return one layer of a parameter that a family may lack."""
     return None if parameter is None else parameter[layer]
 
 
-def normalise(weights: Weights, x: Tensor, gain: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Return x [..., d_model] normalised, and the scale [...] it was divided by; x, None without a gain."""
+def activation_of(weights: Weights) -> Callable[[Tensor], Tensor]:
+    """Return the function that the feed-forward neurons apply.
+
+    Raises:
+        ValueError: it is none that is known here.
+    """
+    if weights.activation not in ACTIVATIONS:
+        raise ValueError(
+            f"activation {weights.activation!r} is not one of {', '.join(ACTIVATIONS)}; add it to layers.py"
+        )
+    return ACTIVATIONS[weights.activation]
+
+
+def normalise(
+    weights: Weights,
+    x: Float[Tensor, "*place d_model"],
+    gain: Float[Tensor, " d_model"] | None,
+    bias: Float[Tensor, " d_model"] | None,
+) -> tuple[Float[Tensor, "*place d_model"], Float[Tensor, "*place"] | None]:
+    """Return x normalised, and the scale it was divided by; x, None without a gain."""
     if gain is None:
         return x, None
     centred = centre(weights, x)
@@ -36,27 +56,35 @@ def normalise(weights: Weights, x: Tensor, gain: Tensor | None, bias: Tensor | N
     return added(centred / scale[..., None] * gain, bias), scale
 
 
-def centre(weights: Weights, x: Tensor) -> Tensor:
-    """Return x [..., d_model] without its mean over d_model, where the model's norm takes that away."""
+def centre(weights: Weights, x: Float[Tensor, "*place d_model"]) -> Float[Tensor, "*place d_model"]:
+    """Return x without its mean over d_model, where the model's norm takes that away."""
     return x if weights.norm == "rms" else x - x.mean(-1, keepdim=True)
 
 
 def attention_output(
-    weights: Weights, resid: Tensor, layer: int, frozen: Tensor | None = None
-) -> tuple[dict[str, Tensor], Tensor]:
+    weights: Weights,
+    resid: Float[Tensor, "batch position d_model"],
+    layer: int,
+    frozen: Float[Tensor, "batch head query key"] | None = None,
+) -> tuple[dict[str, Tensor], Float[Tensor, "batch position d_model"]]:
     """Return what `attend` does, and what the layer's attention adds to the stream, constants included."""
     kept = attend(weights, resid, layer, frozen)
     return kept, added(head_outputs(weights, kept["z"], layer).sum(-3), attention_constant(weights, layer))
 
 
-def attend(weights: Weights, resid: Tensor, layer: int, frozen: Tensor | None = None) -> dict[str, Tensor]:
+def attend(
+    weights: Weights,
+    resid: Float[Tensor, "batch position d_model"],
+    layer: int,
+    frozen: Float[Tensor, "batch head query key"] | None = None,
+) -> dict[str, Tensor]:
     """Return one layer's attention: `scores`, `pattern`, `z` and, with a norm before it, `ln1_scale`, as in Trace.
 
     Args:
         weights: the transformer.
-        resid: [batch, position, d_model], the stream before the layer.
+        resid: the stream before the layer.
         layer: which layer.
-        frozen: [batch, head, query, key], a pattern to attend with in place of the layer's own.
+        frozen: a pattern to attend with in place of the layer's own.
     """
     read, scale = what_heads_read(weights, resid, layer)
     kept = {"scores": scores(queries(weights, read, layer), keys(weights, read, layer))}
@@ -65,73 +93,97 @@ def attend(weights: Weights, resid: Tensor, layer: int, frozen: Tensor | None = 
     return kept if scale is None else kept | {"ln1_scale": scale}
 
 
-def what_heads_read(weights: Weights, resid: Tensor, layer: int) -> tuple[Tensor, Tensor | None]:
+def what_heads_read(
+    weights: Weights, resid: Float[Tensor, "batch position d_model"], layer: int
+) -> tuple[Float[Tensor, "batch position d_model"], Float[Tensor, "batch position"] | None]:
     """Return the stream as a layer's heads read it: behind the norm, where one stands before them, and its scale."""
     if weights.norm_place != "before":
         return resid, None
     return normalise(weights, resid, at(weights.ln1_gain, layer), at(weights.ln1_bias, layer))
 
 
-def queries(weights: Weights, read: Tensor, layer: int) -> Tensor:
-    """Return each head's queries [batch, head, position, d_head] of what it reads, [batch, position, d_model]."""
+def queries(
+    weights: Weights, read: Float[Tensor, "batch position d_model"], layer: int
+) -> Float[Tensor, "batch head position d_head"]:
+    """Return each head's queries, of what it reads."""
     return _placed(weights, read, weights.W_Q[layer], at(weights.b_Q, layer))
 
 
-def keys(weights: Weights, read: Tensor, layer: int) -> Tensor:
-    """Return each head's keys, as `queries` does."""
+def keys(
+    weights: Weights, read: Float[Tensor, "batch position d_model"], layer: int
+) -> Float[Tensor, "batch head position d_head"]:
+    """Return each head's keys, of what it reads."""
     return _placed(weights, read, weights.W_K[layer], at(weights.b_K, layer))
 
 
-def values(weights: Weights, read: Tensor, layer: int) -> Tensor:
-    """Return each head's values, as `queries` does, without b_V."""
+def values(
+    weights: Weights, read: Float[Tensor, "batch position d_model"], layer: int
+) -> Float[Tensor, "batch head position d_head"]:
+    """Return each head's values, of what it reads, without b_V."""
     return project(read, weights.W_V[layer], None)
 
 
-def _placed(weights: Weights, read: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+def _placed(
+    weights: Weights,
+    read: Float[Tensor, "batch position d_model"],
+    matrix: Float[Tensor, "head d_model d_head"],
+    bias: Float[Tensor, "head d_head"] | None,
+) -> Float[Tensor, "batch head position d_head"]:
     """Return queries or keys, which know their positions wherever these join what is read."""
     if weights.positions == "queries_and_keys":
-        read = read + weights.W_pos[: read.shape[-2]]
+        read = read + weights.parameter("W_pos")[: read.shape[-2]]
     return turned(weights, project(read, matrix, bias))
 
 
-def turned(weights: Weights, x: Tensor) -> Tensor:
-    """Return queries or keys [..., position, d_head] rotated by their position, where the model does that."""
+def turned(weights: Weights, x: Float[Tensor, "... position d_head"]) -> Float[Tensor, "... position d_head"]:
+    """Return queries or keys rotated by their position, where the model does that."""
     if weights.positions != "rotary":
         return x
-    return rotate(x, weights.rotary_frequency, weights.rotary_pairs)
+    return rotate(x, weights.parameter("rotary_frequency"), weights.rotary_pairs)
 
 
-def project(x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
-    """Map x [batch, position, d_model] to each head's space: [batch, head, position, d_head]."""
+def project(
+    x: Float[Tensor, "batch position d_model"],
+    matrix: Float[Tensor, "head d_model d_head"],
+    bias: Float[Tensor, "head d_head"] | None,
+) -> Float[Tensor, "batch head position d_head"]:
+    """Map x to each head's space."""
     mapped = einsum(x, matrix, "batch position d_model, head d_model d_head -> batch head position d_head")
     return mapped if bias is None else mapped + bias[:, None]
 
 
-def head_outputs(weights: Weights, z: Tensor, layer: int) -> Tensor:
-    """Return what each head writes: z [batch, head, position, d_head] -> [batch, head, position, d_model]."""
+def head_outputs(
+    weights: Weights, z: Float[Tensor, "batch head position d_head"], layer: int
+) -> Float[Tensor, "batch head position d_model"]:
+    """Return what each head writes, of its attention-weighted values z."""
     return z @ weights.W_O[layer]
 
 
-def attention_constant(weights: Weights, layer: int) -> Tensor | None:
-    """Return [d_model], what a layer's attention adds whatever the input; None without biases.
+def attention_constant(weights: Weights, layer: int) -> Float[Tensor, " d_model"] | None:
+    """Return what a layer's attention adds whatever the input; None without biases.
 
     Rows of a pattern sum to 1, so values' biases leave the heads unchanged: b_V W_O summed over heads, + b_O.
     """
-    moved = None
-    if weights.b_V is not None:
-        moved = einsum(weights.b_V[layer], weights.W_O[layer], "head d_head, head d_head d_model -> d_model")
-    parts = [part for part in (moved, at(weights.b_O, layer)) if part is not None]
-    return sum(parts) if parts else None
+    b_O = at(weights.b_O, layer)
+    if weights.b_V is None:
+        return b_O
+    moved = einsum(weights.b_V[layer], weights.W_O[layer], "head d_head, head d_head d_model -> d_model")
+    return added(moved, b_O)
 
 
-def feed_forward(weights: Weights, resid: Tensor, layer: int) -> Tensor:
-    """Return what a layer's feed-forward part writes, without ff_value_bias: [batch, position, d_model]."""
+def feed_forward(weights: Weights, resid: Float[Tensor, "... d_model"], layer: int) -> Float[Tensor, "... d_model"]:
+    """Return what a layer's feed-forward part writes, without ff_value_bias."""
+    return neuron_activations(weights, resid, layer) @ weights.parameter("ff_values")[layer]
+
+
+def neuron_activations(weights: Weights, resid: Float[Tensor, "... d_model"], layer: int) -> Float[Tensor, "... d_ff"]:
+    """Return how strongly each feed-forward neuron of a layer answers to the stream that its part reads."""
     x = resid
     if weights.norm_place == "before":
         x, _ = normalise(weights, resid, at(weights.ln2_gain, layer), at(weights.ln2_bias, layer))
-    act = ACTIVATIONS[weights.activation]
-    neurons = functional.linear(x, weights.ff_keys[layer], at(weights.ff_key_bias, layer))
+    activation = activation_of(weights)
+    neurons = functional.linear(x, weights.parameter("ff_keys")[layer], at(weights.ff_key_bias, layer))
     if weights.ff_gates is None:
-        return act(neurons) @ weights.ff_values[layer]
+        return activation(neurons)
     gates = functional.linear(x, weights.ff_gates[layer], at(weights.ff_gate_bias, layer))
-    return (act(gates) * neurons) @ weights.ff_values[layer]
+    return activation(gates) * neurons

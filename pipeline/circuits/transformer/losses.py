@@ -2,20 +2,17 @@
 
 import einops
 import torch
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
 
-def token_losses(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Negative log-likelihood of every token, given those before it.
+def token_losses(
+    logits: Float[Tensor, "batch position d_vocab"], tokens: Int[Tensor, "batch position"]
+) -> Float64[Tensor, "batch position"]:
+    """Negative log-likelihood of every token, given those before it, in nats.
 
-    Args:
-        logits: [batch, position, d_vocab].
-        tokens: [batch, position].
-
-    Returns:
-        [batch, position], nats, float64: the loss stands at the position of the token predicted; NaN at
-        position 0, which nothing predicts.
+    The loss stands at the position of the token predicted; NaN at position 0, which nothing predicts.
     """
     log_probabilities = logits[:, :-1].log_softmax(-1, dtype=torch.float64)
     following = einops.rearrange(tokens[:, 1:], "batch position -> batch position 1")
@@ -23,11 +20,13 @@ def token_losses(logits: Tensor, tokens: Tensor) -> Tensor:
     return functional.pad(losses, (1, 0), value=torch.nan)
 
 
-def in_context_learning(losses: Tensor, early: tuple[float, float], late: tuple[float, float]) -> Tensor:
+def in_context_learning(
+    losses: Float64[Tensor, "batch position"], early: tuple[float, float], late: tuple[float, float]
+) -> Float64[Tensor, ""]:
     """Mean loss late in a sequence minus mean loss early; below 0 where earlier tokens help.
 
     Args:
-        losses: [batch, position], of `token_losses`.
+        losses: of `token_losses`.
         early: from and to, as shares of the sequence, between which positions count as early.
         late: the same for late ones.
 
@@ -38,5 +37,5 @@ def in_context_learning(losses: Tensor, early: tuple[float, float], late: tuple[
     of 512. Here positions are averaged over a stretch, which needs fewer sequences.
     """
     length = losses.shape[-1]
-    parts = [losses[:, round(start * length) : round(end * length)] for start, end in (early, late)]
-    return parts[1].nanmean() - parts[0].nanmean()
+    at_first, at_last = (losses[:, round(start * length) : round(end * length)] for start, end in (early, late))
+    return at_last.nanmean() - at_first.nanmean()

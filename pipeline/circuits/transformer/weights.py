@@ -1,8 +1,8 @@
 """A transformer's parameters under the field's names, whatever family they came from."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
+from jaxtyping import Float
 from torch import Tensor
 
 Head = tuple[int, int]  # layer, head
@@ -15,41 +15,42 @@ class Weights:
     """All that is needed to compute a transformer, one tensor per name.
 
     Residual-stream vectors are rows: weights multiply them from the right. What a family does not
-    have is None. Biases, norms and feed-forward parts exist in every layer or in none.
+    have is None. Biases, norms and feed-forward parts exist in every layer or in none. Where circuits are read,
+    rows of W_E may be other items than tokens (see vocabulary.lens), and not as many as columns of W_U.
     """
 
     positions: str  # "queries_and_keys" (shortformer: W_pos joins the input of Q and K in every layer),
     # "residual" (W_pos is added to the embedding once), "rotary" (queries and keys are turned), "none"
-    W_E: Tensor  # [d_vocab, d_model]
-    W_U: Tensor  # [d_model, d_vocab]
-    W_Q: Tensor  # [layer, head, d_model, d_head]
-    W_K: Tensor  # [layer, head, d_model, d_head]; heads that share keys and values each have their own copy
-    W_V: Tensor  # [layer, head, d_model, d_head]
-    W_O: Tensor  # [layer, head, d_head, d_model]
-    W_pos: Tensor | None = None  # [n_ctx, d_model]
-    rotary_frequency: Tensor | None = None  # [pair], radians a position, of the first 2 * pair components of a head
-    b_E: Tensor | None = None  # [d_model], added to every embedding
-    b_Q: Tensor | None = None  # [layer, head, d_head]
-    b_K: Tensor | None = None  # [layer, head, d_head]
-    b_V: Tensor | None = None  # [layer, head, d_head]
-    b_O: Tensor | None = None  # [layer, d_model]
-    b_U: Tensor | None = None  # [d_vocab]
-    ln_embed_gain: Tensor | None = None  # [d_model], norm of the embedding
-    ln_embed_bias: Tensor | None = None  # [d_model]
-    ln1_gain: Tensor | None = None  # [layer, d_model], norm before attention (after it, see norm_place)
-    ln1_bias: Tensor | None = None  # [layer, d_model]
-    ln2_gain: Tensor | None = None  # [layer, d_model], norm before the feed-forward part (or after)
-    ln2_bias: Tensor | None = None  # [layer, d_model]
-    ln_final_gain: Tensor | None = None  # [d_model], norm before the unembedding
-    ln_final_bias: Tensor | None = None  # [d_model]
-    ff_keys: Tensor | None = None  # [layer, d_ff, d_model], a neuron's input direction
-    ff_key_bias: Tensor | None = None  # [layer, d_ff]
-    ff_gates: Tensor | None = None  # [layer, d_ff, d_model]: activation(gate) multiplies the neuron's input
-    ff_gate_bias: Tensor | None = None  # [layer, d_ff]
-    ff_values: Tensor | None = None  # [layer, d_ff, d_model], a neuron's output direction
-    ff_value_bias: Tensor | None = None  # [layer, d_model]
-    W_head: Tensor | None = None  # [d_model, d_model], with the activation, what stands before the last norm
-    b_head: Tensor | None = None  # [d_model]
+    W_E: Float[Tensor, "d_vocab d_model"]
+    W_U: Float[Tensor, "d_model d_vocab_out"]
+    W_Q: Float[Tensor, "layer head d_model d_head"]
+    W_K: Float[Tensor, "layer head d_model d_head"]  # heads that share keys and values each have their own copy
+    W_V: Float[Tensor, "layer head d_model d_head"]
+    W_O: Float[Tensor, "layer head d_head d_model"]
+    W_pos: Float[Tensor, "n_ctx d_model"] | None = None
+    rotary_frequency: Float[Tensor, " pair"] | None = None  # radians a position, of a head's first 2 * pair components
+    b_E: Float[Tensor, " d_model"] | None = None  # added to every embedding
+    b_Q: Float[Tensor, "layer head d_head"] | None = None
+    b_K: Float[Tensor, "layer head d_head"] | None = None
+    b_V: Float[Tensor, "layer head d_head"] | None = None
+    b_O: Float[Tensor, "layer d_model"] | None = None
+    b_U: Float[Tensor, " d_vocab_out"] | None = None
+    ln_embed_gain: Float[Tensor, " d_model"] | None = None  # norm of the embedding
+    ln_embed_bias: Float[Tensor, " d_model"] | None = None
+    ln1_gain: Float[Tensor, "layer d_model"] | None = None  # norm before attention (after it, see norm_place)
+    ln1_bias: Float[Tensor, "layer d_model"] | None = None
+    ln2_gain: Float[Tensor, "layer d_model"] | None = None  # norm before the feed-forward part (or after)
+    ln2_bias: Float[Tensor, "layer d_model"] | None = None
+    ln_final_gain: Float[Tensor, " d_model"] | None = None  # norm before the unembedding
+    ln_final_bias: Float[Tensor, " d_model"] | None = None
+    ff_keys: Float[Tensor, "layer d_ff d_model"] | None = None  # a neuron's input direction
+    ff_key_bias: Float[Tensor, "layer d_ff"] | None = None
+    ff_gates: Float[Tensor, "layer d_ff d_model"] | None = None  # activation(gate) multiplies the neuron's input
+    ff_gate_bias: Float[Tensor, "layer d_ff"] | None = None
+    ff_values: Float[Tensor, "layer d_ff d_model"] | None = None  # a neuron's output direction
+    ff_value_bias: Float[Tensor, "layer d_model"] | None = None
+    W_head: Float[Tensor, "d_model d_model"] | None = None  # with the activation, what stands before the last norm
+    b_head: Float[Tensor, " d_model"] | None = None
     activation: str | None = None  # of the feed-forward neurons: "gelu_new", "gelu", "relu", "silu"
     attends: str = "back"  # "back": a query sees no later key; "both_ways": it sees all
     window: int | None = None  # keys a query sees at most, itself among them; None for all
@@ -84,7 +85,18 @@ class Weights:
         """Number of tokens the embedding knows."""
         return self.W_E.shape[0]
 
-    def one_layer(self, layer: int) -> Self:
+    def parameter(self, name: str) -> Tensor:
+        """Return a parameter that only some families have, where the caller knows that this one does.
+
+        Raises:
+            ValueError: it does not.
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise ValueError(f"the model has no {name}, which its other parts call for; extract its weights again")
+        return value
+
+    def one_layer(self, layer: int) -> "Weights":
         """Return one layer as a model of its own; the large matrices are shared, not copied."""
         own = {
             name: value[layer : layer + 1]
@@ -93,7 +105,7 @@ class Weights:
         }
         return replace(self, **own)
 
-    def double(self) -> Self:
+    def double(self) -> "Weights":
         """Return the same parameters in float64."""
         tensors = {name: value.double() for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import reduce
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.vocabulary.tall import AT_ONCE, ROUNDOFF, Tall
@@ -12,15 +13,15 @@ ROUNDOFF_16, ROUNDOFF_32, ROUNDOFF_64 = (ROUNDOFF[dtype] for dtype in (torch.bfl
 
 
 @dataclass(frozen=True)
-class Side:
+class OrderedRows:
     """One factor's rows, longest first, scaled by a power of two so that none is longer than about 1."""
 
-    ids: Tensor  # [n], row of the original factor
-    rows: Tensor  # [n, rank], in the precision of scoring
-    lengths: Tensor  # [n], float64, never below the true length, on the CPU
-    errors: Tensor  # [n], float64, how far a row can be off before it was rounded to that precision, on the CPU
+    ids: Int[Tensor, " n"]  # row of the original factor
+    rows: Float[Tensor, "n rank"]  # in the precision of scoring
+    lengths: Float64[Tensor, " n"]  # never below the true length, on the CPU
+    errors: Float64[Tensor, " n"]  # how far a row can be off before it was rounded to that precision, on the CPU
     scale: float
-    zeros: Tensor  # [m], rows of the original factor that are exactly 0, and so not among the others
+    zeros: Int[Tensor, " zero"]  # rows of the original factor that are exactly 0, and so not among the others
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Balanced:
     rounded to the precision of scoring, up or down, which changes it by at most `output` times its size.
     """
 
-    left: Side
-    right: Side
+    left: OrderedRows
+    right: OrderedRows
     scale: float
     relative: float
     slack: float
@@ -50,7 +51,12 @@ def fast_precision(device: torch.device) -> torch.dtype:
 
 
 def balance(
-    P: Tall, Q: Tall, row_ids: Tensor, column_ids: Tensor, precision: torch.dtype, most: int | None = None
+    P: Tall,
+    Q: Tall,
+    row_ids: Int[Tensor, " row"],
+    column_ids: Int[Tensor, " column"],
+    precision: torch.dtype,
+    most: int | None = None,
 ) -> Balanced:
     """Change the basis of both factors so that each has the singular values of P Q^T as its squared ones.
 
@@ -59,8 +65,8 @@ def balance(
     two changes are from cancelling, and from the rounding error of inner products.
 
     Args:
-        P: [n, rank].
-        Q: [m, rank].
+        P: one factor.
+        Q: the other, of the same rank.
         row_ids: the rows of P to keep.
         column_ids: the rows of Q to keep.
         precision: of the rows that are multiplied, float32 or bfloat16.
@@ -69,8 +75,8 @@ def balance(
     Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 3.1.
     """
     to_left, to_right = _balancing_bases(P.sampled_gram, Q.sampled_gram)
-    left = _side(P, to_left, row_ids, precision, most)
-    right = _side(Q, to_right, column_ids, precision, most)
+    left = _ordered_rows(P, to_left, row_ids, precision, most)
+    right = _ordered_rows(Q, to_right, column_ids, precision, most)
     scale = left.scale * right.scale
     off_identity = float((to_left @ to_right.T - torch.eye(P.rank, dtype=to_left.dtype, device=to_left.device)).norm())
     growth = float(to_left.norm() * to_right.norm())
@@ -88,7 +94,9 @@ def balance(
     return Balanced(left, right, scale, relative, longest * rounding + forming + underflow, output)
 
 
-def _balancing_bases(gram_left: Tensor, gram_right: Tensor) -> tuple[Tensor, Tensor]:
+def _balancing_bases(
+    gram_left: Float64[Tensor, "rank rank"], gram_right: Float64[Tensor, "rank rank"]
+) -> tuple[Float64[Tensor, "rank rank"], Float64[Tensor, "rank rank"]]:
     """Matrices A and B with A B^T = 1 that make A^T gram_left A and B^T gram_right B nearly one diagonal."""
     roots = []
     for gram in (gram_left, gram_right):
@@ -105,32 +113,56 @@ def _balancing_bases(gram_left: Tensor, gram_right: Tensor) -> tuple[Tensor, Ten
     )
 
 
-def _side(P: Tall, basis: Tensor, ids: Tensor, precision: torch.dtype, most: int | None) -> Side:
+def _ordered_rows(
+    P: Tall, basis: Float64[Tensor, "rank rank"], ids: Int[Tensor, " id"], precision: torch.dtype, most: int | None
+) -> OrderedRows:
+    """Bring the rows of one factor into a basis, and put them in order."""
     longest = P.rows.lengths.max() * (P.matrix @ basis).norm()  # no row can be longer
     scale = 2.0 ** int(torch.frexp(longest).exponent)
-    reading, error = P.reader(basis / scale)
+    rows, lengths, errors = _in_basis(P, basis / scale, precision)
+    order = _longest_first(lengths, ids)
+    if most is not None:
+        order = order[_equals_before(lengths[order], P.rows.values, order) < most]
+    is_zero = _are_zero(P, lengths, order)
+    order, zeros = order[~is_zero], order[is_zero]
+    return OrderedRows(order, rows.index_select(0, order), lengths[order].cpu(), errors[order].cpu(), scale, zeros)
+
+
+def _in_basis(
+    P: Tall, basis: Float64[Tensor, "rank rank"], precision: torch.dtype
+) -> tuple[Float[Tensor, "row rank"], Float64[Tensor, " row"], Float64[Tensor, " row"]]:
+    """Return rows in a basis, rounded to a precision; their lengths, never too short; and their errors before that."""
+    reading, error = P.reader(basis)
     original, errors = P.rows.values, error * P.rows.lengths
-    lengths, scaled = torch.empty_like(errors), original.new_empty((len(P), P.rank), dtype=precision)
+    lengths, rounded = torch.empty_like(errors), original.new_empty((len(P), P.rank), dtype=precision)
     for part in range(0, len(P), AT_ONCE):  # what fits a cache is not written to memory before it is rounded
         rows = original[part : part + AT_ONCE] @ reading
         lengths[part : part + AT_ONCE] = torch.linalg.vector_norm(rows.double(), dim=1)
-        scaled[part : part + AT_ONCE] = rows
+        rounded[part : part + AT_ONCE] = rows
     # Widened, so that neither their own rounding nor that of the order makes a row look shorter than it is.
-    lengths = lengths * (1 + 1e-6) + errors
+    return rounded, lengths * (1 + 1e-6) + errors, errors
+
+
+def _longest_first(lengths: Float64[Tensor, " row"], ids: Int[Tensor, " id"]) -> Int[Tensor, " id"]:
+    """Put ids in order of their rows' lengths, in float32, equals as they come."""
     # Bits of positive floats, read as integers, have the same order, and integers are sorted faster.
-    order = ids[torch.argsort(-lengths[ids].float().view(torch.int32), stable=True)]
-    if most is not None:
-        order = order[_equals_before(lengths[order], original, order) < most]
+    return ids[torch.argsort(-lengths[ids].float().view(torch.int32), stable=True)]
+
+
+def _are_zero(P: Tall, lengths: Float64[Tensor, " row"], order: Int[Tensor, " id"]) -> Bool[Tensor, " id"]:
+    """Whether each of some rows of P is exactly 0."""
     if not P.matrix.any():
-        return Side(order[:0], scaled[:0], lengths[:0].cpu(), errors[:0].cpu(), scale, order)
-    short = order[lengths[order] == 0]
-    zeros = short[reduce(original[short] == 0, "row width -> row", "all")]
-    order = order[: len(order) - len(zeros)] if len(zeros) == len(short) else order[~torch.isin(order, zeros)]
-    return Side(order, scaled.index_select(0, order), lengths[order].cpu(), errors[order].cpu(), scale, zeros)
+        return torch.ones_like(order, dtype=torch.bool)
+    short = lengths[order] == 0
+    are_zero = short.clone()
+    are_zero[short] = reduce(P.rows.values[order[short]] == 0, "row width -> row", "all")
+    return are_zero
 
 
-def _equals_before(lengths: Tensor, original: Tensor, order: Tensor) -> Tensor:
-    """How many rows just before each one are equal to it, if rows come in this order; [n]."""
+def _equals_before(
+    lengths: Float64[Tensor, " id"], original: Float[Tensor, "row width"], order: Int[Tensor, " id"]
+) -> Int[Tensor, " id"]:
+    """How many rows just before each one are equal to it, if rows come in this order."""
     place = torch.arange(len(order), device=order.device)
     maybe = (lengths[1:] == lengths[:-1]).nonzero()[:, 0] + 1
     first = place.clone()

@@ -1,6 +1,6 @@
 """Token-to-token circuits as factors: the d_vocab x d_vocab matrix is rows @ columns^T, never formed.
 
-Rows and columns are [d_vocab, d_head]; heads are (layer, head). Biases and what layer norm divides by are
+Heads are (layer, head). Biases and what layer norm divides by are
 left out. With layer norm, pass `gains_folded` weights. Rotary positions turn queries and keys; QK circuits
 are of a token that meets another at its own place, where the turns cancel.
 """
@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import torch
 from einops import einsum
+from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.circuits.transformer.layers import added, at, feed_forward, normalise
 from pipeline.circuits.transformer.weights import Head, Weights
 
-Factors = tuple[Tensor, Tensor]
+Factors = tuple[Float[Tensor, "row d_head"], Float[Tensor, "column d_head"]]
 
 
 def ov_circuit(weights: Weights, head: Head) -> Factors:
@@ -65,25 +66,26 @@ def gains_folded(weights: Weights, mode: str = "folded") -> Weights:
             folded = folded - folded.mean(-2, keepdim=True)
         return folded
 
-    heads = {name: fold(before_attention, getattr(weights, name), "layer head") for name in ("W_Q", "W_K", "W_V")}
-    neurons = {
-        name: fold(before_feed_forward, matrix.mT, "layer").mT
-        for name in ("ff_keys", "ff_gates")
-        if (matrix := getattr(weights, name)) is not None and before_feed_forward is not None
-    }
-    W_U = fold(weights.ln_final_gain[None], weights.W_U[None], "layer")[0]
-    return replace(weights, **heads, **neurons, W_U=W_U)
+    reading = {name: fold(before_attention, getattr(weights, name), "layer head") for name in ("W_Q", "W_K", "W_V")}
+    for name in ("ff_keys", "ff_gates"):
+        neurons = getattr(weights, name)
+        if neurons is not None and before_feed_forward is not None:
+            reading[name] = fold(before_feed_forward, neurons.mT, "layer").mT
+    W_U = fold(weights.parameter("ln_final_gain")[None], weights.W_U[None], "layer")[0]
+    return replace(weights, **reading, W_U=W_U)
 
 
-def _gains(weights: Weights) -> tuple[Tensor, Tensor | None]:
-    """Return the gains [layer, d_model] of the norms whose output attention and feed-forward part read."""
+def _gains(weights: Weights) -> tuple[Float[Tensor, "layer d_model"], Float[Tensor, "layer d_model"] | None]:
+    """Return the gains of the norms whose output attention and feed-forward part read."""
+    ln1_gain = weights.parameter("ln1_gain")
     if weights.norm_place == "before":
-        return weights.ln1_gain, weights.ln2_gain
-    return torch.cat([weights.ln_embed_gain[None], weights.ln2_gain[:-1]]), weights.ln1_gain
+        return ln1_gain, weights.ln2_gain
+    ln_embed_gain, ln2_gain = weights.parameter("ln_embed_gain"), weights.parameter("ln2_gain")
+    return torch.cat([ln_embed_gain[None], ln2_gain[:-1]]), ln1_gain
 
 
-def effective_embedding(weights: Weights, mode: str) -> Tensor:
-    """Return what stands for each token in the stream, [d_vocab, d_model].
+def effective_embedding(weights: Weights, mode: str) -> Float[Tensor, "d_vocab d_model"]:
+    """Return what stands for each token in the stream.
 
     Args:
         weights: the transformer, gains not folded.
@@ -98,12 +100,12 @@ def effective_embedding(weights: Weights, mode: str) -> Tensor:
     return torch.cat([_after_mlp0(weights, rows) for rows in weights.W_E.split(1024)])
 
 
-def _after_mlp0(weights: Weights, resid: Tensor) -> Tensor:
+def _after_mlp0(weights: Weights, resid: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
     resid = added(resid, weights.b_E)
     resid, _ = normalise(weights, resid, weights.ln_embed_gain, weights.ln_embed_bias)
     if weights.norm_place == "after":
-        resid, _ = normalise(weights, resid, weights.ln1_gain[0], weights.ln1_bias[0])
+        resid, _ = normalise(weights, resid, at(weights.ln1_gain, 0), at(weights.ln1_bias, 0))
     resid = added(resid + feed_forward(weights, resid, 0), at(weights.ff_value_bias, 0))
     if weights.norm_place == "after":
-        resid, _ = normalise(weights, resid, weights.ln2_gain[0], weights.ln2_bias[0])
+        resid, _ = normalise(weights, resid, at(weights.ln2_gain, 0), at(weights.ln2_bias, 0))
     return resid

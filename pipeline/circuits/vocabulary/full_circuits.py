@@ -8,13 +8,14 @@ a query and a key at one place.
 
 from dataclasses import dataclass, replace
 
+from jaxtyping import Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.tall import Rows, Tall, products
 
-Factors = tuple[Tall, Tall]
-SIDES = {"OV": ("W_V", "W_O"), "QK": ("W_Q", "W_K")}  # the matrices that rows and columns pass through
+TallFactors = tuple[Tall, Tall]  # P and Q of P Q^T, [item, d_head] each
+PASSED = {"OV": ("W_V", "W_O"), "QK": ("W_Q", "W_K")}  # the matrices that rows and columns pass through
 
 
 def readers(weights: Weights) -> dict[str, Rows]:
@@ -30,20 +31,20 @@ def readers(weights: Weights) -> dict[str, Rows]:
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class SharedRows:
     """What all circuits of a model share."""
 
     items: dict[str, Rows]  # `readers`
     tokens: dict[str, Rows]  # the same, without positions
-    meetings: dict[str, Tensor]  # by circuit, the product of its columns' rows, turned, and its rows'; of tokens
+    meetings: dict[str, Float64[Tensor, "column_width row_width"]]  # by circuit: see `spectrum`; of tokens
 
 
-def sides_of(weights: Weights, n_tokens: int) -> Sides:
+def shared_rows(weights: Weights, n_tokens: int) -> SharedRows:
     """Prepare a model of which `n_tokens` vocabulary items are tokens."""
     items = readers(weights)
     tokens = items if len(weights.W_E) == n_tokens else readers(replace(weights, W_E=weights.W_E[:n_tokens]))
     meetings = {"OV": products(tokens["W_O"].values, tokens["W_V"].values), "QK": tokens["W_K"].gram}
-    return Sides(items, tokens, meetings)
+    return SharedRows(items, tokens, meetings)
 
 
 def responses(weights: Weights, head: Head, rows: dict[str, Rows]) -> dict[str, Tall]:
@@ -58,23 +59,23 @@ def responses(weights: Weights, head: Head, rows: dict[str, Rows]) -> dict[str, 
     return {name: Tall(rows[name], matrix.T if name == "W_O" else matrix) for name, matrix in matrices.items()}
 
 
-def full_circuits(answers: dict[str, Tall]) -> dict[str, Factors]:
+def full_circuits(answers: dict[str, Tall]) -> dict[str, TallFactors]:
     """Return OV, W_E W_V W_O W_U in logits, and QK, W_E W_Q W_K^T W_E^T / sqrt(d_head) in scores.
 
     Args:
         answers: `responses` of one head.
-
-    Returns:
-        Each as P and Q of P Q^T, [item, d_head].
     """
     query = answers["W_Q"]
     scaled = Tall(query.rows, query.matrix / query.rank**0.5)
     return {"OV": (answers["W_V"], answers["W_O"]), "QK": (scaled, answers["W_K"])}
 
 
-def normalised(circuit: str, factors: Factors, means: dict[str, Tensor]) -> Factors:
+def normalised(circuit: str, factors: TallFactors, means: dict[str, Float64[Tensor, " item"]]) -> TallFactors:
     """Divide each item's row of either factor by its mean response to that side's vectors; none if empty."""
     if not means:
         return factors
-    sides = zip(factors, SIDES[circuit], strict=True)
-    return tuple(Tall.of(rows.formed() / means[name][: len(rows), None]) for rows, name in sides)
+    rows, columns = (
+        Tall.of(factor.formed() / means[name][: len(factor), None])
+        for factor, name in zip(factors, PASSED[circuit], strict=True)
+    )
+    return rows, columns

@@ -1,14 +1,14 @@
 """What a model's weights are read through before any circuit is formed: norms, embedding, vocabulary, filters."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import effective_embedding, gains_folded
-from pipeline.circuits.vocabulary.token_filters import PairFilter, Texts, pair_filter, token_mask
+from pipeline.circuits.vocabulary.token_filters import Filters, PairFilter, Texts
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,13 @@ class Lens:
 
     weights: Weights  # norms folded in; rows of W_E are the vocabulary items
     n_tokens: int
-    mask: Tensor  # [item], bool, items that pass the token filters; positions always do
+    mask: Bool[Tensor, " item"]  # items that pass the token filters; positions always do
     allowed: PairFilter | None  # on ids of items; positions differ from everything but themselves
     ln_mode: str  # "raw" where the model has no norms
     emb_mode: str  # "embedding" where the model has no feed-forward part
-    means: dict[str, Tensor] = field(default_factory=dict)  # see `normalisers`; empty if nothing is divided
+    means: dict[str, Float64[Tensor, " item"]] = field(
+        default_factory=dict
+    )  # see `normalisers`; empty if nothing is divided
 
     @property
     def n_positions(self) -> int:
@@ -29,9 +31,7 @@ class Lens:
         return len(self.mask) - self.n_tokens
 
 
-def lens_of(
-    weights: Weights, texts: Texts, ln_mode: str, emb_mode: str, positions: bool, filters: Sequence[str]
-) -> Lens:
+def lens_of(weights: Weights, texts: Texts, ln_mode: str, emb_mode: str, positions: bool, filters: Filters) -> Lens:
     """Bring a model and its vocabulary under some choices; what the model lacks is not applied.
 
     Args:
@@ -40,7 +40,7 @@ def lens_of(
         ln_mode: as in `gains_folded`.
         emb_mode: as in `effective_embedding`.
         positions: whether learned positions join the vocabulary.
-        filters: names of `token_filters`.
+        filters: what lists may hold.
 
     Raises:
         ValueError: not every row of the embedding has a text, or the filters leave no token.
@@ -58,8 +58,8 @@ def lens_of(
     return Lens(
         read,
         weights.d_vocab,
-        mask=torch.cat([token_mask(filters, texts), torch.ones(n_positions, dtype=torch.bool)]),
-        allowed=pair_filter(filters, [*texts, *[None] * n_positions]),
+        mask=torch.cat([filters.mask(texts), torch.ones(n_positions, dtype=torch.bool)]),
+        allowed=filters.pairs([*texts, *[None] * n_positions]),
         ln_mode=ln_mode,
         emb_mode=emb_mode,
     )

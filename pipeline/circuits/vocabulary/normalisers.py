@@ -29,6 +29,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from einops import rearrange, reduce
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
@@ -36,8 +37,8 @@ from pipeline.circuits.transformer.weights import Weights
 FLOOR = 1e-9  # added to every mean, so that a token that answers to nothing divides by something
 
 
-def notebook_normalisers(layers: Iterable[Weights], tile: int) -> dict[str, Tensor]:
-    """Mean response of each item to each kind of vector, [item] float64, positive, by the matrix's name.
+def notebook_normalisers(layers: Iterable[Weights], tile: int) -> dict[str, Float64[Tensor, " item"]]:
+    """Mean response of each item to each kind of vector, positive, by the matrix's name.
 
     W_Q, W_K, W_V: mean size of the embedding's product with every column of every head. W_O: of the
     unembedding's with every row. FF_key, FF_value, where there are any: mean positive part of the
@@ -52,12 +53,14 @@ def notebook_normalisers(layers: Iterable[Weights], tile: int) -> dict[str, Tens
     return {name: torch.stack([mean[name] for mean in means]).mean(0) + FLOOR for name in means[0]}
 
 
-def mean_response(tokens: Tensor, vectors: Tensor, tile: int, positive: bool = False) -> Tensor:
-    """Mean over vectors of |token . vector|, or of its positive part, [token] float64.
+def mean_response(
+    tokens: Float[Tensor, "token d_model"], vectors: Float[Tensor, "vector d_model"], tile: int, positive: bool = False
+) -> Float64[Tensor, " token"]:
+    """Mean over vectors of |token . vector|, or of its positive part.
 
     Args:
-        tokens: [token, d_model].
-        vectors: [vector, d_model].
+        tokens: their embeddings, or unembeddings.
+        vectors: what they answer to.
         tile: tokens at a time.
         positive: count negative products as 0 instead of by their size.
     """
@@ -71,7 +74,7 @@ def mean_response(tokens: Tensor, vectors: Tensor, tile: int, positive: bool = F
     return torch.cat(list(means()))
 
 
-def _layer_means(weights: Weights, tile: int) -> dict[str, Tensor]:
+def _layer_means(weights: Weights, tile: int) -> dict[str, Float64[Tensor, " item"]]:
     columns = "layer head d_model d_head -> (layer head d_head) d_model"
     rows = "layer head d_head d_model -> (layer head d_head) d_model"
     out = rearrange(weights.W_U, "d_model token -> token d_model")
@@ -83,5 +86,6 @@ def _layer_means(weights: Weights, tile: int) -> dict[str, Tensor]:
     if weights.ff_keys is not None:
         neurons = "layer d_ff d_model -> (layer d_ff) d_model"
         means["FF_key"] = mean_response(weights.W_E, rearrange(weights.ff_keys, neurons), tile, positive=True)
-        means["FF_value"] = mean_response(out, rearrange(weights.ff_values, neurons), tile, positive=True)
+        ff_values = rearrange(weights.parameter("ff_values"), neurons)
+        means["FF_value"] = mean_response(out, ff_values, tile, positive=True)
     return means

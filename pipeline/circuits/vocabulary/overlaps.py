@@ -6,20 +6,28 @@ in shuffled pairs.
 Source: Dar et al. 2022, "Analyzing Transformers in Embedding Space".
 """
 
-from dataclasses import replace
-
 import torch
 from einops import rearrange
+from jaxtyping import Float, Float64, Int
 from torch import Generator, Tensor
 
+from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import Trace, unembed
-from pipeline.circuits.transformer.layers import added, at, attention_constant, feed_forward, head_outputs, normalise
+from pipeline.circuits.transformer.layers import (
+    added,
+    at,
+    attention_constant,
+    head_outputs,
+    neuron_activations,
+    normalise,
+)
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
 
 PORTION = 512  # vectors whose components on the vocabulary are formed at a time
 
-Vectors = tuple[Tensor, Tensor]  # [vector, d_model], and what takes them to tokens, [d_model, d_vocab]
+# Vectors, and what takes them to tokens.
+Vectors = tuple[Float[Tensor, "vector d_model"], Float[Tensor, "d_model d_vocab"]]
 
 
 def partners(weights: Weights, layer: int) -> dict[str, tuple[Vectors, Vectors]]:
@@ -41,13 +49,13 @@ def partners(weights: Weights, layer: int) -> dict[str, tuple[Vectors, Vectors]]
         "value_output": ((W_V, embedding), (W_O, weights.W_U)),
     }
     if weights.ff_keys is not None:
-        keys, values = weights.ff_keys[layer], weights.ff_values[layer]
+        keys, values = weights.ff_keys[layer], weights.parameter("ff_values")[layer]
         pairs["key_value"] = ((keys, embedding), (values, weights.W_U))
     return pairs
 
 
-def token_sets(vectors: Vectors, k: int, by_size: bool) -> Tensor:
-    """The k tokens that each vector points at most, [vector, k]: for or against, if `by_size`."""
+def token_sets(vectors: Vectors, k: int, by_size: bool) -> Int[Tensor, "vector k"]:
+    """The k tokens that each vector points at most: for or against, if `by_size`."""
     sets = []
     for part in vectors[0].split(PORTION):
         components = part @ vectors[1]
@@ -57,43 +65,32 @@ def token_sets(vectors: Vectors, k: int, by_size: bool) -> Tensor:
     return torch.cat(sets)
 
 
-def shared(one: Tensor, other: Tensor) -> Tensor:
-    """How many members two sets [..., k] have in common, [...]; no member may be twice in a set."""
-    both = torch.cat([one, other], -1).sort(-1).values
+def shared(left: Int[Tensor, "... k"], right: Int[Tensor, "... n"]) -> Int[Tensor, "..."]:
+    """How many members two sets have in common; no member may be twice in a set."""
+    both = torch.cat([left, right], -1).sort(-1).values
     return (both[..., 1:] == both[..., :-1]).sum(-1)
 
 
-def jaccard(one: Tensor, other: Tensor) -> Tensor:
-    """Members in common as a share of the members of either, [...] float64, 0 ... 1, of sets [..., k]."""
-    common = shared(one, other).double()
-    return common / (one.shape[-1] + other.shape[-1] - common)
+def jaccard(left: Int[Tensor, "... k"], right: Int[Tensor, "... n"]) -> Float64[Tensor, "..."]:
+    """Members that two sets have in common as a share of the members of either, 0 ... 1."""
+    common = shared(left, right).double()
+    return common / (left.shape[-1] + right.shape[-1] - common)
 
 
-def strangers(n: int, generator: Generator) -> Tensor:
-    """For each of n, another one of them, [n]: everyone once, and no one itself, for n of 2 at least."""
-    order = torch.randperm(n, generator=generator)
-    other = torch.empty_like(order)
-    other[order] = order.roll(1)
-    return other
-
-
-def active_values(weights: Weights, trace: Trace, layer: int, active: int) -> Tensor:
-    """The most active neurons of a layer at each position, [batch, position, active], by activation."""
+def active_neurons(weights: Weights, trace: Trace, layer: int, active: int) -> Int[Tensor, "batch position {active}"]:
+    """The most active neurons of a layer at each position, by activation."""
     resid = trace.resid[:, layer]
     if weights.residual != "parallel":
         resid = resid + head_outputs(weights, trace.z[:, layer], layer).sum(-3)
         resid = added(resid, attention_constant(weights, layer))
         if weights.norm_place == "after":
             resid, _ = normalise(weights, resid, at(weights.ln1_gain, layer), at(weights.ln1_bias, layer))
-    alone = weights.one_layer(layer)
-    # With the identity for its values, what the feed-forward part writes is its neurons' activations.
-    identity = torch.eye(alone.ff_values.shape[1], dtype=resid.dtype)[None]
-    return feed_forward(replace(alone, ff_values=identity), resid, 0).topk(active).indices
+    return neuron_activations(weights, resid, layer).topk(active).indices
 
 
 def recall_of_values(
     weights: Weights, folded: Weights, trace: Trace, layer: int, k: int, active: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float64[Tensor, " place"], Float64[Tensor, " place"]]:
     """How many of the tokens that the stream after a layer promotes its most active neurons promote too.
 
     Args:
@@ -106,21 +103,23 @@ def recall_of_values(
         generator: for chance.
 
     Returns:
-        [batch * position] each, float64, 0 ... 1: the share of the k tokens, mean over the neurons, at the
-        neurons' own position; and with the stream of another position.
+        Of every position of every sentence (place), 0 ... 1: the share of the k tokens, mean over the neurons, at
+        the neurons' own position; and with the stream of another position.
     """
-    chosen = rearrange(active_values(weights, trace, layer, active), "batch position active -> (batch position) active")
-    neurons, place = chosen.unique(return_inverse=True)
-    values = token_sets((folded.ff_values[layer][neurons], folded.W_U), k, by_size=False)[place]
+    active_there = active_neurons(weights, trace, layer, active)
+    active_there = rearrange(active_there, "batch position active -> (batch position) active")
+    neurons, which = active_there.unique(return_inverse=True)
+    ff_values = folded.parameter("ff_values")[layer]
+    by_neurons = token_sets((ff_values[neurons], folded.W_U), k, by_size=False)[which]
     streams = rearrange(trace.resid[:, layer + 1], "batch position d_model -> (batch position) 1 d_model")
-    hidden = torch.cat([_promoted(weights, part, k) for part in streams.split(PORTION)])
-    other = strangers(len(hidden), generator)
-    own, strange = (shared(values, sets.expand_as(values)) for sets in (hidden, hidden[other]))
-    return own.double().mean(-1) / values.shape[-1], strange.double().mean(-1) / values.shape[-1]
+    by_stream = torch.cat([_promoted(weights, part, k) for part in streams.split(PORTION)])
+    by_strangers = by_stream[derangement(len(by_stream), generator)]
+    own, strange = (shared(by_neurons, tokens.expand_as(by_neurons)) for tokens in (by_stream, by_strangers))
+    return own.double().mean(-1) / by_neurons.shape[-1], strange.double().mean(-1) / by_neurons.shape[-1]
 
 
-def _promoted(weights: Weights, streams: Tensor, k: int) -> Tensor:
-    """The k largest logits' tokens of streams [place, 1, d_model]: [place, 1, k]."""
+def _promoted(weights: Weights, streams: Float[Tensor, "place 1 d_model"], k: int) -> Int[Tensor, "place 1 k"]:
+    """The tokens of the k largest logits of streams."""
     logits = unembed(weights, streams)[:, 0]
     everything = torch.ones(logits.shape[1], dtype=torch.bool)
     return next(top_tokens(logits, k, everything))[1][:, None]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 import torch
+from jaxtyping import Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.vocabulary.tall import Tall
@@ -12,8 +13,8 @@ from pipeline.circuits.vocabulary.token_filters import PairFilter
 CHUNK = 2**14  # candidates scored in float64 at a time
 
 
-def entries(P: Tall, Q: Tall, rows: Tensor, columns: Tensor) -> Tensor:
-    """The entries of P Q^T at these pairs, [n], the products added in the order of the inner index.
+def entries(P: Tall, Q: Tall, rows: Int[Tensor, " pair"], columns: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+    """The entries of P Q^T at these pairs, the products added in the order of the inner index.
 
     A matrix product may add in another order for another shape; here equal rows give equal bits.
     """
@@ -37,9 +38,9 @@ class PairList:
     high: float
     allowed: PairFilter | None
     threshold: float = -inf  # the least value that could still enter
-    rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    columns: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    values: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))
+    rows: Int[Tensor, " pair"] = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    columns: Int[Tensor, " pair"] = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    values: Float64[Tensor, " pair"] = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))
     waiting: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
     n_waiting: int = 0
 
@@ -51,7 +52,9 @@ class PairList:
         """Whether entries of at most this size could enter the list."""
         return size >= self.threshold and -size <= self.high
 
-    def offer(self, rows: Tensor, columns: Tensor, bounds: Tensor) -> None:
+    def offer(
+        self, rows: Int[Tensor, " pair"], columns: Int[Tensor, " pair"], bounds: Float64[Tensor, " pair"]
+    ) -> None:
         """Hand in candidates, with an upper bound on each one's value; they may be scored later."""
         self.waiting.append((rows, columns, bounds))
         self.n_waiting += len(rows)
@@ -71,10 +74,10 @@ class PairList:
             self._merge(rows[chunk], columns[chunk])
             size = min(2 * size, CHUNK)
 
-    def _merge(self, rows: Tensor, columns: Tensor) -> None:
+    def _merge(self, rows: Int[Tensor, " pair"], columns: Int[Tensor, " pair"]) -> None:
         if self.allowed is not None:
-            keep = self.allowed(rows, columns)
-            rows, columns = rows[keep], columns[keep]
+            passing = self.allowed(rows, columns)
+            rows, columns = rows[passing], columns[passing]
         values = self.sign * entries(self.P, self.Q, rows, columns)
         inside = (values > self.low) & (values < self.high) & (values >= self.threshold)
         rows = torch.cat([self.rows, rows[inside]])

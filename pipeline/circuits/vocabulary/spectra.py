@@ -6,6 +6,7 @@ All of it comes from rank x rank matrices, in float64; the d_vocab x d_vocab mat
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Complex128, Float64
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -16,13 +17,15 @@ from pipeline.circuits.vocabulary.tall import Tall
 class Spectrum:
     """Eigenvalues and singular values by decreasing size, as many as the smaller of rank and d_vocab."""
 
-    eigenvalues: Tensor  # [index], complex; equal sizes by decreasing real, then imaginary part
-    singular_values: Tensor  # [index]
-    left: Tensor  # [n_rows, direction], what rows read, unit length; each one's largest component is positive
-    right: Tensor  # [n_columns, direction], what columns receive, unit length
+    eigenvalues: Complex128[Tensor, " index"]  # equal sizes by decreasing real, then imaginary part
+    singular_values: Float64[Tensor, " index"]
+    left: Float64[Tensor, "row direction"]  # what rows read, unit length; each one's largest component is positive
+    right: Float64[Tensor, "column direction"]  # what columns receive, unit length
 
 
-def spectrum(P: Tall, Q: Tall, meeting: Tensor, directions: int | None = None) -> Spectrum:
+def spectrum(
+    P: Tall, Q: Tall, meeting: Float64[Tensor, "column_width row_width"], directions: int | None = None
+) -> Spectrum:
     """Decompose the circuit P Q^T.
 
     Eigenvalues need as many rows as columns. What is a singular direction of a singular value of zero, or
@@ -49,20 +52,20 @@ def spectrum(P: Tall, Q: Tall, meeting: Tensor, directions: int | None = None) -
     return Spectrum(eigenvalues[:size], singular_values, left * signs, right * signs)
 
 
-def _orthonormal(directions: Tensor) -> Tensor:
-    """Directions [n, direction] that are nearly at right angles, wholly so; any for what is 0."""
+def _orthonormal(directions: Float64[Tensor, "row direction"]) -> Float64[Tensor, "row direction"]:
+    """Directions that are nearly at right angles, wholly so; any for what is 0."""
     basis, turns = torch.linalg.qr(directions)
     return torch.where(turns.diagonal() < 0, -basis, basis)
 
 
-def relative_gaps(singular_values: Tensor, d_vocab: int) -> Tensor:
+def relative_gaps(singular_values: Float64[Tensor, " index"], d_vocab: int) -> Float64[Tensor, " index"]:
     """Distance to the next smaller singular value, as a share of the value itself, 0 ... 1.
 
     Near 0, the direction is any mixture with the next one's, and small changes of the weights turn it.
     Values of a circuit beyond its rank are 0. NaN for a value of 0, and for the d_vocab-th, the last.
 
     Args:
-        singular_values: [index], by decreasing size.
+        singular_values: by decreasing size.
         d_vocab: rows of the circuit.
     """
     following = torch.full_like(singular_values[:1], 0.0 if len(singular_values) < d_vocab else torch.nan)
@@ -80,12 +83,7 @@ def moments(P: Tall, Q: Tall) -> tuple[float, float]:
     return float(p @ q), float(variance.clamp_min(0).sqrt())
 
 
-def frobenius_norm(P: Tall, Q: Tall) -> float:
-    """Root of the sum of squares of all entries of P Q^T."""
-    return float((P.gram * Q.gram).sum().clamp_min(0).sqrt())
-
-
-def centred(values: Tensor, mean: float, deviation: float) -> Tensor:
+def centred(values: Float64[Tensor, " n"], mean: float, deviation: float) -> Float64[Tensor, " n"]:
     """Distance from the mean in standard deviations; NaN where entries do not vary beyond rounding."""
     varies = deviation > 1e-12 * max(abs(mean), float(values.abs().max()) if len(values) else 0.0)
     return (values - mean) / (deviation if varies else torch.nan)

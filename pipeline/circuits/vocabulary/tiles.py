@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.circuits.vocabulary.balance import Balanced, Side
+from pipeline.circuits.vocabulary.balance import Balanced, OrderedRows
 from pipeline.circuits.vocabulary.pair_list import PairList
 
 
@@ -18,9 +19,9 @@ class Tile:
     That is before a score was rounded to be stored, which changed it by `output` times its size at most.
     """
 
-    scores: Tensor  # [row, column], in the precision of scoring
-    rows: Tensor  # [row], ids
-    columns: Tensor  # [column], ids
+    scores: Float[Tensor, "row column"]  # in the precision of scoring
+    rows: Int[Tensor, " row"]  # ids
+    columns: Int[Tensor, " column"]  # ids
     scale: float
     error: float
     output: float
@@ -49,10 +50,10 @@ def tiles(balanced: Balanced, top: PairList, bottom: PairList, side: int) -> Ite
             yield Tile(scores, row_ids, right.ids[column:column_end], scale, error, balanced.output)
 
 
-def _blocks(side: Side, most: int) -> list[tuple[int, int, float, float]]:
+def _blocks(rows: OrderedRows, most: int) -> list[tuple[int, int, float, float]]:
     """Start, end, longest length and largest error of blocks of rows: small ones first, to set a threshold cheaply."""
-    n, starts = len(side.lengths), [0]
+    n, starts = len(rows.lengths), [0]
     while starts[-1] < n:
         starts.append(starts[-1] + min(max(starts[-1], 64), most))
     blocks = [(start, min(end, n)) for start, end in pairwise(starts)]
-    return [(start, end, float(side.lengths[start]), float(side.errors[start:end].max())) for start, end in blocks]
+    return [(start, end, float(rows.lengths[start]), float(rows.errors[start:end].max())) for start, end in blocks]

@@ -5,30 +5,32 @@ text with its space as a space; a token that is no whole text (a lone byte) is N
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-PREFIX_LENGTH = 3  # characters a token must have to count as the stem of a longer one
-EDIT_LENGTH = 4  # characters below which one edit makes another word ("cat", "car")
 BRACKETS = frozenset("()[]{}<>")
 
 Texts = Sequence[str | None]
-PairFilter = Callable[[Tensor, Tensor], Tensor]
+Mask = Bool[Tensor, " token"]
+# From row ids and column ids to whether each pair may be listed.
+PairFilter = Callable[[Int[Tensor, " pair"], Int[Tensor, " pair"]], Bool[Tensor, " pair"]]
 
 
-def only_ascii(texts: Texts) -> Tensor:
-    """Keep tokens of ASCII characters only, [d_vocab] bool; spaces and line ends are ASCII."""
+def only_ascii(texts: Texts) -> Mask:
+    """Keep tokens of ASCII characters only; spaces and line ends are ASCII."""
     return torch.tensor([text is not None and text.isascii() for text in texts])
 
 
-def only_english(texts: Texts) -> Tensor:
-    """Keep tokens of ASCII letters and digits, at least one, with or without spaces around, [d_vocab] bool."""
+def only_english(texts: Texts) -> Mask:
+    """Keep tokens of ASCII letters and digits, at least one, with or without spaces around."""
     return torch.tensor([text is not None and text.isascii() and text.strip().isalnum() for text in texts])
 
 
-def exclude_brackets(texts: Texts) -> Tensor:
-    """Drop tokens with a bracket, ()[]{}<>, so [BEGIN] and <|endoftext|> too, [d_vocab] bool."""
+def exclude_brackets(texts: Texts) -> Mask:
+    """Drop tokens with a bracket, ()[]{}<>, so [BEGIN] and <|endoftext|> too."""
     return torch.tensor([text is None or not BRACKETS & set(text) for text in texts])
 
 
@@ -40,12 +42,12 @@ def exclude_same(texts: Texts) -> PairFilter:
     return lambda rows, columns: group[rows] != group[columns]
 
 
-def exclude_fuzzy(texts: Texts) -> PairFilter:
+def exclude_fuzzy(texts: Texts, stem_length: int, edit_length: int) -> PairFilter:
     """Drop pairs that `exclude_same` drops, and pairs of forms of one word, case and space ignored.
 
-    Forms of one word: the shorter token, of at least 3 characters, begins the longer one ("walk",
-    " Walking"); or, if it has at least 4, one character inserted, removed or replaced turns one into the
-    other ("colour", "color").
+    Forms of one word: the shorter token, of at least `stem_length` characters, begins the longer one ("walk",
+    " Walking"); or, if it has at least `edit_length`, one character inserted, removed or replaced turns one into
+    the other ("colour", "color"; but of shorter words it makes another, "cat", "car").
     """
     plain = [_plain(text, token) for token, text in enumerate(texts)]
     words = [word if isinstance(word, str) else "" for word in plain]
@@ -53,43 +55,53 @@ def exclude_fuzzy(texts: Texts) -> PairFilter:
     forwards, backwards = _codes(words), _codes([word[::-1] for word in words])
     differs = exclude_same(texts)
 
-    def allowed(rows: Tensor, columns: Tensor) -> Tensor:
+    def allowed(rows: Int[Tensor, " pair"], columns: Int[Tensor, " pair"]) -> Bool[Tensor, " pair"]:
         longer = torch.maximum(length[rows], length[columns])
         shorter = torch.minimum(length[rows], length[columns])
         # Past the end all codes are equal, so a common start is never longer than the shorter word.
         start = torch.minimum(_common(forwards[rows], forwards[columns]), shorter)
         end = torch.minimum(_common(backwards[rows], backwards[columns]), shorter)
-        begins = (start == shorter) & (shorter >= PREFIX_LENGTH)
+        begins = (start == shorter) & (shorter >= stem_length)
         # One edit leaves all but one character of the longer word in a common start and a common end.
-        one_edit = (longer - shorter <= 1) & (start + end >= longer - 1) & (shorter >= EDIT_LENGTH)
+        one_edit = (longer - shorter <= 1) & (start + end >= longer - 1) & (shorter >= edit_length)
         return differs(rows, columns) & ~begins & ~one_edit
 
     return allowed
 
 
 TOKEN_FILTERS = {"only_ascii": only_ascii, "only_english": only_english, "exclude_brackets": exclude_brackets}
-PAIR_FILTERS = {"exclude_same": exclude_same, "exclude_fuzzy": exclude_fuzzy}
 
 
-def token_mask(names: Sequence[str], texts: Texts) -> Tensor:
-    """Tokens that pass every token filter among these names, [d_vocab] bool.
+@dataclass(frozen=True)
+class Filters:
+    """Which filters apply, by their names; and below how many characters no token is a form of another's word."""
 
-    Raises:
-        ValueError: none does.
-    """
-    masks = [TOKEN_FILTERS[name](texts) for name in names if name in TOKEN_FILTERS]
-    passing = torch.stack([torch.ones(len(texts), dtype=torch.bool), *masks]).all(0)
-    if not passing.any():
-        raise ValueError(f"filters {'+'.join(names)} leave none of the {len(texts)} tokens; use fewer of them")
-    return passing
+    names: Sequence[str]
+    stem_length: int
+    edit_length: int
 
+    def mask(self, texts: Texts) -> Mask:
+        """Tokens that pass every token filter.
 
-def pair_filter(names: Sequence[str], texts: Texts) -> PairFilter | None:
-    """A filter that all pair filters among these names agree to; None if there are none."""
-    filters = [PAIR_FILTERS[name](texts) for name in names if name in PAIR_FILTERS]
-    if not filters:
-        return None
-    return lambda rows, columns: torch.stack([allowed(rows, columns) for allowed in filters]).all(0)
+        Raises:
+            ValueError: none does.
+        """
+        masks = [TOKEN_FILTERS[name](texts) for name in self.names if name in TOKEN_FILTERS]
+        passing = torch.stack([torch.ones(len(texts), dtype=torch.bool), *masks]).all(0)
+        if not passing.any():
+            raise ValueError(f"filters {'+'.join(self.names)} leave none of the {len(texts)} tokens; use fewer of them")
+        return passing
+
+    def pairs(self, texts: Texts) -> PairFilter | None:
+        """A filter that all pair filters agree to; None if there are none."""
+        filters: list[PairFilter] = []
+        if "exclude_same" in self.names:
+            filters.append(exclude_same(texts))
+        if "exclude_fuzzy" in self.names:
+            filters.append(exclude_fuzzy(texts, self.stem_length, self.edit_length))
+        if not filters:
+            return None
+        return lambda rows, columns: torch.stack([allowed(rows, columns) for allowed in filters]).all(0)
 
 
 def _plain(text: str | None, token: int) -> str | int:
@@ -97,14 +109,14 @@ def _plain(text: str | None, token: int) -> str | int:
     return token if text is None else text.lower().strip()
 
 
-def _codes(words: list[str]) -> Tensor:
-    """Code points [word, character], -1 past the end."""
+def _codes(words: list[str]) -> Int[Tensor, "word character"]:
+    """Code points, -1 past the end."""
     codes = torch.full((len(words), max(1, *map(len, words))), -1, dtype=torch.int32)
     for row, word in enumerate(words):
         codes[row, : len(word)] = torch.tensor([ord(character) for character in word], dtype=torch.int32)
     return codes
 
 
-def _common(one: Tensor, other: Tensor) -> Tensor:
+def _common(left: Int[Tensor, "pair character"], right: Int[Tensor, "pair character"]) -> Int[Tensor, " pair"]:
     """Number of equal characters before the first difference."""
-    return (one == other).to(torch.uint8).cumprod(1).sum(1)
+    return (left == right).to(torch.uint8).cumprod(1).sum(1).long()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import inf, isqrt
 
 import torch
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.vocabulary.balance import balance, fast_precision
@@ -26,9 +27,9 @@ TILE_BYTES = {"cpu": 2**23, "cuda": 2**28}
 class Pairs:
     """The strongest pairs towards one end, strongest first."""
 
-    rows: Tensor  # [n], int64
-    columns: Tensor  # [n], int64
-    values: Tensor  # [n], float64
+    rows: Int[Tensor, " pair"]
+    columns: Int[Tensor, " pair"]
+    values: Float64[Tensor, " pair"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def top_pairs(
     P: Tall | Tensor,
     Q: Tall | Tensor,
     k: int,
-    rows: Tensor | None = None,
-    columns: Tensor | None = None,
+    rows: Bool[Tensor, " row"] | None = None,
+    columns: Bool[Tensor, " column"] | None = None,
     allowed: PairFilter | None = None,
     low: float = -inf,
     high: float = inf,
@@ -55,11 +56,11 @@ def top_pairs(
     """Find the k largest and the k smallest entries of P Q^T among the pairs that pass every filter.
 
     Args:
-        P: [n_rows, rank], formed in float64 or not at all.
-        Q: [n_columns, rank], as P.
+        P: [row, rank], formed in float64 or not at all.
+        Q: [column, rank], as P.
         k: pairs at each end.
-        rows: [n_rows], bool, rows to consider; all if None.
-        columns: [n_columns], bool, columns to consider; all if None.
+        rows: which to consider; all if None.
+        columns: which to consider; all if None.
         allowed: from row ids [n] and column ids [n] to bool [n], pairs to consider; all if None.
         low: only entries above this count.
         high: only entries below this count. With `low` or `high` a list may be shorter than k.
@@ -73,7 +74,7 @@ def top_pairs(
     """
     P, Q = (factor if isinstance(factor, Tall) else Tall.of(factor) for factor in (P, Q))
     _refuse_bad_factors(P, Q, k)
-    row_ids, column_ids = _kept(rows, P, "row"), _kept(columns, Q, "column")
+    row_ids, column_ids = _considered(rows, P, "row"), _considered(columns, Q, "column")
     n_pairs = len(row_ids) * len(column_ids)
     if k > n_pairs:
         raise ValueError(f"top_pairs: k = {k}, but only {n_pairs} pairs pass the filters; lower k")
@@ -106,22 +107,37 @@ def top_pairs(
 
 
 def _offer(tile: Tile, end: PairList) -> None:
-    """Offer a list those pairs of a tile that could enter it; larger scores are better."""
-    least, most = end.threshold - tile.error, end.high + tile.error
-    least *= 1 - tile.output if least > 0 else 1 + tile.output
-    most *= 1 + tile.output if most > 0 else 1 - tile.output
+    """Offer a list those pairs of a tile that could enter it; larger scores are better.
+
+    Let v be an entry of P Q^T, x the sum that a tile's products made of it, and s the score stored of x, all in
+    units of v. Then |x - v| <= error and |s - x| <= output |x|, where output < 1/2. What enters has threshold <= v
+    <= high, so x lies between threshold - error and high + error, and s no further out than these can be rounded.
+    """
+    least = _rounded_down(end.threshold - tile.error, tile.output)
+    most = _rounded_up(end.high + tile.error, tile.output)
     best = _largest(tile.scores, positive=least > 0)
     if tile.scale * float(best.max()) < least:
         return
     hopeful = (tile.scale * best.double() >= least).nonzero()[:, 0]
-    entries = tile.scale * tile.scores[hopeful].double()
-    row, column = ((entries >= least) & (entries <= most)).nonzero().unbind(1)
-    entries = entries[row, column]
-    bounds = entries + 2 * tile.output * entries.abs() + tile.error
+    stored = tile.scale * tile.scores[hopeful].double()
+    row, column = ((stored >= least) & (stored <= most)).nonzero().unbind(1)
+    stored = stored[row, column]
+    # v <= x + error, and x <= s + 2 output |s|, because |x| <= |s| / (1 - output) <= 2 |s|.
+    bounds = stored + 2 * tile.output * stored.abs() + tile.error
     end.offer(tile.rows[hopeful[row]].cpu(), tile.columns[column].cpu(), bounds.cpu())
 
 
-def _largest(scores: Tensor, positive: bool) -> Tensor:
+def _rounded_down(x: float, output: float) -> float:
+    """x - output |x|: the least that a number of at least x can be stored as."""
+    return x * (1 - output if x > 0 else 1 + output)
+
+
+def _rounded_up(x: float, output: float) -> float:
+    """x + output |x|: the most that a number of at most x can be stored as."""
+    return x * (1 + output if x > 0 else 1 - output)
+
+
+def _largest(scores: Float[Tensor, "row column"], positive: bool) -> Float[Tensor, " row"]:
     """Each row's largest score; if only positive ones are asked for, of other rows any that is not positive."""
     if not positive:
         return scores.amax(1)
@@ -130,7 +146,7 @@ def _largest(scores: Tensor, positive: bool) -> Tensor:
     return scores.view(bits).amax(1).view(scores.dtype)
 
 
-def _offer_zeros(end: PairList, rows: Tensor, columns: Tensor) -> None:
+def _offer_zeros(end: PairList, rows: Int[Tensor, " row"], columns: Int[Tensor, " column"]) -> None:
     """Offer pairs known to be 0, in order, until a list has been offered as many as it can hold."""
     n_pairs, n_offered = len(rows) * len(columns), 0
     rows, columns = rows.cpu().sort().values, columns.cpu().sort().values
@@ -140,13 +156,13 @@ def _offer_zeros(end: PairList, rows: Tensor, columns: Tensor) -> None:
         pair = torch.arange(start, min(start + CHUNK, n_pairs))
         row, column = rows[pair // len(columns)], columns[pair % len(columns)]
         if end.allowed is not None:
-            keep = end.allowed(row, column)
-            row, column = row[keep], column[keep]
+            passing = end.allowed(row, column)
+            row, column = row[passing], column[passing]
         n_offered += len(row)
         end.offer(row, column, torch.zeros(len(row), dtype=torch.float64))
 
 
-def _kept(mask: Tensor | None, factor: Tall, what: str) -> Tensor:
+def _considered(mask: Tensor | None, factor: Tall, what: str) -> Int[Tensor, " id"]:
     """Ids of the rows to consider."""
     n, device = len(factor), factor.matrix.device
     if mask is None:

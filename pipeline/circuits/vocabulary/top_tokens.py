@@ -4,18 +4,21 @@ from collections.abc import Iterator
 
 import torch
 from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 BLOCK = 64  # values whose strongest is found first
 
 
-def top_tokens(components: Tensor, k: int, mask: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield each end's name, token ids and values, [unit, k], strongest first; equals by token id.
+def top_tokens(
+    components: Float[Tensor, "unit token"], k: int, mask: Bool[Tensor, " token"]
+) -> Iterator[tuple[str, Int[Tensor, "unit k"], Float[Tensor, "unit k"]]]:
+    """Yield each end's name, token ids and values, strongest first; equals by token id.
 
     Args:
-        components: [unit, token], each vector's component on each token.
+        components: each vector's component on each token.
         k: tokens at each end; fewer if the mask leaves fewer.
-        mask: [token], bool, tokens to consider.
+        mask: tokens to consider.
 
     Raises:
         ValueError: the mask leaves no token.
@@ -23,21 +26,21 @@ def top_tokens(components: Tensor, k: int, mask: Tensor) -> Iterator[tuple[str, 
     ids = mask.nonzero()[:, 0]
     if len(ids) == 0:
         raise ValueError(f"top_tokens: the filters leave none of the {len(mask)} tokens; use fewer filters")
-    kept = components if len(ids) == len(mask) else components[:, ids]
+    considered = components if len(ids) == len(mask) else components[:, ids]
     for end, largest in (("top", True), ("bottom", False)):
-        places = _strongest(kept, min(k, len(ids)), largest)
-        yield end, ids[places], kept.gather(1, places)
+        places = _strongest(considered, min(k, len(ids)), largest)
+        yield end, ids[places], considered.gather(1, places)
 
 
-def _strongest(values: Tensor, k: int, largest: bool) -> Tensor:
-    """Places of each row's k strongest values, [row, k], in order, equals by place."""
+def _strongest(values: Float[Tensor, "row place"], k: int, largest: bool) -> Int[Tensor, "row k"]:
+    """Places of each row's k strongest values, in order, equals by place."""
     n_blocks = values.shape[1] // BLOCK
     if n_blocks <= k:
         return values.argsort(dim=1, descending=largest, stable=True)[:, :k]
     # The k strongest are in the k blocks whose own strongest are so, or in what is left over behind the blocks.
     blocks = rearrange(values[:, : n_blocks * BLOCK], "row (block place) -> row block place", place=BLOCK)
     best = blocks.amax(2) if largest else blocks.amin(2)
-    found, chosen = best.topk(k + 1, dim=1, largest=largest)
+    bests, chosen = best.topk(k + 1, dim=1, largest=largest)
     chosen = chosen[:, :k].sort(dim=1).values
     inside = repeat(torch.arange(BLOCK, device=values.device), "place -> row block place", row=len(values), block=k)
     places = rearrange(chosen[:, :, None] * BLOCK + inside, "row block place -> row (block place)")
@@ -46,6 +49,6 @@ def _strongest(values: Tensor, k: int, largest: bool) -> Tensor:
     order = values.gather(1, places).argsort(dim=1, descending=largest, stable=True)[:, :k]
     places = places.gather(1, order)
     # Which of two equal blocks topk takes is not defined: there, sort the whole row.
-    tied = found[:, k - 1] == found[:, k]
+    tied = bests[:, k - 1] == bests[:, k]
     places[tied] = values[tied].argsort(dim=1, descending=largest, stable=True)[:, :k]
     return places

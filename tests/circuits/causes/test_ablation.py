@@ -9,11 +9,11 @@ from torch.testing import assert_close
 from pipeline.circuits.causes.ablation import (
     METHODS,
     changes,
-    derangement,
     every_ablation,
     losses_with,
     random_directions,
 )
+from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import forward, unembed
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
@@ -123,16 +123,9 @@ def test_a_change_joins_the_output_of_attention():
         assert_close(unchanged, token_losses(forward(network(), some_tokens()).logits, some_tokens()), equal_nan=True)
 
 
-@pytest.mark.parametrize("n", [2, 3, 17])
-def test_nobody_stands_in_for_itself(n):
-    donors = derangement(n, torch.Generator().manual_seed(n))
-    assert sorted(donors.tolist()) == list(range(n))
-    assert (donors != torch.arange(n)).all()
-
-
 def test_one_sentence_has_no_other():
     with pytest.raises(ValueError, match="too few"):
-        derangement(1, torch.Generator())
+        ablated(network(), some_tokens()[:1], [(0, 0)])
 
 
 def test_portions_bound_memory_and_change_nothing():

@@ -5,7 +5,7 @@ import torch
 from hand_wired import COPY, D_VOCAB, PERIOD, induction_network, tokens
 from torch.testing import assert_close
 
-from pipeline.circuits.causes.edges import KINDS, every_edge, without_edge
+from pipeline.circuits.causes.edges import INPUTS, every_edge, without_edge
 from pipeline.circuits.scores.induction import targets
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
@@ -20,7 +20,7 @@ def cut(weights, sequences, batch=8):
 
 def test_only_the_keys_of_the_induction_head_read_the_previous_token_head():
     losses, whole, moved = cut(induction_network(), tokens())
-    edge = (0, KINDS.index("K"), 0)  # 0.0 -> 1.0 through keys
+    edge = (0, INPUTS.index("K"), 0)  # 0.0 -> 1.0 through keys
     for place in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(2)).tolist():
         if tuple(place) != edge:
             assert_close(losses[tuple(place)], whole, equal_nan=True)
@@ -49,13 +49,13 @@ def normed(x, gain, eps=1e-5):
     return x / (x.square().mean() + eps).sqrt() * gain
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_cut_edge_by_plain_loops(kind):
+@pytest.mark.parametrize("cut_input", INPUTS)
+def test_a_cut_edge_by_plain_loops(cut_input):
     weights, sequences = network(), torch.tensor([[3, 1, 4, 1, 5]])
     source, reader = (0, 1), (1, 0)
     trace = forward(weights, sequences)
     written = trace.z[0, *source] @ weights.W_O[source]
-    stream = {side: trace.resid[0, 1] - (written if side == kind else 0) for side in KINDS}
+    stream = {side: trace.resid[0, 1] - (written if side == cut_input else 0) for side in INPUTS}
     read = {side: [normed(x, weights.ln1_gain[1]) for x in rows] for side, rows in stream.items()}
     z = []
     for query in range(5):
@@ -63,13 +63,13 @@ def test_a_cut_edge_by_plain_loops(kind):
         keys = [(read["K"][key] + weights.W_pos[key]) @ weights.W_K[reader] for key in range(query + 1)]
         attention = torch.stack([q @ key / 2 for key in keys]).softmax(0)
         z.append(sum(attention[key] * (read["V"][key] @ weights.W_V[reader]) for key in range(query + 1)))
-    _, found = without_edge(weights, trace, source, 1)[kind]
-    assert_close(found[0, 0], torch.stack(z))
+    z_cut = without_edge(weights, trace, source, 1)[cut_input].z
+    assert_close(z_cut[0, 0], torch.stack(z))
 
     final = trace.resid[0, 2] + (torch.stack(z) - trace.z[0, *reader]) @ weights.W_O[reader]
     logits = torch.stack([normed(x, weights.ln_final_gain) for x in final]) @ weights.W_U
     losses, _, _ = every_edge(weights, sequences, [source], [reader], targets(sequences, 0), 1)
-    assert_close(losses[0, KINDS.index(kind), 0], token_losses(logits[None], sequences), equal_nan=True)
+    assert_close(losses[0, INPUTS.index(cut_input), 0], token_losses(logits[None], sequences), equal_nan=True)
 
 
 def test_portions_bound_memory_and_change_nothing():

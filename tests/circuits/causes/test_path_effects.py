@@ -49,7 +49,7 @@ def test_only_the_induction_head_speaks_to_the_logits():
     assert_close(removed[place][told], torch.full_like(removed[place][told], gain))
     assert_close(removed[others][:, told], torch.zeros_like(removed[others][:, told]))
 
-    share, half_width = path_effects.shares(logits, targets, told[:, 1:].flatten()[None], 2, torch.Generator())
+    share, half_width = path_effects.shares(logits, targets, told[:, 1:].flatten()[None], 2, 0.95, torch.Generator())
     assert share[place].item() == pytest.approx(gain)
     assert_close(share[others], torch.zeros_like(share[others]))
     assert_close(half_width, torch.zeros_like(half_width))
@@ -68,7 +68,7 @@ def test_losses_removed_by_plain_loops():
 
 def test_shares_sum_to_the_fall_from_even_guessing():
     logits, targets, classes = parts()
-    share, half_width = path_effects.shares(logits, targets, classes, 3, torch.Generator().manual_seed(0))
+    share, half_width = path_effects.shares(logits, targets, classes, 3, 0.95, torch.Generator().manual_seed(0))
     losses = path_effects.losses(logits.sum(0), targets)
     for kind, members in enumerate(classes):
         assert share[:, kind].sum().item() == pytest.approx(math.log(6) - losses[members].mean().item())
@@ -79,7 +79,7 @@ def test_sampled_shares_agree_with_exact_ones():
     logits, targets, classes = parts(paths=5)
     each = {f"path {path}": torch.tensor([path]) for path in range(5)}
     exact = path_effects.group_shares(path_effects.group_worths(logits, targets, each))["share"]
-    share, half_width = path_effects.shares(logits, targets, classes, 60, torch.Generator().manual_seed(1))
+    share, half_width = path_effects.shares(logits, targets, classes, 60, 0.95, torch.Generator().manual_seed(1))
     for kind, members in enumerate(classes):
         assert ((share[:, kind] - exact[:, members].mean(1)).abs() <= 2 * half_width[:, kind]).all()
 

@@ -34,7 +34,7 @@ def saturating(coalition):
 
 def test_shares_of_an_additive_game_are_its_terms():
     torch.testing.assert_close(exact_shares(worths(additive, 4)), TERMS)
-    shares, half_width = sampled_shares(walking(additive), 4, 2, torch.Generator().manual_seed(0))
+    shares, half_width = sampled_shares(walking(additive), 4, 2, 0.95, torch.Generator().manual_seed(0))
     torch.testing.assert_close(shares, TERMS)
     torch.testing.assert_close(half_width, torch.zeros_like(TERMS))
 
@@ -58,7 +58,7 @@ def test_exact_shares_are_the_mean_over_all_orders(game):
 def test_sampled_shares_sum_to_the_gain_and_lie_within_their_interval():
     players = 6
     exact = exact_shares(worths(saturating, players))
-    shares, half_width = sampled_shares(walking(saturating), players, 40, torch.Generator().manual_seed(1))
+    shares, half_width = sampled_shares(walking(saturating), players, 40, 0.95, torch.Generator().manual_seed(1))
     gain = saturating(list(range(players))) - saturating([])
     torch.testing.assert_close(shares.sum(0), gain)
     # Twice the width of a 95 % interval: none of five players beyond it but by a rare accident.
@@ -66,14 +66,14 @@ def test_sampled_shares_sum_to_the_gain_and_lie_within_their_interval():
 
 
 def test_a_player_that_never_matters_gets_nothing():
-    shares, half_width = sampled_shares(walking(saturating), 3, 5, torch.Generator().manual_seed(2))
+    shares, half_width = sampled_shares(walking(saturating), 3, 5, 0.95, torch.Generator().manual_seed(2))
     assert shares[0].item() == pytest.approx(0)  # player 0 adds exp(0)
     assert half_width[0].item() == pytest.approx(0)
 
 
 def test_the_generator_decides_the_sample():
     first, again, other = (
-        sampled_shares(walking(saturating), 5, 3, torch.Generator().manual_seed(seed))[0] for seed in (0, 0, 1)
+        sampled_shares(walking(saturating), 5, 3, 0.95, torch.Generator().manual_seed(seed))[0] for seed in (0, 0, 1)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

@@ -21,7 +21,7 @@ def layers():
     tall = {name: random(2, N_HEADS, 8, 4) for name in ("W_Q", "W_K", "W_V")}
     W_O = random(2, N_HEADS, 4, 8)
     weights = Weights("queries_and_keys", random(10, 8), random(8, 10), W_O=W_O, W_pos=random(N, 8), **tall)
-    return list(walk(weights, TOKENS, batch=3, apart=2))
+    return list(walk(weights, TOKENS, at_once=3, apart=2))
 
 
 def test_the_largest_difference_is_told_head_by_head():
@@ -41,9 +41,9 @@ def test_undefined_scores_agree_with_undefined_ones_only():
 
 
 def test_terms_add_up_to_the_product_of_what_they_add_up_from(layers):
-    sides = layers[1].sides()
-    query, key = (sum(side) for side in zip(*sides.values(), strict=True))
-    torch.testing.assert_close(disagreement.sum_of_terms(sides), query @ key.mT / 2)
+    sources = layers[1].queries_keys()
+    query, key = (sum(side) for side in zip(*sources.values(), strict=True))
+    torch.testing.assert_close(disagreement.sum_of_terms(sources), query @ key.mT / 2)
 
 
 def test_factors_say_what_dense_matrices_say(layers):
@@ -56,8 +56,8 @@ def test_factors_say_what_dense_matrices_say(layers):
 def test_a_head_with_maps_within_is_the_same_head(layers):
     others = [regauged(layer.weights, torch.Generator().manual_seed(2)) for layer in layers]
     for layer, other in zip(layers, others, strict=True):
-        sides = (layer.sides(), replace(layer, weights=other).sides())
-        for name, error in disagreement.gauge_errors(layer.weights, other, layer.before, sides).items():
+        sources = (layer.queries_keys(), replace(layer, weights=other).queries_keys())
+        for name, error in disagreement.gauge_errors(layer.weights, other, layer.before, sources).items():
             assert error.max() < 1e-9, name
     errors = disagreement.composition_errors([layer.weights for layer in layers], others)
     assert set(errors) == {"composition_Q", "composition_K", "composition_V"}
@@ -70,7 +70,7 @@ def test_another_head_is_not(layers):
     W_K[0, 1] *= 1.01  # sharper: its scores and pattern change, what it copies does not
     other = replace(layer.weights, W_K=W_K)
     errors = disagreement.gauge_errors(
-        layer.weights, other, layer.before, (layer.sides(), replace(layer, weights=other).sides())
+        layer.weights, other, layer.before, (layer.queries_keys(), replace(layer, weights=other).queries_keys())
     )
     for name in ("terms", "pattern", "output", "previous_token_positional"):
         assert (errors[name] > 1e-6).tolist() == [False, True], name

@@ -27,18 +27,18 @@ def test_the_interval_is_that_of_the_mean():
     generator = torch.Generator().manual_seed(0)
     sentences = torch.randn(400, 2, generator=generator, dtype=torch.float64) * torch.tensor([1.0, 10.0])
     score = pooled(sentences, torch.ones(400, 1, dtype=torch.float64))
-    lo, hi = score.interval(resampled_counts(400, 2000, generator))
+    lo, hi = score.interval(resampled_counts(400, 2000, generator), 0.95)
     torch.testing.assert_close((lo + hi) / 2, score.value, atol=0.05, rtol=0.05)
     torch.testing.assert_close(hi - lo, 2 * 1.96 * sentences.std(0) / 20, atol=0, rtol=0.1)
 
 
 def test_equal_sentences_leave_no_doubt():
     score = pooled(torch.full((5, 1), 0.3, dtype=torch.float64), torch.arange(1.0, 6.0).double()[:, None])
-    lo, hi = score.interval(resampled_counts(5, 50, torch.Generator().manual_seed(0)))
+    lo, hi = score.interval(resampled_counts(5, 50, torch.Generator().manual_seed(0)), 0.95)
     assert (lo.item(), hi.item()) == pytest.approx((0.3, 0.3))
 
 
 def test_without_sentences_there_is_no_interval():
-    lo, hi = Score(torch.ones(2)).interval(torch.ones(3, 4))
+    lo, hi = Score(torch.ones(2)).interval(torch.ones(3, 4), 0.95)
     assert lo.isnan().all()
     assert hi.isnan().all()

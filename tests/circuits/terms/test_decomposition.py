@@ -1,11 +1,11 @@
-from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.terms.decomposition import TOTAL, decompose
-from pipeline.circuits.terms.terms import queries_and_keys
+from pipeline.circuits.terms.walk import walk
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 
@@ -22,17 +22,19 @@ def layers():
     tokens = torch.randint(5, (BATCH, N), generator=generator)
     trace = forward(weights, tokens)
     counts = resampled_counts(BATCH, 200, generator)
-    return trace, [apart(queries_and_keys(weights, trace, layer), tokens, counts) for layer in (0, 1)]
+    layers = walk(weights, tokens, at_once=BATCH, apart=2)
+    return trace, [apart(layer.queries_keys(), tokens, counts) for layer in layers]
 
 
-def apart(sides, tokens, counts):
+def apart(sources, tokens, counts):
     """A layer's heads taken apart, their tensors stacked."""
-    parts = [
-        decompose({name: (query[:, head], key[:, head]) for name, (query, key) in sides.items()}, tokens, counts)
-        for head in range(N_HEADS)
-    ]
+    parts = []
+    for head in range(N_HEADS):
+        of_head = {name: (query[:, head], key[:, head]) for name, (query, key) in sources.items()}
+        parts.append(decompose(of_head, tokens, counts, 0.95))
     names = ("value", "lo", "hi", "offset_score", "offset_pattern")
-    return replace(parts[0], **{name: torch.stack([getattr(part, name) for part in parts]) for name in names})
+    stacked = {name: torch.stack([getattr(part, name) for part in parts]) for name in names}
+    return SimpleNamespace(pairs=parts[0].pairs, statistics=parts[0].statistics, **stacked)
 
 
 def of(part, statistic, component="all"):

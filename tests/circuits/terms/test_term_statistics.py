@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.terms.term_statistics import Entries, Head, term_statistics, term_sums
+from pipeline.circuits.terms.term_statistics import Entries, HeadScores, term_statistics, term_sums
 from pipeline.circuits.transformer.attention import pattern
 
 BATCH, N = 3, 6
@@ -20,7 +20,7 @@ TERMS = random(4, BATCH, N, N)  # scores that sum to the head's
 
 def statistics(terms=TERMS, counts=ONCE, tokens=TOKENS):
     """{statistic: [term]} of terms that together make a head's scores; variance by component."""
-    head = Head(terms.sum(0), tokens)
+    head = HeadScores(terms.sum(0), tokens)
     sums = [term_sums(term, head) for term in terms]
     stacked = {name: torch.stack([one[name] for one in sums]) for name in sums[0]}
     found = term_statistics(stacked, head, [list(range(len(terms)))], counts)
@@ -146,7 +146,7 @@ def test_profiles_show_how_far_back_a_head_looks():
     """A head that adds 6 to the key before: row-centred, 6 less the row's mean of 6 / (q + 1)."""
     previous = 6.0 * torch.ones(N - 1, dtype=torch.float64).diag(-1)
     maps = previous.expand(BATCH, -1, -1)
-    offset = term_sums(maps, Head(maps, TOKENS))["offset"]
+    offset = term_sums(maps, HeadScores(maps, TOKENS))["offset"]
     for back in range(N):
         expected = [6.0 * (back == 1) - 6 / (q + 1) for q in range(max(1, back), N)]
         assert offset[back].item() == pytest.approx(sum(expected) / len(expected))

@@ -83,9 +83,9 @@ def test_shuffled_tokens_hide_that_two_models_are_one():
 
 
 def test_matching_finds_the_largest_sum_not_the_largest_first():
-    correlation = torch.tensor([[0.9, 0.8], [0.8, 0.1]]).reshape(1, 2, 1, 2)
+    correlation = torch.tensor([[0.9, 0.8], [0.8, 0.1]], dtype=torch.float64).reshape(1, 2, 1, 2)
     assert matched(correlation).reshape(2, 2).tolist() == [[False, True], [True, False]]
-    wide = torch.tensor([[0.1, torch.nan, 0.3]]).reshape(1, 1, 3, 1)
+    wide = torch.tensor([[0.1, torch.nan, 0.3]], dtype=torch.float64).reshape(1, 1, 3, 1)
     assert matched(wide).flatten().tolist() == [False, False, True]
 
 

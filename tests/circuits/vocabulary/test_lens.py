@@ -5,6 +5,7 @@ import torch
 
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.lens import lens_of
+from pipeline.circuits.vocabulary.token_filters import Filters
 
 TEXTS = ["walk", "café", " walk", "--"]
 
@@ -25,26 +26,26 @@ def normed():
 
 def test_positions_follow_tokens_pass_token_filters_and_equal_only_themselves():
     model = network()
-    lens = lens_of(model, TEXTS, "raw", "embedding", True, ["only_ascii", "exclude_same"])
+    lens = lens_of(model, TEXTS, "raw", "embedding", True, Filters(["only_ascii", "exclude_same"], 3, 4))
     assert torch.equal(lens.weights.W_E, torch.cat([model.W_E, model.W_pos]))
     assert (lens.n_tokens, lens.n_positions) == (4, 2)
     assert lens.mask.tolist() == [True, False, True, True, True, True]
     rows, columns = torch.tensor([[0, 2], [4, 4], [4, 5], [3, 4]]).T
     assert lens.allowed(rows, columns).tolist() == [False, False, True, True]
-    plain = lens_of(model, TEXTS, "raw", "embedding", False, [])
+    plain = lens_of(model, TEXTS, "raw", "embedding", False, Filters([], 3, 4))
     assert plain.weights.W_E is model.W_E
     assert (plain.n_positions, plain.allowed) == (0, None)
 
 
 def test_what_the_model_lacks_is_not_applied_and_not_claimed():
-    lens = lens_of(network(), TEXTS, "folded_centred", "after_mlp0", False, [])
+    lens = lens_of(network(), TEXTS, "folded_centred", "after_mlp0", False, Filters([], 3, 4))
     assert (lens.ln_mode, lens.emb_mode) == ("raw", "embedding")
     torch.testing.assert_close(lens.weights.W_Q, network().W_Q)
 
 
 def test_norms_and_embedding_are_read_as_asked():
     model = normed()
-    lens = lens_of(model, TEXTS, "folded", "after_mlp0", False, [])
+    lens = lens_of(model, TEXTS, "folded", "after_mlp0", False, Filters([], 3, 4))
     assert (lens.ln_mode, lens.emb_mode) == ("folded", "after_mlp0")
     torch.testing.assert_close(lens.weights.W_V, 2 * model.W_V)
     centred = model.W_E - model.W_E.mean(1, keepdim=True)
@@ -55,4 +56,4 @@ def test_norms_and_embedding_are_read_as_asked():
 
 def test_a_vocabulary_of_another_size_is_refused():
     with pytest.raises(ValueError, match="names 3 tokens, the embedding has 4 rows"):
-        lens_of(network(), TEXTS[:3], "raw", "embedding", False, [])
+        lens_of(network(), TEXTS[:3], "raw", "embedding", False, Filters([], 3, 4))

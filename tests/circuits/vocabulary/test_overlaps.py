@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary import overlaps
@@ -45,14 +46,6 @@ def test_overlap_is_that_of_python_sets():
     assert overlaps.jaccard(one, other).tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("n", [2, 3, 50])
-def test_strangers_are_everyone_once_and_never_oneself(n):
-    for seed in range(5):
-        other = overlaps.strangers(n, torch.Generator().manual_seed(seed))
-        assert sorted(other.tolist()) == list(range(n))
-        assert (other != torch.arange(n)).all()
-
-
 def test_token_sets_hold_the_largest_components():
     vectors = torch.tensor([[1.0, 0.0], [0.0, -1.0]])
     to_tokens = torch.tensor([[3.0, -5.0, 1.0, 0.0], [1.0, 2.0, 3.0, -9.0]])
@@ -80,7 +73,7 @@ def test_partners_are_the_same_dimension_of_two_matrices():
 def test_the_most_active_neurons_are_those_of_a_loop():
     model = network()
     trace = forward(model, torch.tensor([[1, 4, 2], [7, 0, 11]]))
-    found = overlaps.active_values(model, trace, 1, 2)
+    found = overlaps.active_neurons(model, trace, 1, 2)
     for sentence in range(2):
         for position in range(3):
             stream = trace.resid[sentence, 1, position]
@@ -94,13 +87,13 @@ def test_recall_is_that_of_python_sets():
     model = network()
     trace = forward(model, torch.tensor([[1, 4, 2], [7, 0, 11]]))
     own, strange = overlaps.recall_of_values(model, model, trace, 0, 4, 2, torch.Generator().manual_seed(0))
-    neurons = overlaps.active_values(model, trace, 0, 2).reshape(6, 2)
+    neurons = overlaps.active_neurons(model, trace, 0, 2).reshape(6, 2)
     streams = trace.resid[:, 1].reshape(6, D_MODEL)
     promoted = [set((stream @ model.W_U).topk(4).indices.tolist()) for stream in streams]
     values = [set((value @ model.W_U).topk(4).indices.tolist()) for value in model.ff_values[0]]
     expected = [sum(len(promoted[n] & values[i]) / 4 for i in neurons[n].tolist()) / 2 for n in range(6)]
     assert own.tolist() == pytest.approx(expected)
-    other = overlaps.strangers(6, torch.Generator().manual_seed(0)).tolist()
+    other = derangement(6, torch.Generator().manual_seed(0)).tolist()
     expected = [sum(len(promoted[other[n]] & values[i]) / 4 for i in neurons[n].tolist()) / 2 for n in range(6)]
     assert strange.tolist() == pytest.approx(expected)
 

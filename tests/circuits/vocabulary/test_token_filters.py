@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pipeline.circuits.vocabulary.token_filters import exclude_fuzzy, exclude_same, pair_filter, token_mask
+from pipeline.circuits.vocabulary.token_filters import Filters, exclude_fuzzy, exclude_same
 
 
 @pytest.mark.parametrize(
@@ -23,17 +23,21 @@ from pipeline.circuits.vocabulary.token_filters import exclude_fuzzy, exclude_sa
 )
 def test_what_each_token_filter_keeps(text, passes):
     names = ("only_ascii", "only_english", "exclude_brackets")
-    assert " ".join(name for name in names if token_mask([name], [text, "a"])[0]) == passes
+    assert " ".join(name for name in names if filters(name).mask([text, "a"])[0]) == passes
+
+
+def filters(*names):
+    return Filters(names, stem_length=3, edit_length=4)
 
 
 def test_filters_compose_by_leaving_what_all_of_them_leave():
     texts = ["walk", "--", "[x]", "café", "ok"]
-    together = token_mask(["only_ascii", "exclude_brackets", "exclude_same"], texts)
+    together = filters("only_ascii", "exclude_brackets", "exclude_same").mask(texts)
     assert together.tolist() == [True, True, False, False, True]
-    assert token_mask([], texts).all()
-    assert pair_filter(["only_ascii"], texts) is None
+    assert filters().mask(texts).all()
+    assert filters("only_ascii").pairs(texts) is None
     with pytest.raises(ValueError, match=r"only_english\+exclude_brackets leave none of the 2 tokens"):
-        token_mask(["only_english", "exclude_brackets"], ["[BEGIN]", "--"])
+        filters("only_english", "exclude_brackets").mask(["[BEGIN]", "--"])
 
 
 def allowed(make, one, other):
@@ -68,7 +72,7 @@ def allowed(make, one, other):
 )
 def test_what_counts_as_same_and_as_forms_of_one_word(one, other, same, fuzzy):
     assert allowed(exclude_same, one, other) is not same
-    assert allowed(exclude_fuzzy, one, other) is not fuzzy
+    assert allowed(filters("exclude_fuzzy").pairs, one, other) is not fuzzy
 
 
 def edits(one, other):
@@ -90,4 +94,4 @@ def test_one_edit_is_found_exactly():
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         one, other = words[row], words[column]
         expected.append(edits(one, other) > 1 and not one.startswith(other) and not other.startswith(one))
-    assert exclude_fuzzy(words)(rows, columns).tolist() == expected
+    assert exclude_fuzzy(words, 3, 4)(rows, columns).tolist() == expected

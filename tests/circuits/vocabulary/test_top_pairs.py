@@ -1,15 +1,9 @@
 import pytest
 import torch
+from factors_to_search import FACTORS, NOT_FORMED, random
 
-from pipeline.circuits.vocabulary.balance import balance
-from pipeline.circuits.vocabulary.pair_list import entries
-from pipeline.circuits.vocabulary.tall import Rows, Tall
 from pipeline.circuits.vocabulary.token_filters import exclude_same
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
-
-
-def random(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def by_brute_force(P, Q, keep=lambda row, column, value: True):
@@ -36,41 +30,6 @@ def equals_brute_force(P, Q, k, keep=lambda row, column, value: True, **options)
     assert as_list(found.bottom) == bottom[:k]
     return found
 
-
-FACTORS = {
-    "random": (random(70, 6), random(50, 6, seed=1)),
-    "decaying": (random(70, 6) * 0.3 ** torch.arange(6), random(50, 6, seed=1)),
-    "all positive": (random(70, 6).abs() + 1, random(50, 6, seed=1).abs()),
-    "all negative": (random(70, 6).abs() + 1, -random(50, 6, seed=1).abs()),
-    "integers, so ties": (random(70, 6).round(), random(50, 6, seed=1).round()),
-    "duplicate rows": (random(10, 6).repeat(7, 1), random(10, 6, seed=1).repeat(5, 1)),
-    "zeros": (torch.zeros(70, 6, dtype=torch.float64), random(50, 6, seed=1)),
-    "rank one of six": (random(70, 1) @ random(1, 6, seed=2), random(50, 1, seed=1) @ random(1, 6, seed=3)),
-    "one direction only on the left": (random(70, 6) * torch.eye(6)[0], random(50, 6, seed=1)),
-    "sides that hardly meet": (
-        random(70, 6) * torch.tensor([1e6, 1, 1, 1, 1, 1e-6]),
-        random(50, 6) * 10.0 ** torch.arange(-6, 0),
-    ),
-    "one giant row": (random(70, 6) * torch.where(torch.arange(70) == 3, 1e9, 1.0)[:, None], random(50, 6, seed=1)),
-    "tiny": (random(70, 6) * 1e-120, random(50, 6, seed=1) * 1e-30),
-    "huge": (random(70, 6) * 1e120, random(50, 6, seed=1) * 1e30),
-    "closer than float32 can tell": (1 + 1e-12 * random(70, 6), 1 + 1e-12 * random(50, 6, seed=1)),
-}
-
-ROWS, OTHER_ROWS = Rows(random(70, 30).float()), Rows(random(50, 40, seed=1).float())
-NOT_FORMED = {
-    "random": (Tall(ROWS, random(30, 6)), Tall(OTHER_ROWS, random(40, 6, seed=1))),
-    "one embedding on both sides": (Tall(ROWS, random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
-    "decaying": (Tall(ROWS, random(30, 6) * 0.1 ** torch.arange(6)), Tall(OTHER_ROWS, random(40, 6, seed=1))),
-    "huge rows, a tiny map": (Tall(Rows(1e30 * ROWS.values), 1e-40 * random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
-    "tiny rows, a huge map": (Tall(Rows(1e-30 * ROWS.values), 1e40 * random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
-    "a map to nothing": (Tall(ROWS, torch.zeros(30, 6, dtype=torch.float64)), Tall(ROWS, random(30, 6, seed=1))),
-    "equal rows": (Tall(Rows(ROWS.values[:7].repeat(10, 1)), random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
-    "rows that cancel": (
-        Tall(Rows(1 + 1e-6 * ROWS.values), random(30, 6) - random(30, 6).mean(0)),
-        Tall(ROWS, random(30, 6, seed=1)),
-    ),
-}
 
 PRECISIONS = [torch.float32, torch.bfloat16]
 
@@ -151,35 +110,6 @@ def test_bottom_is_the_top_of_the_negative():
     plain, negative = top_pairs(P, Q, 25), top_pairs(-P, Q, 25)
     assert torch.equal(plain.bottom.values, -negative.top.values)
     assert torch.equal(plain.bottom.rows, negative.top.rows)
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", FACTORS)
-def test_the_proven_error_covers_the_real_one(name, precision):
-    P, Q = FACTORS[name]
-    the_proven_error_covers_the_real_one(Tall.of(P), Tall.of(Q), precision)
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", NOT_FORMED)
-def test_the_proven_error_covers_that_of_forming_rows_in_float32(name, precision):
-    the_proven_error_covers_the_real_one(*NOT_FORMED[name], precision)
-
-
-def the_proven_error_covers_the_real_one(P, Q, precision):
-    balanced = balance(P, Q, torch.arange(len(P)), torch.arange(len(Q)), precision)
-    left, right = balanced.left, balanced.right
-    rows, columns = (grid.flatten() for grid in torch.meshgrid(left.ids, right.ids, indexing="ij"))
-    exact = entries(P, Q, rows, columns).unflatten(0, (len(left.ids), len(right.ids)))
-    product = balanced.scale * left.lengths[:, None] * right.lengths
-    forming = balanced.scale * (left.errors[:, None] * right.lengths + left.lengths[:, None] * right.errors)
-    stored = (left.rows @ right.rows.T).double()
-    error = (balanced.scale * stored - exact).abs()
-    rounding = 2 * balanced.output * balanced.scale * stored.abs()
-    assert (error <= balanced.relative * product + forming + balanced.slack + rounding).all()
-    assert (exact.abs() <= product + balanced.slack).all()
-    assert not P.exact(left.zeros).any()
-    assert len(left.ids) + len(left.zeros) == len(P)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipeline.circuits.terms.terms import queries_and_keys, sources, streams, terms
+from pipeline.circuits.terms.sources import early_layers_merged, sources_read, streams, terms
+from pipeline.circuits.terms.walk import walk
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 
@@ -55,6 +56,17 @@ NETWORKS = {
 }
 
 
+def layer_of(weights, number):
+    """One layer of a network on TOKENS, all earlier layers told apart."""
+    return list(walk(weights, TOKENS, len(TOKENS), weights.n_layers))[number]
+
+
+def read(weights, number):
+    """What queries and keys of a layer read, by source."""
+    layer = layer_of(weights, number)
+    return sources_read(layer.weights, layer.sources, layer.computed.get("ln1_scale"))
+
+
 def dense(weights, trace, layer, query, key):
     """Scores between two inputs [batch, position, d_model], from W_Q W_K^T."""
     W_QK = weights.W_Q[layer] @ weights.W_K[layer].mT
@@ -66,8 +78,8 @@ def test_terms_sum_to_the_scores(name):
     weights = NETWORKS[name]
     trace = forward(weights, TOKENS)
     for layer in range(weights.n_layers):
-        sides = queries_and_keys(weights, trace, layer)
-        for split in (sides, streams(sides)):
+        sources = layer_of(weights, layer).queries_keys()
+        for split in (sources, streams(sources)):
             total = sum(term for _, _, term in terms(split))
             torch.testing.assert_close(total, trace.scores[:, layer])
 
@@ -86,19 +98,19 @@ def test_terms_sum_to_the_scores(name):
 )
 def test_each_layer_has_its_sources(name, layer, expected):
     weights = NETWORKS[name]
-    assert list(sources(weights, forward(weights, TOKENS), layer)) == expected
+    assert list(read(weights, layer)) == expected
 
 
 def test_every_pair_of_sources_has_its_term():
-    sides = queries_and_keys(NETWORKS["shortformer"], forward(NETWORKS["shortformer"], TOKENS), 1)
-    assert len({(query, key) for query, key, _ in terms(sides)}) == (2 + N_HEADS) ** 2
+    sources = layer_of(NETWORKS["shortformer"], 1).queries_keys()
+    assert len({(query, key) for query, key, _ in terms(sources)}) == (2 + N_HEADS) ** 2
 
 
 def test_streams_are_all_but_positions_and_constants():
     weights = NETWORKS["gpt2"]
     trace = forward(weights, TOKENS)
-    parts = sources(weights, trace, 1)
-    split = {(query, key): term for query, key, term in terms(streams(queries_and_keys(weights, trace, 1)))}
+    parts = read(weights, 1)
+    split = {(query, key): term for query, key, term in terms(streams(layer_of(weights, 1).queries_keys()))}
     assert {query for query, _ in split} == {"stream", "position", "bias"}
     stream = sum(x for source, x in parts.items() if source not in ("position", "bias"))
     torch.testing.assert_close(split["stream", "position"], dense(weights, trace, 1, stream, parts["position"]))
@@ -107,7 +119,7 @@ def test_streams_are_all_but_positions_and_constants():
 def test_a_term_is_a_product_of_its_two_sources_alone():
     weights = NETWORKS["shortformer"]
     trace = forward(weights, TOKENS)
-    found = {(query, key): term for query, key, term in terms(queries_and_keys(weights, trace, 1))}
+    found = {(query, key): term for query, key, term in terms(layer_of(weights, 1).queries_keys())}
     token, position = weights.W_E[TOKENS], weights.W_pos.expand(2, -1, -1)
     written = trace.pattern[:, 0, 2] @ token @ weights.W_V[0, 2] @ weights.W_O[0, 2]
     torch.testing.assert_close(found["position", "position"], dense(weights, trace, 1, position, position))
@@ -119,7 +131,7 @@ def test_layer_norm_acts_on_each_source_with_the_scale_it_had():
     trace = forward(weights, TOKENS)
     resid = trace.resid[:, 2]
     scale = (resid.var(-1, correction=0) + weights.ln_eps).sqrt()
-    parts = sources(weights, trace, 2)
+    parts = read(weights, 2)
     torch.testing.assert_close(trace.ln1_scale[:, 2], scale)
     token = weights.W_E[TOKENS]
     expected = (token - token.mean(-1, keepdim=True)) / scale[..., None] * weights.ln1_gain[2]
@@ -133,7 +145,7 @@ def test_constants_are_counted_once():
     ones = torch.ones(1, N_HEADS, D_HEAD, dtype=torch.float64)
     weights = replace(network("none", 1), b_Q=ones, b_K=2 * ones)
     weights.W_E[:] = 0
-    found = {(query, key): term for query, key, term in terms(queries_and_keys(weights, forward(weights, TOKENS), 0))}
+    found = {(query, key): term for query, key, term in terms(layer_of(weights, 0).queries_keys())}
     expected = torch.full((2, N_HEADS, N, N), 2 * D_HEAD**0.5, dtype=torch.float64)
     torch.testing.assert_close(found["bias", "bias"], expected)
     assert all((term == 0).all() for pair, term in found.items() if pair != ("bias", "bias"))
@@ -142,5 +154,25 @@ def test_constants_are_counted_once():
 def test_a_source_that_writes_nothing_has_empty_terms():
     weights = network()
     weights.W_O[0, 1] = 0
-    for query, key, term in terms(queries_and_keys(weights, forward(weights, TOKENS), 1)):
+    for query, key, term in terms(layer_of(weights, 1).queries_keys()):
         assert (term.abs().max() == 0) == ("0.1" in (query, key))
+
+
+def test_early_layers_become_one_source():
+    ones = {name: torch.full((1, 1, 1), 2.0**place) for place, name in enumerate(("token", "0.0", "0.1", "mlp.0"))}
+    second = early_layers_merged(ones, 1, apart=1)
+    assert {name: written.item() for name, written in second.items()} == {"token": 1, "0.0": 2, "0.1": 4, "mlp.0": 8}
+    later = second | {"attention.1": torch.full((1, 1, 1), 16.0)}
+    third = early_layers_merged(later, 2, apart=1)
+    assert {name: written.item() for name, written in third.items()} == {
+        "token": 1,
+        "attention.0": 6,
+        "mlp.0": 8,
+        "attention.1": 16,
+    }
+    fourth = early_layers_merged(third, 3, apart=1)
+    assert {name: written.item() for name, written in fourth.items()} == {
+        "token": 1,
+        "attention.0-1": 22,
+        "mlp.0-1": 8,
+    }
