@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.models.families import known, parts
+from pipeline.models.families import family_of, lazy_weights
 
 CONFIG = "config.json"
 DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -54,7 +54,7 @@ def obtain_hub(path: str, allow_bin: bool, config_file: Path, model_file: Path) 
     weights = {name: _checked(path, name, checkpoint.read(name)) for name in checkpoint.names}
     weights = {name: about for name, about in weights.items() if about is not None}
     try:
-        d_vocab = len(parts(config, checkpoint.read).whole["W_E"]())
+        d_vocab = len(lazy_weights(config, checkpoint.read).tensor("W_E"))
     except ValueError as error:
         raise ValueError(f"model.path={path}: {error}") from error
     if d_vocab != config["vocab_size"]:
@@ -103,7 +103,7 @@ def _config(path: str, folder: Path) -> dict:
     except (OSError, ValueError) as error:
         raise ValueError(f"model.path={path}: {CONFIG} cannot be read ({first_line(error)})") from error
     try:
-        known(own.get("model_type"))
+        family_of(own)
     except ValueError as error:
         raise ValueError(f"model.path={path}: {error}") from error
     if "quantization_config" in own:
