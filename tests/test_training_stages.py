@@ -48,6 +48,7 @@ TRAINING = {
     "decay_share": 0.5,
     "beta1": 0.9,
     "beta2": 0.98,
+    "epsilon": 1e-8,
     "weight_decay": 0.0,
     "copies": {"fraction": 0.5, "min_length": 2, "max_length": 5},
     "first_checkpoint": 2,
@@ -221,7 +222,7 @@ def test_a_constructed_model_predicts_copies(random_tokens, tmp_path):
     assert losses["second_copy"] < losses["first_copy"] - 1
 
 
-def test_a_seed_checkpoint_is_brought_into_the_folder(random_tokens, tmp_path):
+def test_a_notebook_checkpoint_is_brought_into_the_folder(random_tokens, tmp_path):
     own = trained(random_tokens, tmp_path / "own", model=TRAINING["model"] | {"tied": True})
     state = load_file(own.file("model.safetensors"))
     torch.save(state, tmp_path / "model.pt")

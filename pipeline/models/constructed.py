@@ -75,12 +75,12 @@ class Construction:
     @property
     def blocks(self) -> dict[str, slice]:
         """Where each block lies, before the basis is turned."""
-        ends = {"token": self.d_vocab, "position": self.n_ctx, "carried": self.d_vocab}
-        result, start = {}, 0
-        for name, width in ends.items():
-            result[name] = slice(start, start + width)
+        widths = {"token": self.d_vocab, "position": self.n_ctx, "carried": self.d_vocab}
+        blocks, start = {}, 0
+        for name, width in widths.items():
+            blocks[name] = slice(start, start + width)
             start += width
-        return result | {"spare": slice(start, self.d_model)}
+        return blocks | {"spare": slice(start, self.d_model)}
 
 
 def constructed(construction: Construction, generator: Generator) -> AttentionOnly:

@@ -7,12 +7,21 @@ from torch import Generator
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.journal import Journal, log_spaced
 from pipeline.models.sequences import FIRST_COPY, OTHER, SECOND_COPY
-from pipeline.models.training import Recipe, Training, chosen_device, chosen_dtype, mean_losses
+from pipeline.models.training import Optimisation, Training, chosen_device, chosen_dtype, mean_losses
 
-RECIPE = Recipe(steps=20, learning_rate=1e-2, warmup_steps=4, decay_share=0.5, beta1=0.9, beta2=0.98, weight_decay=0.1)
+OPTIMISATION = Optimisation(
+    steps=20,
+    learning_rate=1e-2,
+    warmup_steps=4,
+    decay_share=0.5,
+    beta1=0.9,
+    beta2=0.98,
+    epsilon=1e-8,
+    weight_decay=0.1,
+)
 
 
-def training(recipe=RECIPE, batch=None, dtype=torch.float32):
+def training(optimisation=OPTIMISATION, batch=None, dtype=torch.float32):
     config = AttentionOnlyConfig(2, 2, 8, 10, 6, "queries_and_keys", tied=False)
     model, generator = AttentionOnly(config), Generator().manual_seed(1)
     model.initialise(1.0, 1.0, 1.0, generator)
@@ -20,7 +29,7 @@ def training(recipe=RECIPE, batch=None, dtype=torch.float32):
     def random_tokens(generator):
         return torch.randint(6, (4, 10), generator=generator)
 
-    return Training(model, batch or random_tokens, recipe, generator, dtype)
+    return Training(model, batch or random_tokens, optimisation, generator, dtype)
 
 
 def weights(run):
@@ -45,7 +54,7 @@ def test_a_run_cut_and_resumed_ends_with_the_same_bits(stop, dtype):
 
 
 def test_learning_rate_rises_stays_and_falls_in_straight_lines():
-    shares = [RECIPE.learning_rate_after(step) / RECIPE.learning_rate for step in range(21)]
+    shares = [OPTIMISATION.learning_rate_after(step) / OPTIMISATION.learning_rate for step in range(21)]
     assert shares[:4] == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1])
     assert shares[4:11] == pytest.approx([1] * 7)
     assert shares[10:] == pytest.approx([1 - place / 10 for place in range(11)])
@@ -53,7 +62,7 @@ def test_learning_rate_rises_stays_and_falls_in_straight_lines():
 
 def test_a_sequence_that_always_repeats_is_learned():
     same = torch.tensor([[0, 1, 2, 3, 4, 5, 0, 1, 2, 3]])
-    run = training(Recipe(60, 1e-2, 0, 0.3, 0.9, 0.98, 0.0), batch=lambda generator: same)
+    run = training(Optimisation(60, 1e-2, 0, 0.3, 0.9, 0.98, 1e-8, 0.0), batch=lambda generator: same)
     losses = [loss for _, loss in run.steps()]
     assert losses[-1] < 0.1 * losses[0]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.models.obtain import obtain_notebook_checkpoint
+from pipeline.models.notebook_checkpoint import obtain_notebook_checkpoint
 
 
 def state(n_layers=3, d_model=6, d_vocab=5, n_ctx=4):
@@ -28,7 +28,7 @@ def obtain(path, n_heads, folder):
     return obtain_notebook_checkpoint(path, n_heads, folder / "config.json", folder / "model.safetensors")
 
 
-def test_a_seed_checkpoint_of_any_size_keeps_its_tensors(tmp_path):
+def test_a_notebook_checkpoint_of_any_size_keeps_its_tensors(tmp_path):
     tensors = state()
     assert obtain(saved(tmp_path, tensors), 3, tmp_path) == 5
     config = json.loads((tmp_path / "config.json").read_text())
