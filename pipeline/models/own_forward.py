@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 from einops import rearrange, repeat
+from jaxtyping import Int
 from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig, OwnForward
 from pipeline.models.families import family_of
 
-OwnModel = Callable[[Tensor], OwnForward]  # of token ids [batch, position]
+OwnModel = Callable[[Int[Tensor, "batch position"]], OwnForward]  # of token ids
 
 
 def own_forward(folder: Path) -> OwnModel:
