@@ -68,10 +68,10 @@ def test_mean_losses_are_split_by_token_class():
     classes = torch.full_like(tokens, OTHER)
     classes[:, 1:3], classes[:, 5:7] = FIRST_COPY, SECOND_COPY
     losses = run.model.losses(tokens).double()
-    found = mean_losses(run.model, tokens, tokens, classes)
+    measured = mean_losses(run.model, tokens, tokens, classes)
     # the loss at entry p is about the token at position p + 1
     expected = {"heldout": losses.mean(), "first_copy": losses[:, 0:2].mean(), "second_copy": losses[:, 4:6].mean()}
-    assert found == pytest.approx({split: value.item() for split, value in expected.items()})
+    assert measured == pytest.approx({split: value.item() for split, value in expected.items()})
 
 
 def test_hardware_asked_for_by_name():
