@@ -141,13 +141,13 @@ def peak(settings: BenchmarkSettings, case: Case, way: str) -> int:
     return _peak_of(getattr(ways_of(settings, case), way))
 
 
-def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[str, float]:
+def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[str, int | float]:
     """List both ends of both circuits of every head of one layer; its weights are made beforehand."""
     torch.set_num_threads(settings.threads)
     generator = torch.Generator().manual_seed(settings.seed)
     sizes = settings.sizes[-1], settings.d_model, settings.n_heads, settings.d_head
     weights = made_up.layer(*sizes, decay, layer, generator)
-    taken: dict[str, float] = {"entries_scored": 0}
+    taken: dict[str, int | float] = {"entries_scored": 0}
 
     def search() -> None:
         rows = readers(weights)
