@@ -15,6 +15,7 @@ from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -29,7 +30,7 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.benchmark import BenchmarkSettings
 from pipeline.tables.benchmark import BENCHMARK
 
-DPI = 150
+Answer = TypeVar("Answer")
 
 
 def run(settings: BenchmarkSettings, inputs: Paths, outputs: Paths) -> None:
@@ -38,13 +39,13 @@ def run(settings: BenchmarkSettings, inputs: Paths, outputs: Paths) -> None:
     progress /= hashlib.sha256(outputs.provenance.encode()).hexdigest()[:12]
     rows = [once(progress / f"{name}.json", work) for name, work in tqdm(work_of(settings).items(), desc="measured")]
     frame = pd.DataFrame(rows)
-    alone, atlas = frame[frame["layer"].isna()], frame[frame["layer"].notna()]
-    frame = pd.concat([alone, whole_atlas(atlas)]).drop(columns="layer").assign(**surroundings(settings))
+    comparisons, atlas = frame[frame["layer"].isna()], frame[frame["layer"].notna()]
+    frame = pd.concat([comparisons, whole_atlas(atlas)]).drop(columns="layer").assign(**surroundings(settings))
     write(BENCHMARK, frame, outputs)
     figure = benchmark(frame)
-    for kind in ("svg", "png"):
-        with atomic(outputs.file(f"benchmark.{kind}")) as temporary:
-            save(figure, temporary, kind, DPI)
+    for file_format in ("svg", "png"):
+        with atomic(outputs.file(f"benchmark.{file_format}")) as temporary:
+            save(figure, temporary, file_format, settings.dpi)
     shutil.rmtree(progress.parent)
 
 
@@ -66,44 +67,44 @@ def work_of(settings: BenchmarkSettings) -> dict[str, Callable[[], dict]]:
 def once(path: Path, work: Callable[[], dict]) -> dict:
     """Return what a measurement gave, now or in a job that was killed after it."""
     if not path.exists():
-        found = work()
+        measurement = work()
         with atomic(path) as temporary:
-            temporary.write_text(json.dumps(found), encoding="utf-8")
+            temporary.write_text(json.dumps(measurement), encoding="utf-8")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def measured(settings: BenchmarkSettings, case: Case) -> dict:
-    """One row: times of both ways in one process, memory of each in another."""
-    row = alone(times, settings, case)
-    row["peak_bytes"] = alone(peak, settings, case, "ours")
-    row["baseline_peak_bytes"] = alone(peak, settings, case, "baseline")
+    """Return one row: times of both ways in one process, memory of each in another."""
+    seconds = alone(times, settings, case)
+    peaks = {"peak_bytes": alone(peak, settings, case, "ours")}
+    peaks["baseline_peak_bytes"] = alone(peak, settings, case, "baseline")
     r = settings.neurons if case.what == "units_feed_forward" else settings.d_head
     where = {"what": case.what, "V": case.V, "r": r, "k": case.k}
-    return where | row | {"circuits": 1, "repeats": settings.repeats, "layer": None}
+    return where | seconds | peaks | {"circuits": 1, "repeats": settings.repeats, "layer": None}
 
 
 def measured_layer(settings: BenchmarkSettings, what: str, decay: float, layer: int) -> dict:
-    """One layer of an atlas."""
+    """Return what one layer of an atlas took."""
     where = {"what": what, "V": settings.sizes[-1], "r": settings.d_head, "k": settings.pairs[0]}
     return where | alone(atlas_layer, settings, decay, layer) | {"circuits": 2 * settings.n_heads, "layer": layer}
 
 
-def alone(function: Callable, *arguments: object) -> dict | int:
+def alone(function: Callable[..., Answer], *arguments: object) -> Answer:
     """Call a function in a process that does nothing else."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 
 
 def whole_atlas(layers: pd.DataFrame) -> pd.DataFrame:
-    """One row an atlas: times add up over layers, memory does not."""
+    """Return one row an atlas: times add up over layers, memory does not."""
     how = {"seconds": "sum", "peak_bytes": "max", "circuits": "sum", "entries_scored": "sum"}
     frame = layers.groupby(["what", "V", "r", "k"], as_index=False).agg(how)
     frame["entries_scored"] /= frame["circuits"]
     return frame.assign(lo=frame["seconds"], hi=frame["seconds"], repeats=1)
 
 
-def surroundings(settings: BenchmarkSettings) -> dict[str, object]:
-    """What else the numbers depend on."""
+def surroundings(settings: BenchmarkSettings) -> dict[str, Any]:
+    """Say what else the numbers depend on."""
     information = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.split(":")[1].strip() for line in information if line.startswith("model name")]
     return {

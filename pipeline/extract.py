@@ -9,7 +9,7 @@ import json
 import torch
 from safetensors import safe_open
 
-from pipeline.models.families import parts
+from pipeline.models.families import lazy_weights
 from pipeline.models.weights_table import weight_parts
 from pipeline.plumbing.artefacts import Paths, write_parts
 from pipeline.plumbing.stage import main
@@ -22,8 +22,8 @@ def run(settings: ExtractSettings, inputs: Paths, outputs: Paths) -> None:
     torch.set_num_threads(settings.threads)
     config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
     with safe_open(inputs.file("model.safetensors"), framework="pt") as checkpoint:
-        found = parts(config, lambda name: checkpoint.get_tensor(name).to(torch.float32))
-        write_parts(WEIGHTS, weight_parts(found.each(), found.settings), outputs)
+        weights = lazy_weights(config, lambda name: checkpoint.get_tensor(name).to(torch.float32))
+        write_parts(WEIGHTS, weight_parts(weights.each(), weights.settings), outputs)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ from torch import Generator
 
 from pipeline.models import corpus
 from pipeline.models.corpus import Source
-from pipeline.models.obtain import vocabulary_size
+from pipeline.models.notebook_checkpoint import vocabulary_size
 from pipeline.models.tokenizer import encode, id_tokenizer, loaded_tokenizer, trained_tokenizer, vocabulary
 from pipeline.plumbing.artefacts import Paths, atomic, write
 from pipeline.plumbing.stage import main
-from pipeline.settings.prepare import PrepareSettings
+from pipeline.settings.prepare import NoTokenizer, PrepareSettings
 from pipeline.tables.prepare import CORPUS, TOKENS, VOCABULARY
 
 
@@ -65,19 +65,21 @@ def gathered(settings: PrepareSettings) -> list[Source]:
 
 def tokenizer_for(settings: PrepareSettings, documents: list[str]) -> Tokenizer:
     """Return the tokenizer: trained on `documents`, loaded, or made for ids."""
-    match settings.tokenizer.kind:
+    tokenizer = settings.tokenizer
+    match tokenizer.kind:
         case "trained":
-            return trained_tokenizer(documents, settings.tokenizer.d_vocab)
+            return trained_tokenizer(documents, tokenizer.d_vocab)
         case "hub":
-            return loaded_tokenizer(settings.tokenizer.name, settings.tokenizer.add_begin_and_end)
+            return loaded_tokenizer(tokenizer.name, tokenizer.add_begin_and_end)
         case "none":
             return id_tokenizer(*ids_of(settings))
 
 
 def ids_of(settings: PrepareSettings) -> tuple[int, bool]:
     """Return how many ids there are without a tokenizer, and whether the first two begin and end a text."""
-    if settings.tokenizer.d_vocab is not None:
+    if isinstance(settings.tokenizer, NoTokenizer) and settings.tokenizer.d_vocab is not None:
         return settings.tokenizer.d_vocab, True
+    assert settings.model_path is not None  # PrepareSettings sees to it
     return vocabulary_size(settings.model_path), False
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import torch
+from tokenizers import Tokenizer
 from torch import Generator, Tensor
 
 from pipeline.models.sequences import TOKEN_CLASSES, Copies, joined, periodic_rows, text_rows, with_copies
@@ -36,7 +37,9 @@ def run(settings: ProbeSettings, inputs: Paths, outputs: Paths) -> None:
     write(SEQUENCES, sequences, outputs)
 
 
-def drawn(settings: ProbeSettings, tokens: pd.DataFrame, tokenizer) -> Iterator[tuple[str, int | None, Tensor, Tensor]]:
+def drawn(
+    settings: ProbeSettings, tokens: pd.DataFrame, tokenizer: Tokenizer
+) -> Iterator[tuple[str, int | None, Tensor, Tensor]]:
     """Yield each set of sequences: its name, its period, ids and token classes [sentence, position]."""
     begin, end = role_ids(tokenizer)
     heldout = joined(tokens.loc[tokens["split"] == "heldout", "token_ids"], end)

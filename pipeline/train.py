@@ -22,14 +22,20 @@ from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.constructed import constructed
 from pipeline.models.hub import obtain_hub
 from pipeline.models.journal import Journal, log_spaced
-from pipeline.models.obtain import obtain_notebook_checkpoint
+from pipeline.models.notebook_checkpoint import obtain_notebook_checkpoint
 from pipeline.models.sequences import Copies, joined, text_rows, with_copies
 from pipeline.models.tokenizer import role_ids, saved_tokenizer
-from pipeline.models.training import Recipe, Training, chosen_device, chosen_dtype, mean_losses
+from pipeline.models.training import Optimisation, Training, chosen_device, chosen_dtype, mean_losses
 from pipeline.plumbing.artefacts import Paths, atomic, read, write
 from pipeline.plumbing.resumption import load_progress, save_progress
 from pipeline.plumbing.stage import main
-from pipeline.settings.train import OBTAINED, ConstructedModel, Initialised, TrainSettings
+from pipeline.settings.train import (
+    ConstructedModel,
+    HubModel,
+    Initialised,
+    NotebookCheckpoint,
+    TrainSettings,
+)
 from pipeline.tables.prepare import TOKENS
 from pipeline.tables.train import TRAINING_CURVE
 
@@ -40,16 +46,17 @@ def run(settings: TrainSettings, inputs: Paths, outputs: Paths) -> None:
     tokenizer = saved_tokenizer(inputs.file("tokenizer.json"))
     with atomic(outputs.file("tokenizer.json")) as temporary:
         shutil.copyfile(inputs.file("tokenizer.json"), temporary)
-    if settings.model.source in OBTAINED:
-        obtained(settings, tokenizer.get_vocab_size(), outputs)
+    model = settings.model
+    if isinstance(model, HubModel | NotebookCheckpoint):
+        obtained(model, tokenizer.get_vocab_size(), outputs)
         return
-    if settings.model.source != "trained":
+    if model.source != "trained":
         settings = settings.model_copy(update={"steps": 0})  # its first weights are its last
 
     begin, end = role_ids(tokenizer)
     tokens = read(TOKENS, inputs)
     text, heldout = (joined(tokens.loc[tokens["split"] == split, "token_ids"], end) for split in ("train", "heldout"))
-    training = beginning(settings, tokenizer.get_vocab_size(), text, begin)
+    training = beginning(settings, model, tokenizer.get_vocab_size(), text, begin)
     journal = journal_of(settings, heldout, begin, training.device)
     # Not an output: those the engine removes when it starts a killed job again.
     progress = outputs.file("model.safetensors").with_name(".progress.safetensors")
@@ -60,14 +67,13 @@ def run(settings: TrainSettings, inputs: Paths, outputs: Paths) -> None:
     progress.unlink(missing_ok=True)
 
 
-def obtained(settings: TrainSettings, n_tokens: int, outputs: Paths) -> None:
+def obtained(model: HubModel | NotebookCheckpoint, n_tokens: int, outputs: Paths) -> None:
     """Bring a model made elsewhere into the folder; it has no past that is known."""
-    model = settings.model
     with atomic(outputs.file("config.json")) as config, atomic(outputs.file("model.safetensors")) as tensors:
-        if model.source == "hub":
-            found = obtain_hub(model.path, model.allow_bin, config, tensors)
-            known = found.d_vocab
-            print(f"model.path={model.path}: {known} tokens, weights {' and '.join(found.dtypes)}, read as float32")
+        if isinstance(model, HubModel):
+            checkpoint = obtain_hub(model.path, model.allow_bin, config, tensors)
+            known, dtypes = checkpoint.d_vocab, " and ".join(checkpoint.dtypes)
+            print(f"model.path={model.path}: {known} tokens, weights {dtypes}, read as float32")
         else:
             known = obtain_notebook_checkpoint(Path(model.path), model.n_heads, config, tensors)
         if known < n_tokens:
@@ -92,25 +98,27 @@ def save(training: Training, journal: Journal, outputs: Paths) -> None:
     write(TRAINING_CURVE, pd.DataFrame(journal.curve), outputs)
 
 
-def beginning(settings: TrainSettings, d_vocab: int, text: Tensor, begin: int | None) -> Training:
+def beginning(
+    settings: TrainSettings, first: Initialised | ConstructedModel, d_vocab: int, text: Tensor, begin: int | None
+) -> Training:
     """Return a training at step 0; the seed decides first weights and batches."""
     generator = Generator().manual_seed(settings.seed)
-    model = network(settings.model, d_vocab, generator)
+    model = network(first, d_vocab, generator)
     device = chosen_device(settings.device)
     copies = Copies(**settings.copies.model_dump())
-    size = (settings.batch, settings.model.n_ctx)
+    size = (settings.batch, first.n_ctx)
 
     def batch(generator: Generator) -> Tensor:
         return with_copies(text_rows(text, *size, begin, generator), copies, begin, generator)[0]
 
-    recipe = Recipe.from_dict(settings.model_dump())
-    return Training(model.to(device), batch, recipe, generator, chosen_dtype(settings.precision, device))
+    optimisation = Optimisation.from_dict(settings.model_dump())
+    return Training(model.to(device), batch, optimisation, generator, chosen_dtype(settings.precision, device))
 
 
 def network(first: Initialised | ConstructedModel, d_vocab: int, generator: Generator) -> AttentionOnly:
     """Return a network with its first weights."""
     shape = first.model_dump() | {"d_vocab": d_vocab}
-    if first.source == "constructed":
+    if isinstance(first, ConstructedModel):
         return constructed(Construction.from_dict(shape), generator)
     model = AttentionOnly(AttentionOnlyConfig.from_dict(shape))
     model.initialise(first.embedding_sd, first.position_sd, first.query_key_scale, generator)
@@ -139,8 +147,8 @@ def train(settings: TrainSettings, training: Training, journal: Journal, progres
     else:
         journal.note(training)
     tokens = settings.batch * settings.model.n_ctx
-    sizes = {"total": settings.steps * tokens, "initial": training.step * tokens}
-    with tqdm(**sizes, unit="token", unit_scale=True, mininterval=5) as bar:
+    total, done = settings.steps * tokens, training.step * tokens
+    with tqdm(total=total, initial=done, unit="token", unit_scale=True, mininterval=5) as bar:
         for step, loss in training.steps():
             journal.note(training, loss)
             bar.update(tokens)

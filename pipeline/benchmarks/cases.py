@@ -22,16 +22,14 @@ from pipeline.circuits.vocabulary.top_pairs import TopPairs, top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
 from pipeline.settings.benchmark import BenchmarkSettings
 
-PORTION = 512  # neurons whose products are formed at a time
-
 
 @dataclass(frozen=True)
 class Case:
     """One comparison."""
 
-    what: str
-    V: int
-    k: int
+    what: str  # as the BENCHMARK table names it
+    V: int  # tokens
+    k: int  # listed at each end
 
 
 @dataclass(frozen=True)
@@ -72,13 +70,13 @@ def _one_head(settings: BenchmarkSettings, case: Case, generator: torch.Generato
 
 
 def _head(settings: BenchmarkSettings, case: Case, weights: Weights, generator: torch.Generator) -> Ways:
-    """The seed's recipe needs a threshold; it is given the one that lists as many pairs as the search."""
+    """The notebook's recipe needs a threshold; it is given the one that lists as many pairs as the search."""
 
     def ours() -> TopPairs:
         return top_pairs(*full_circuits(responses(weights, (0, 0), readers(weights)))["OV"], case.k)
 
     threshold = float(ours().top.values[-1])
-    threshold -= 1e-5 * abs(threshold)  # room for the roundoff of float32
+    threshold -= settings.roundoff * abs(threshold)
     dense = weights.W_E, weights.W_V[0, 0], weights.W_O[0, 0], weights.W_U
     return Ways(ours, lambda: threshold_dense(*dense, threshold))
 
@@ -89,7 +87,7 @@ def _neurons(settings: BenchmarkSettings, case: Case, weights: Weights, generato
     everything = torch.ones(case.V, dtype=torch.bool)
 
     def products() -> Iterator[Tensor]:
-        return (part @ weights.W_U for part in vectors.split(PORTION))
+        return (part @ weights.W_U for part in vectors.split(settings.portion))
 
     def ours() -> Listed:
         return Listed(sum(_listed(product, case.k, everything) for product in products()))
@@ -121,7 +119,7 @@ def times(settings: BenchmarkSettings, case: Case) -> dict[str, float]:
     torch.set_num_threads(settings.threads)
     ways = ways_of(settings, case)
     ways.baseline()
-    found = ways.ours()
+    search = ways.ours()
     taken = [(_seconds(ways.ours), _seconds(ways.baseline)) for _ in range(settings.repeats)]
     ours, baseline = zip(*taken, strict=True)
     median, baseline_median = statistics.median(ours), statistics.median(baseline)
@@ -133,23 +131,23 @@ def times(settings: BenchmarkSettings, case: Case) -> dict[str, float]:
         "baseline_lo": min(baseline),
         "baseline_hi": max(baseline),
         "ratio": median / baseline_median,
-        "entries_scored": float(found.entries_scored),
+        "entries_scored": float(search.entries_scored),
     }
 
 
 def peak(settings: BenchmarkSettings, case: Case, way: str) -> int:
-    """Bytes that one call of one way adds to what its inputs take, at most."""
+    """Return the bytes that one call of one way adds to what its inputs take, at most."""
     torch.set_num_threads(settings.threads)
     return _peak_of(getattr(ways_of(settings, case), way))
 
 
-def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[str, float]:
+def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[str, int | float]:
     """List both ends of both circuits of every head of one layer; its weights are made beforehand."""
     torch.set_num_threads(settings.threads)
     generator = torch.Generator().manual_seed(settings.seed)
     sizes = settings.sizes[-1], settings.d_model, settings.n_heads, settings.d_head
     weights = made_up.layer(*sizes, decay, layer, generator)
-    taken = {"entries_scored": 0}
+    taken: dict[str, int | float] = {"entries_scored": 0}
 
     def search() -> None:
         rows = readers(weights)

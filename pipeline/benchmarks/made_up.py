@@ -1,6 +1,7 @@
 """Made-up circuits and layers, to measure how long the exact search takes on circuits of a kind."""
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
@@ -9,7 +10,7 @@ from pipeline.circuits.transformer.weights import Weights
 def layer(
     d_vocab: int, d_model: int, n_heads: int, d_head: int, decay: float, layer: int, generator: torch.Generator
 ) -> Weights:
-    """One layer of a model without norms whose unembedding is its embedding; all layers share the embedding.
+    """Return one layer of a model without norms whose unembedding is its embedding; all layers share the embedding.
 
     Args:
         d_vocab: tokens.
@@ -28,14 +29,19 @@ def layer(
 
 
 def circuit(
-    d_vocab: int, rank: int, spectrum: Tensor, spread: float, mixed: bool, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Factors of a circuit, [d_vocab, rank] float64 each.
+    d_vocab: int,
+    rank: int,
+    spectrum: Float64[Tensor, " direction"],
+    spread: float,
+    mixed: bool,
+    generator: torch.Generator,
+) -> tuple[Float64[Tensor, "{d_vocab} {rank}"], Float64[Tensor, "{d_vocab} {rank}"]]:
+    """Return the factors of a circuit.
 
     Args:
         d_vocab: rows and columns of the circuit.
         rank: of the circuit.
-        spectrum: [n], how long an embedding is in each of n directions.
+        spectrum: how long an embedding is in each of n directions.
         spread: standard deviation of the logarithm of the tokens' norms, on top of chance.
         mixed: whether a random head reads one embedding on both sides, into `rank` dimensions; else the
             factors are two embeddings, of n = rank directions.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 import einops
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Float32, Int
 from torch import Generator, Tensor, nn
 
 HIDDEN = -1e9  # added to the scores of keys after the query: their attention is exactly 0
@@ -34,15 +35,15 @@ class AttentionOnlyConfig:
 
 
 @dataclass(frozen=True)
-class Trace:
-    """What a forward pass computed on its way.
+class OwnForward:
+    """A network's own attention and output on some tokens.
 
-    `scores` are already over sqrt(d_head); those of keys after the query hold `HIDDEN`, more or less.
+    `scores` are already over sqrt(d_head). Those of keys that a query does not see mean nothing.
     """
 
-    logits: Tensor  # [batch, position, d_vocab]
-    scores: Tensor  # [batch, layer, head, query, key]
-    pattern: Tensor  # [batch, layer, head, query, key], rows sum to 1
+    scores: Float[Tensor, "batch layer head query key"]
+    pattern: Float[Tensor, "batch layer head query key"]  # probability: rows sum to 1
+    logits: Float[Tensor, "batch position d_vocab"]
 
 
 class Attention(nn.Module):
@@ -59,17 +60,25 @@ class Attention(nn.Module):
         self.project_qkv = nn.Linear(config.d_model, 3 * config.d_model, bias=False)
         self.project_output = nn.Linear(config.d_model, config.d_model, bias=False)
 
-    def forward(self, resid: Tensor, positions: Tensor | None, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self,
+        resid: Float[Tensor, "batch position d_model"],
+        positions: Float[Tensor, "position d_model"] | None,
+        mask: Float[Tensor, "query key"],
+    ) -> tuple[
+        Float[Tensor, "batch position d_model"],
+        Float[Tensor, "batch_head query key"],
+        Float[Tensor, "batch_head query key"],
+    ]:
         """Attend once.
 
         Args:
-            resid: [batch, position, d_model], residual stream.
-            positions: [position, d_model], added to what queries and keys read; None for nothing.
-            mask: [query, key], added to the scores.
+            resid: the residual stream.
+            positions: added to what queries and keys read; None for nothing.
+            mask: added to the scores.
 
         Returns:
-            What the heads write, [batch, position, d_model]; their scores and their pattern, both
-            [batch * head, query, key].
+            What the heads write; their scores and their pattern, the heads of the first sequence first.
         """
         d_model = resid.shape[-1]
         W_QK, W_V = self.project_qkv.weight.to(resid.dtype).split([2 * d_model, d_model])
@@ -126,38 +135,42 @@ class AttentionOnly(nn.Module):
                 weight.normal_(0, position_sd, generator=generator)
             else:
                 weight.uniform_(-bound, bound, generator=generator)
-        for block in self.blocks:
-            block.project_qkv.weight[: 2 * self.config.d_model] *= query_key_scale
+            if name.endswith("project_qkv.weight"):
+                weight[: 2 * self.config.d_model] *= query_key_scale
 
-    def forward(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Logits of the token after each position.
+    def forward(
+        self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "batch position d_vocab"]:
+        """Return the logits of the token after each position.
 
         Args:
-            tokens: [batch, position], ids.
-            dtype: number format of everything but the weights themselves.
-
-        Returns:
-            [batch, position, d_vocab], in `dtype`.
+            tokens: ids.
+            dtype: number format of everything but the weights themselves, and of the logits.
         """
         resid, _, _ = self._resid(tokens, dtype)
         return F.linear(resid, self._W_U(dtype))
 
-    def trace(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Trace:
-        """Logits, and every head's scores and pattern; arguments as for `forward`."""
+    def trace(self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype = torch.float32) -> OwnForward:
+        """Return every head's scores and pattern, and the logits; arguments as for `forward`."""
         resid, scores, patterns = self._resid(tokens, dtype)
-        layers = "layer (batch head) query key -> batch layer head query key"
-        stacked = [einops.rearrange(kind, layers, batch=len(tokens)) for kind in (scores, patterns)]
-        return Trace(F.linear(resid, self._W_U(dtype)), *stacked)
+        axes = "layer (batch head) query key -> batch layer head query key"
+        return OwnForward(
+            scores=einops.rearrange(scores, axes, batch=len(tokens)),
+            pattern=einops.rearrange(patterns, axes, batch=len(tokens)),
+            logits=F.linear(resid, self._W_U(dtype)),
+        )
 
-    def losses(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Negative log-likelihood of each token but the first, given those before it.
+    def losses(
+        self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype = torch.float32
+    ) -> Float32[Tensor, "batch position-1"]:
+        """Return the negative log-likelihood, nats, of each token but the first, given those before it.
 
         Args:
-            tokens: [batch, position], ids.
+            tokens: ids.
             dtype: number format of everything but the weights and the loss itself.
 
         Returns:
-            [batch, position - 1], nats, float32: entry p is about the token at position p + 1.
+            Entry p is about the token at position p + 1.
         """
         resid, _, _ = self._resid(tokens, dtype)
         resid = einops.rearrange(resid[:, :-1], "batch position d_model -> (batch position) d_model")

@@ -6,6 +6,7 @@ from functools import partial
 
 import einops
 import torch
+from jaxtyping import Int
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -20,11 +21,11 @@ class Recipe:
 
     challenge: str
     level: int
-    pool: Tensor  # [token], what is drawn from
+    pool: Int[Tensor, " token"]  # ids that are drawn from
     distinct: int  # tokens of the pool that a sequence needs, all different
     length: int  # tokens of a sequence, but for the begin token
     least: int  # the shortest such length on which anything repeats
-    draw: Draw  # from the distinct tokens, [row, distinct], to sequences without the begin token
+    draw: Draw  # from the distinct tokens [batch, distinct] to sequences [batch, position], without the begin token
     begin: int | None  # the token that leads; None for none
 
     @property
@@ -48,13 +49,15 @@ class Sizes:
     gaps: Sequence[int]  # largest between two copies; each gap is uniform from 0 on
 
 
-def recipes(sizes: Sizes, counts: Tensor, text: Tensor, begin: int | None) -> Iterator[Recipe]:
+def recipes(
+    sizes: Sizes, counts: Int[Tensor, " d_vocab"], text: Int[Tensor, " token"], begin: int | None
+) -> Iterator[Recipe]:
     """Yield every challenge there is.
 
     Args:
         sizes: the levels.
-        counts: [d_vocab], how often training held each token.
-        text: [token], ids of tokens that stand for text.
+        counts: how often training held each token.
+        text: ids of tokens that stand for text.
         begin: the begin token; None if sequences have none, and then none can be left out.
     """
     front = int(begin is not None)
@@ -78,8 +81,8 @@ def recipes(sizes: Sizes, counts: Tensor, text: Tensor, begin: int | None) -> It
         yield Recipe("frequency", level, pool, segment, room, 2 * segment, block, begin)
 
 
-def drawn(recipe: Recipe, rows: int, generator: Generator) -> Tensor:
-    """Follow a recipe: ids [rows, position].
+def drawn(recipe: Recipe, rows: int, generator: Generator) -> Int[Tensor, "{rows} position"]:
+    """Follow a recipe: return the ids of so many sequences.
 
     Raises:
         ValueError: the recipe has a misfit.
@@ -91,27 +94,31 @@ def drawn(recipe: Recipe, rows: int, generator: Generator) -> Tensor:
     return body if recipe.begin is None else functional.pad(body, (1, 0), value=recipe.begin)
 
 
-def periodic(tokens: Tensor, generator: Generator, length: int) -> Tensor:
-    """Repeat each row without gaps: [row, length]; the last repeat may be cut."""
+def periodic(tokens: Int[Tensor, "batch period"], generator: Generator, length: int) -> Int[Tensor, "batch {length}"]:
+    """Repeat each row without gaps; the last repeat may be cut."""
     return tokens[:, torch.arange(length) % tokens.shape[1]]
 
 
-def copied(tokens: Tensor, generator: Generator, copies: Copies) -> Tensor:
+def copied(
+    tokens: Int[Tensor, "batch position"], generator: Generator, copies: Copies
+) -> Int[Tensor, "batch position"]:
     """Copy a segment of each row to a later place of it, both at random."""
     return with_copies(tokens, copies, None, generator)[0]
 
 
-def jittered(tokens: Tensor, generator: Generator, segment: int, gap: int) -> Tensor:
+def jittered(
+    tokens: Int[Tensor, "batch position"], generator: Generator, segment: int, gap: int
+) -> Int[Tensor, "batch position"]:
     """Repeat the row's first `segment` tokens over and over, with random gaps between, filled by its other tokens.
 
     Args:
-        tokens: [row, position], distinct in each row.
+        tokens: ids, distinct in each row.
         generator: decides the gaps, also the one before the first copy: each uniform in 0 ... gap.
         segment: tokens in a copy.
         gap: the largest gap, tokens.
 
     Returns:
-        [row, position], ids; the last copy may be cut.
+        Ids; the last copy may be cut.
     """
     rows, length = tokens.shape
     gaps = torch.randint(gap + 1, (rows, length // segment + 1), generator=generator)
@@ -124,29 +131,29 @@ def jittered(tokens: Tensor, generator: Generator, segment: int, gap: int) -> Te
     return tokens.gather(1, torch.where(inside, place, fill))
 
 
-def ambiguous(tokens: Tensor, generator: Generator) -> Tensor:
+def ambiguous(tokens: Int[Tensor, "batch distinct"], generator: Generator) -> Int[Tensor, "batch position"]:
     """Lay out `A B` for many A, then `A C`, then `A D`, every time in a new order: at the third A, B and C compete."""
     a, b, c, d = tokens.chunk(4, dim=1)
     return passes([(a, b), (a, c), (a, d)], generator)
 
 
-def told_apart(tokens: Tensor, generator: Generator) -> Tensor:
+def told_apart(tokens: Int[Tensor, "batch distinct"], generator: Generator) -> Int[Tensor, "batch position"]:
     """Lay out `A B X` for many A B X, then `C B Y`, then `A B D` or `C B D`: at the third B, its neighbour tells."""
     a, b, x, c, y, d = tokens.chunk(6, dim=1)
     context = torch.where(torch.rand(a.shape, generator=generator) < 0.5, a, c)
     return passes([(a, b, x), (c, b, y), (context, b, d)], generator)
 
 
-def passes(groups: list[tuple[Tensor, ...]], generator: Generator) -> Tensor:
+def passes(groups: list[tuple[Int[Tensor, "batch group"], ...]], generator: Generator) -> Int[Tensor, "batch position"]:
     """Put groups of tokens in a row, each pass over them in a random order.
 
     Args:
-        groups: of each pass, the tokens [row, group] that come first, second ... in each group.
+        groups: of each pass, the tokens that come first, second ... in each group.
         generator: decides the orders, so that no fixed distance leads from one pass to the next.
     """
-    parts = []
+    laid_out = []
     for members in groups:
         order = torch.rand(members[0].shape, generator=generator).argsort(dim=1)
         shuffled = [member.gather(1, order) for member in members]
-        parts.append(einops.rearrange(shuffled, "member row group -> row (group member)"))
-    return torch.cat(parts, dim=1)
+        laid_out.append(einops.rearrange(shuffled, "member row group -> row (group member)"))
+    return torch.cat(laid_out, dim=1)

@@ -2,6 +2,7 @@
 
 import torch
 from einops import rearrange
+from jaxtyping import Float64
 from torch import Generator, Tensor
 
 from pipeline.circuits.closed_forms.wiring import Construction, Wiring
@@ -52,8 +53,8 @@ def _check(construction: Construction) -> None:
         raise ValueError(f"model.offset={construction.offset} looks beyond model.n_ctx={construction.n_ctx}")
 
 
-def _basis(construction: Construction, generator: Generator) -> Tensor:
-    """Return the stream's directions [direction, d_model]: single components, or a Hadamard matrix's rows at random.
+def _basis(construction: Construction, generator: Generator) -> Float64[Tensor, "direction d_model"]:
+    """Return the stream's directions: single components, or a Hadamard matrix's rows at random.
 
     These spread evenly over all components, and sums of them stay exact in float32 where sqrt(d_model),
     sqrt(d_head) and the gains are numbers of few binary digits: what is zero by the wiring stays zero.
@@ -68,8 +69,10 @@ def _basis(construction: Construction, generator: Generator) -> Tensor:
     return rows[torch.randperm(d_model, generator=generator)] * signs / d_model**0.5
 
 
-def _layer(construction: Construction, wiring: Wiring, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Return what a layer's heads read, [qkv, head, d_model, d_head], and write, [head, d_head, d_model]."""
+def _layer(
+    construction: Construction, wiring: Wiring, generator: Generator
+) -> tuple[Float64[Tensor, "qkv head d_model d_head"], Float64[Tensor, "head d_head d_model"]]:
+    """Return what a layer's heads read, and what they write."""
     n_heads, d_model, d_head = construction.n_heads, construction.d_model, construction.d_head
     reads = torch.randn((3, n_heads, d_model, d_head), generator=generator, dtype=torch.float64)
     outputs = torch.zeros((n_heads, d_head, d_model), dtype=torch.float64)
@@ -81,8 +84,10 @@ def _layer(construction: Construction, wiring: Wiring, generator: Generator) -> 
     return reads, outputs
 
 
-def _query_key(construction: Construction, wiring: Wiring) -> tuple[Tensor, Tensor]:
-    """Return W_Q and W_K [d_model, d_head] of head 0; scores are divided by sqrt(d_head), gains are of scores."""
+def _query_key(
+    construction: Construction, wiring: Wiring
+) -> tuple[Float64[Tensor, "d_model d_head"], Float64[Tensor, "d_model d_head"]]:
+    """Return W_Q and W_K of head 0; scores are divided by sqrt(d_head), gains are of scores."""
     query, key = torch.zeros((2, construction.d_model, construction.d_head), dtype=torch.float64)
     queries, keys = construction.blocks[wiring.query], construction.blocks[wiring.key]
     width = keys.stop - keys.start
@@ -96,8 +101,10 @@ def _query_key(construction: Construction, wiring: Wiring) -> tuple[Tensor, Tens
     return query * construction.d_head**0.5, key
 
 
-def _value_output(construction: Construction, wiring: Wiring) -> tuple[Tensor, Tensor]:
-    """Return W_V [d_model, d_head] and W_O [d_head, d_model] of head 0."""
+def _value_output(
+    construction: Construction, wiring: Wiring
+) -> tuple[Float64[Tensor, "d_model d_head"], Float64[Tensor, "d_head d_model"]]:
+    """Return W_V and W_O of head 0."""
     value = torch.zeros((construction.d_model, construction.d_head), dtype=torch.float64)
     output = torch.zeros((construction.d_head, construction.d_model), dtype=torch.float64)
     read, written = (construction.blocks[name] for name in wiring.moves)

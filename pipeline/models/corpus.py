@@ -13,6 +13,8 @@ from pathlib import Path, PurePath
 import torch
 from torch import Generator
 
+from pipeline.models.one_line import first_line
+
 PYTHON = "python"  # the name under which the standard library is asked for
 NOT_DOCUMENTATION = {"test", "tests", "testing", "idle_test", "site-packages", "dist-packages", "_vendor", "externals"}
 
@@ -136,15 +138,16 @@ def hub_text(name: str, configuration: str | None, split: str, column: str, docu
         ValueError: the datasets library is missing, or the dataset cannot be read.
     """
     try:
-        from datasets import load_dataset
+        from datasets import load_dataset  # pyright: ignore[reportMissingImports]  # of the extra `hub`
     except ImportError:
         raise ValueError("data=hub_text needs the datasets library; pip install -e '.[hub]'") from None
     try:
         rows = load_dataset(name, configuration, split=split, streaming=True).take(documents)
         texts = tuple(row[column] for row in rows)
     except Exception as error:  # the library raises some twenty kinds, most of them about the network
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"dataset {name!r} cannot be read ({cause}); check network, name and column") from error
+        raise ValueError(
+            f"dataset {name!r} cannot be read ({first_line(error)}); check network, name and column"
+        ) from error
     return [Source(name, None, texts)]
 
 

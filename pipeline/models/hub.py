@@ -10,7 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.models.families import known, parts
+from pipeline.models.families import family_of, lazy_weights
+from pipeline.models.one_line import first_line
 
 CONFIG = "config.json"
 DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -27,7 +28,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Obtained:
-    """What was found in a checkpoint."""
+    """What a checkpoint holds."""
 
     d_vocab: int  # rows of the embedding
     dtypes: tuple[str, ...]  # of its weights, as safetensors names them
@@ -54,7 +55,7 @@ def obtain_hub(path: str, allow_bin: bool, config_file: Path, model_file: Path) 
     weights = {name: _checked(path, name, checkpoint.read(name)) for name in checkpoint.names}
     weights = {name: about for name, about in weights.items() if about is not None}
     try:
-        d_vocab = len(parts(config, checkpoint.read).whole["W_E"]())
+        d_vocab = len(lazy_weights(config, checkpoint.read).tensor("W_E"))
     except ValueError as error:
         raise ValueError(f"model.path={path}: {error}") from error
     if d_vocab != config["vocab_size"]:
@@ -103,7 +104,7 @@ def _config(path: str, folder: Path) -> dict:
     except (OSError, ValueError) as error:
         raise ValueError(f"model.path={path}: {CONFIG} cannot be read ({first_line(error)})") from error
     try:
-        known(own.get("model_type"))
+        family_of(own)
     except ValueError as error:
         raise ValueError(f"model.path={path}: {error}") from error
     if "quantization_config" in own:
@@ -135,8 +136,8 @@ def _opened(path: str, folder: Path, allow_bin: bool) -> Checkpoint:
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise ValueError(f"model.path={path}: its weights cannot be read ({first_line(error)})") from error
     pickled = single.is_file() or index.is_file()
-    found = "only pytorch_model.bin, which model.allow_bin=true reads as tensors only" if pickled else "none"
-    raise ValueError(f"model.path={path}: needs safetensors, and has {found}")
+    instead = "only pytorch_model.bin, which model.allow_bin=true reads as tensors only" if pickled else "none"
+    raise ValueError(f"model.path={path}: needs safetensors, and has {instead}")
 
 
 def _sharded(index: Path, open_shard: Callable[[Path], Callable[[str], Tensor]]) -> Checkpoint:
@@ -165,7 +166,8 @@ def _checked(path: str, name: str, tensor: Tensor) -> tuple[str, tuple[int, ...]
 
 def _merge(weights: dict[str, tuple[str, tuple[int, ...]]], read: Callable[[str], Tensor], file: Path) -> None:
     """Write tensors as one safetensors file, holding one at a time, which safetensors itself does not offer."""
-    header, end = {"__metadata__": {"format": "pt"}}, 0
+    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+    end = 0
     for name, (dtype, shape) in weights.items():
         start, end = end, end + torch.Size(shape).numel() * (int(dtype.strip("BF")) // 8)
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": (start, end)}
@@ -174,9 +176,4 @@ def _merge(weights: dict[str, tuple[str, tuple[int, ...]]], read: Callable[[str]
     with file.open("wb") as out:
         out.write(len(text).to_bytes(8, "little") + text)
         for name in weights:
-            out.write(read(name).contiguous().flatten().view(torch.uint8).numpy())
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+            out.write(read(name).contiguous().flatten().view(torch.uint8).numpy().data)

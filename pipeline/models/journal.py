@@ -37,8 +37,8 @@ class Journal:
                 self.checkpoints[f"{step}/{name}"] = parameter.cpu().clone()
         if step in self.measure:
             train = {} if batch_loss is None else {"train": batch_loss}
-            now = {"step": step, "tokens": step * self.tokens_per_step}
-            now["learning_rate"] = training.recipe.learning_rate_after(step)
+            now: dict[str, float] = {"step": step, "tokens": step * self.tokens_per_step}
+            now["learning_rate"] = training.optimisation.learning_rate_after(step)
             for split, loss in (train | self.losses(training.model)).items():
                 self.curve.append(now | {"split": split, "loss": loss})
 

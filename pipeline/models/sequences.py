@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Generator, Tensor
 
 OTHER, FIRST_COPY, SECOND_COPY = range(3)
@@ -19,24 +21,23 @@ class Copies:
     max_length: int  # tokens, of the segment
 
 
-def joined(documents: Iterable[Sequence[int]], end: int | None) -> Tensor:
-    """All documents in a row, [token], each closed by the end token if there is one."""
+def joined(documents: Iterable[Sequence[int] | np.ndarray], end: int | None) -> Int[Tensor, " token"]:
+    """Return all documents in a row, each closed by the end token if there is one."""
     tail = torch.tensor([] if end is None else [end], dtype=torch.int64)
     return torch.cat([part for document in documents for part in (torch.tensor(document), tail)]).long()
 
 
-def text_rows(stream: Tensor, rows: int, n_ctx: int, begin: int | None, generator: Generator) -> Tensor:
-    """Windows of running text at random places.
+def text_rows(
+    stream: Int[Tensor, " token"], rows: int, n_ctx: int, begin: int | None, generator: Generator
+) -> Int[Tensor, "{rows} {n_ctx}"]:
+    """Return windows of running text at random places, as ids.
 
     Args:
-        stream: [token], the text.
+        stream: the text.
         rows: how many windows.
         n_ctx: tokens in each, the begin token included.
         begin: id put in front of each; None for nothing.
         generator: decides the places.
-
-    Returns:
-        [rows, n_ctx], ids.
 
     Raises:
         ValueError: the text is shorter than a window.
@@ -48,19 +49,21 @@ def text_rows(stream: Tensor, rows: int, n_ctx: int, begin: int | None, generato
     return _begun(stream[start + torch.arange(length)], begin)
 
 
-def with_copies(tokens: Tensor, copies: Copies, begin: int | None, generator: Generator) -> tuple[Tensor, Tensor]:
+def with_copies(
+    tokens: Int[Tensor, "batch position"], copies: Copies, begin: int | None, generator: Generator
+) -> tuple[Int[Tensor, "batch position"], Int[Tensor, "batch position"]]:
     """Copy a random segment of some rows to a later random place, over what was there.
 
     Lengths, gaps and places are uniform over what fits, so that no fixed distance tells a copy.
 
     Args:
-        tokens: [row, position], ids.
+        tokens: ids.
         copies: how many rows, how long a segment; what does not fit twice is shortened.
         begin: the begin token, which is never copied; None if rows have none.
         generator: decides rows, lengths, gaps and places.
 
     Returns:
-        The rows, and the class of each token (OTHER, FIRST_COPY, SECOND_COPY), both [row, position].
+        The rows, and the class of each token (OTHER, FIRST_COPY, SECOND_COPY).
     """
     rows, n_ctx = tokens.shape
     first = int(begin is not None)
@@ -84,12 +87,12 @@ def with_copies(tokens: Tensor, copies: Copies, begin: int | None, generator: Ge
 
 
 def periodic_rows(
-    candidates: Tensor, rows: int, n_ctx: int, period: int, begin: int | None, generator: Generator
-) -> tuple[Tensor, Tensor]:
-    """A block of distinct random tokens, over and over.
+    candidates: Int[Tensor, " token"], rows: int, n_ctx: int, period: int, begin: int | None, generator: Generator
+) -> tuple[Int[Tensor, "{rows} {n_ctx}"], Int[Tensor, "{rows} {n_ctx}"]]:
+    """Repeat a block of distinct random tokens over and over.
 
     Args:
-        candidates: [token], ids to draw from.
+        candidates: ids to draw from.
         rows: how many sequences.
         n_ctx: tokens in each, the begin token included; the last block may be cut.
         period: tokens in the block.
@@ -97,8 +100,7 @@ def periodic_rows(
         generator: decides the tokens.
 
     Returns:
-        The rows, and the class of each token (the first block is FIRST_COPY, the rest SECOND_COPY), both
-        [rows, n_ctx].
+        The rows, and the class of each token (the first block is FIRST_COPY, the rest SECOND_COPY).
 
     Raises:
         ValueError: there are fewer candidates than a block needs.
@@ -113,5 +115,5 @@ def periodic_rows(
 
 
 def _begun(rows: Tensor, begin: int | None) -> Tensor:
-    """The rows with `begin` in front of each."""
+    """Return the rows with `begin` in front of each."""
     return rows if begin is None else torch.cat([torch.full((len(rows), 1), begin), rows], dim=1)

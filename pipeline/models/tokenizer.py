@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from pipeline.models.one_line import first_line
+
 BEGIN = "[BEGIN]"
 END = "[END]"
 
@@ -45,7 +47,7 @@ def trained_tokenizer(documents: Iterable[str], d_vocab: int) -> Tokenizer:
 
 
 def loaded_tokenizer(name: str, add_begin_and_end: bool) -> Tokenizer:
-    """A fast tokenizer of the transformers library.
+    """Load a fast tokenizer of the transformers library, never running code that it brings.
 
     Args:
         name: name on the Hugging Face hub, or a folder.
@@ -57,12 +59,11 @@ def loaded_tokenizer(name: str, add_begin_and_end: bool) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(name, use_fast=True)
+        loaded = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"tokenizer {name!r} cannot be loaded ({cause}); give a folder or check network and name, or do "
-            "without: tokenizer=none tokenizer.d_vocab=null data=repeated_tokens"
+            f"tokenizer {name!r} cannot be loaded ({first_line(error)}); give a folder or check network and name, "
+            "or do without: tokenizer=none tokenizer.d_vocab=null data=repeated_tokens"
         ) from error
     if not loaded.is_fast:
         raise ValueError(f"tokenizer {name!r} has no fast form (tokenizer.json); choose another")
@@ -147,5 +148,5 @@ def _shown(token: str, text: str | None) -> str:
 def _byte_of_character() -> dict[str, int]:
     """Byte-level BPE's alphabet: printable bytes stand for themselves, the others from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+    moved = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(moved)}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import torch
+from jaxtyping import Int
 from torch import Generator, Tensor
 
 from pipeline.models.attention_only import AttentionOnly
@@ -12,8 +13,8 @@ from pipeline.models.sequences import FIRST_COPY, SECOND_COPY
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the network is optimised: AdamW; the learning rate rises, stays, then falls to nothing, in straight lines."""
+class Optimisation:
+    """How the network is trained: AdamW; the learning rate rises, stays, then falls to nothing, in straight lines."""
 
     steps: int
     learning_rate: float  # at its highest
@@ -21,11 +22,12 @@ class Recipe:
     decay_share: float  # share of all steps that are the fall, the last ones
     beta1: float
     beta2: float
+    epsilon: float
     weight_decay: float
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Recipe":
-        """Pick the recipe from settings, which may say more."""
+    def from_dict(cls, values: dict) -> "Optimisation":
+        """Pick it from settings, which may say more."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def learning_rate_after(self, step: int) -> float:
@@ -42,7 +44,7 @@ class Training:
         self,
         model: AttentionOnly,
         batch: Callable[[Generator], Tensor],
-        recipe: Recipe,
+        optimisation: Optimisation,
         generator: Generator,
         dtype: torch.dtype,
     ) -> None:
@@ -51,17 +53,19 @@ class Training:
         Args:
             model: the network, where it is to be trained; changed in place.
             batch: draws token ids, [batch, position], from a generator.
-            recipe: how to optimise.
+            optimisation: how to train.
             generator: decides the batches.
             dtype: number format of forward and backward passes; weights and moments are float32.
         """
-        self.model, self.batch, self.recipe, self.generator, self.dtype = model, batch, recipe, generator, dtype
+        self.model, self.batch, self.optimisation = model, batch, optimisation
+        self.generator, self.dtype = generator, dtype
         self.step = 0
         self._parameters = dict(model.named_parameters())
         self._optimiser = torch.optim.AdamW(
             self._parameters.values(),
-            betas=(recipe.beta1, recipe.beta2),
-            weight_decay=recipe.weight_decay,
+            betas=(optimisation.beta1, optimisation.beta2),
+            eps=optimisation.epsilon,
+            weight_decay=optimisation.weight_decay,
             fused=True,
         )
 
@@ -71,7 +75,7 @@ class Training:
         return next(self.model.parameters()).device
 
     def steps(self) -> Iterator[tuple[int, float]]:
-        """Optimise to the end of the recipe.
+        """Train to the last step.
 
         Yields:
             After each step: steps finished, and the loss of that step's batch before its update (nats per
@@ -80,9 +84,9 @@ class Training:
         Raises:
             ValueError: the loss is not finite.
         """
-        while self.step < self.recipe.steps:
+        while self.step < self.optimisation.steps:
             for group in self._optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate_after(self.step)
+                group["lr"] = self.optimisation.learning_rate_after(self.step)
             loss = self.model.losses(self.batch(self.generator).to(self.device), self.dtype).mean()
             value = loss.item()
             if not math.isfinite(value):
@@ -119,14 +123,19 @@ class Training:
 
 
 @torch.no_grad()
-def mean_losses(model: AttentionOnly, heldout: Tensor, copied: Tensor, classes: Tensor) -> dict[str, float]:
-    """Loss on fixed sequences never trained on, nats per token, computed in float32.
+def mean_losses(
+    model: AttentionOnly,
+    heldout: Int[Tensor, "batch position"],
+    copied: Int[Tensor, "batch position"],
+    classes: Int[Tensor, "batch position"],
+) -> dict[str, float]:
+    """Return the loss on fixed sequences never trained on, nats per token, computed in float32.
 
     Args:
         model: the network.
-        heldout: [sentence, position], ids of text as it is.
-        copied: [sentence, position], ids of text with copied segments.
-        classes: [sentence, position], token classes of `copied`.
+        heldout: ids of text as it is.
+        copied: ids of text with copied segments.
+        classes: token classes of `copied`.
 
     Returns:
         Mean loss by split: heldout (all of the first), first_copy and second_copy (of the second).

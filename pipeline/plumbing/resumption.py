@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,7 +18,7 @@ def save_progress(path: Path, tag: str, tensors: dict[str, Tensor], facts: objec
         save_file(tensors, temporary, {"progress": json.dumps({"tag": tag, "facts": facts})})
 
 
-def load_progress(path: Path, tag: str) -> tuple[dict[str, Tensor], object] | None:
+def load_progress(path: Path, tag: str) -> tuple[dict[str, Tensor], Any] | None:
     """Return what was saved for this work; None if nothing was, or for other work, or if it is damaged."""
     try:
         with safe_open(path, framework="pt") as file:

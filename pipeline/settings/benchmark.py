@@ -24,8 +24,11 @@ class BenchmarkSettings(Slice):
     exponent: float = Field(ge=0)
     norm_spread: float = Field(ge=0)
     tile: Count
+    portion: Count
+    roundoff: float = Field(ge=0, lt=1)
     repeats: Count
     seed: int = Field(ge=0)
+    dpi: int = Field(ge=30, le=600)
     threads: Count
 
     @model_validator(mode="after")

@@ -27,7 +27,8 @@ class PythonDocs(Slice):
     def _installed(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
         for package in packages:
             if package != "python" and not list(distributions(name=package)):
-                close = get_close_matches(package, sorted(found.name for found in distributions()), n=1)
+                installed = sorted(distribution.name for distribution in distributions())
+                close = get_close_matches(package, installed, n=1)
                 hint = f"; did you mean {close[0]}?" if close else "; install it, or leave it out"
                 raise ValueError(f"data.packages={package}: no such package is installed{hint}")
         return packages
@@ -81,7 +82,7 @@ class HubTokenizer(Slice):
     @field_validator("name")
     @classmethod
     def _holds_one(cls, name: str) -> str:
-        if Path(name).is_dir() and not any(next(Path(name).glob(kind), None) for kind in TOKENIZER_FILES):
+        if Path(name).is_dir() and not any(next(Path(name).glob(pattern), None) for pattern in TOKENIZER_FILES):
             raise ValueError(
                 f"tokenizer.name={name} holds no tokenizer; name another folder or one on the hub, or do without: "
                 "tokenizer=none tokenizer.d_vocab=null data=repeated_tokens"
@@ -123,12 +124,14 @@ class PrepareSettings(Slice):
 
     def files(self) -> list[str]:
         """A person's text files, and their tokenizer's if it is a folder."""
-        found = []
+        files = []
         if isinstance(self.data, TextFiles):
             for pattern in self.data.paths:
-                found += sorted(glob.glob(pattern, recursive=True)) or [pattern]
+                files += sorted(glob.glob(pattern, recursive=True)) or [pattern]
         if isinstance(self.tokenizer, HubTokenizer) and Path(self.tokenizer.name).is_dir():
-            found += [str(file) for kind in TOKENIZER_FILES for file in sorted(Path(self.tokenizer.name).glob(kind))]
-        if self.tokenizer.kind == "none" and self.tokenizer.d_vocab is None and Path(self.model_path).is_file():
-            found.append(self.model_path)
-        return [file for file in found if not Path(file).is_dir()]
+            folder = Path(self.tokenizer.name)
+            files += [str(file) for pattern in TOKENIZER_FILES for file in sorted(folder.glob(pattern))]
+        takes_its_vocabulary = self.tokenizer.kind == "none" and self.tokenizer.d_vocab is None
+        if takes_its_vocabulary and self.model_path is not None and Path(self.model_path).is_file():
+            files.append(self.model_path)
+        return [file for file in files if not Path(file).is_dir()]

@@ -9,7 +9,6 @@ from pipeline.settings.base import Slice
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
-OBTAINED = ("hub", "notebook_checkpoint")  # sources whose weights are files made elsewhere
 
 
 class Shape(Slice):
@@ -76,22 +75,25 @@ class ConstructedModel(Shape):
     copy_gain: Positive
 
 
-class HubModel(Slice):
+class ObtainedModel(Slice):
+    """A model whose weights are files made elsewhere."""
+
+    path: str
+    n_ctx: int = Field(ge=4)
+
+
+class HubModel(ObtainedModel):
     """A transformers checkpoint."""
 
     source: Literal["hub"]
-    path: str
     allow_bin: bool
-    n_ctx: int = Field(ge=4)
 
 
-class SeedCheckpoint(Slice):
+class NotebookCheckpoint(ObtainedModel):
     """A checkpoint in the notebook's format."""
 
     source: Literal["notebook_checkpoint"]
-    path: str
     n_heads: Count
-    n_ctx: int = Field(ge=4)
 
 
 class CopiesSettings(Slice):
@@ -114,7 +116,7 @@ class TrainSettings(Slice):
     """Which model, and how it is trained if it is."""
 
     model: Annotated[
-        TrainedModel | RandomInit | ConstructedModel | HubModel | SeedCheckpoint, Field(discriminator="source")
+        TrainedModel | RandomInit | ConstructedModel | HubModel | NotebookCheckpoint, Field(discriminator="source")
     ]
     seed: int = Field(ge=0)
     steps: Count
@@ -124,6 +126,7 @@ class TrainSettings(Slice):
     decay_share: float = Field(gt=0, le=1)
     beta1: float = Field(ge=0, lt=1)
     beta2: float = Field(ge=0, lt=1)
+    epsilon: Positive
     weight_decay: float = Field(ge=0)
     copies: CopiesSettings
     first_checkpoint: Count
@@ -141,11 +144,11 @@ class TrainSettings(Slice):
         return self
 
     def files(self) -> list[str]:
-        """The seed checkpoint, or the files of a local model folder."""
-        if self.model.source not in OBTAINED:
+        """The notebook's checkpoint, or the files of a local model folder."""
+        if not isinstance(self.model, ObtainedModel):
             return []
         path = Path(self.model.path)
-        if self.model.source == "hub" and path.is_dir():
+        if isinstance(self.model, HubModel) and path.is_dir():
             return sorted(str(file) for file in path.iterdir() if file.suffix in (".json", ".safetensors", ".bin"))
-        on_the_hub = self.model.source == "hub" and not self.model.path.startswith(("/", ".", "~"))
+        on_the_hub = isinstance(self.model, HubModel) and not self.model.path.startswith(("/", ".", "~"))
         return [] if on_the_hub else [self.model.path]

@@ -15,8 +15,8 @@ TEXT = torch.arange(2, D_VOCAB)
 
 def sequences(begin=BEGIN, seed=0):
     generator = Generator().manual_seed(seed)
-    found = recipes(SIZES, COUNTS, TEXT, begin)
-    return {(recipe.challenge, recipe.level): drawn(recipe, 20, generator).tolist() for recipe in found}
+    challenges = recipes(SIZES, COUNTS, TEXT, begin)
+    return {(recipe.challenge, recipe.level): drawn(recipe, 20, generator).tolist() for recipe in challenges}
 
 
 def test_every_challenge_is_there_at_every_level():
@@ -38,9 +38,9 @@ def test_sequences_begin_and_have_the_length_asked_for():
 
 
 def test_without_a_begin_token_there_is_none_to_leave_out():
-    found = sequences(begin=None)
-    assert ("no_begin", SEGMENT) not in found
-    assert all(BEGIN not in row for rows in found.values() for row in rows)
+    rows_of = sequences(begin=None)
+    assert ("no_begin", SEGMENT) not in rows_of
+    assert all(BEGIN not in row for rows in rows_of.values() for row in rows)
 
 
 @pytest.mark.parametrize("period", [5, 9])
@@ -107,11 +107,11 @@ def test_two_tokens_tell_the_continuations_apart():
 
 
 def test_strata_are_thirds_by_frequency_and_what_was_never_seen():
-    found = sequences()
-    members = [{token for row in found["frequency", level] for token in row[1:]} for level in range(4)]
+    rows_of = sequences()
+    members = [{token for row in rows_of["frequency", level] for token in row[1:]} for level in range(4)]
     assert members[0] == set(range(2, 10))
     assert max(members[0]) < min(members[1]) <= max(members[1]) < min(members[2]) <= max(members[2]) < min(members[3])
-    for name, rows in found.items():
+    for name, rows in rows_of.items():
         assert name == ("frequency", 0) or not members[0] & {token for row in rows for token in row}
 
 

@@ -31,8 +31,8 @@ def sentence(period=5, length=12):
 
 
 def trace(circuit, tokens, **changes):
-    found = network(circuit, **changes).trace(tokens[None], torch.float64)
-    return found.pattern[0, :, 0].detach(), found.logits[0].detach()
+    own = network(circuit, **changes).trace(tokens[None], torch.float64)
+    return own.pattern[0, :, 0].detach(), own.logits[0].detach()
 
 
 def softmax(scores):
@@ -45,9 +45,9 @@ def back(offset=1, gain=3.0, length=12):
     return [softmax([gain * (key == query - offset) for key in range(query + 1)]) for query in range(length)]
 
 
-def close(found, rows):
-    padded = torch.tensor([row + [0.0] * (len(found) - len(row)) for row in rows], dtype=torch.float64)
-    torch.testing.assert_close(found, padded, rtol=0, atol=1e-6)
+def close(pattern, rows):
+    padded = torch.tensor([row + [0.0] * (len(pattern) - len(row)) for row in rows], dtype=torch.float64)
+    torch.testing.assert_close(pattern, padded, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("circuit", ["uniform", "copy", "anticopy"])
@@ -136,9 +136,9 @@ def test_neither_basis_nor_distractors_change_what_a_circuit_does(circuit):
 
 
 def test_distractors_attend_and_write():
-    found = network("induction", **DISGUISED).trace(sentence()[None], torch.float64).pattern[0, :, 1]
+    pattern = network("induction", **DISGUISED).trace(sentence()[None], torch.float64).pattern[0, :, 1]
     uniform = torch.ones(12, 12, dtype=torch.float64).tril() / torch.arange(1, 13)[:, None]
-    assert ((found - uniform).abs().amax((-2, -1)) > 0.1).all()
+    assert ((pattern - uniform).abs().amax((-2, -1)) > 0.1).all()
     model = network("induction", **DISGUISED)
     block, W_E = model.blocks[0], model.token_embedding.weight
     written = W_E @ block.project_qkv.weight[2 * 64 + 16 : 2 * 64 + 32].mT @ block.project_output.weight[:, 16:32].mT

@@ -13,20 +13,20 @@ from pipeline.models.hub import hub_vocabulary_size, obtain_hub
 
 @pytest.fixture
 def obtain(tmp_path):
-    """Obtain a checkpoint; return what was found, its configuration and its tensors."""
+    """Obtain a checkpoint; return what it holds, its configuration and its tensors."""
 
     def run(path, allow_bin=False):
         config, model = tmp_path / "config.json", tmp_path / "model.safetensors"
-        found = obtain_hub(str(path), allow_bin, config, model)
-        return found, json.loads(config.read_text()), load_file(model)
+        obtained = obtain_hub(str(path), allow_bin, config, model)
+        return obtained, json.loads(config.read_text()), load_file(model)
 
     return run
 
 
 def test_one_file_is_linked_not_copied(save, obtain, tmp_path):
     folder, _ = save("gpt2")
-    found, config, tensors = obtain(folder)
-    assert (found.d_vocab, found.dtypes) == (D_VOCAB, ("F32",))
+    obtained, config, tensors = obtain(folder)
+    assert (obtained.d_vocab, obtained.dtypes) == (D_VOCAB, ("F32",))
     assert (config["model_type"], config["step"]) == ("gpt2", None)
     assert (tmp_path / "model.safetensors").resolve() == (folder / "model.safetensors").resolve()
     torch.testing.assert_close(tensors, load_file(folder / "model.safetensors"), rtol=0, atol=0)
@@ -48,9 +48,9 @@ def test_shards_become_one_file_one_tensor_at_a_time(save, obtain, tmp_path, mon
     folder, _ = save("llama", spoil=lambda model: model.to(dtype), max_shard_size="3KB")
     assert len(list(folder.glob("*.safetensors"))) > 3
     alive = watched(monkeypatch)
-    found, _, tensors = obtain(folder)
+    obtained, _, tensors = obtain(folder)
     assert max(alive) <= 2
-    assert found.dtypes == ({torch.float32: "F32", torch.bfloat16: "BF16"}[dtype],)
+    assert obtained.dtypes == ({torch.float32: "F32", torch.bfloat16: "BF16"}[dtype],)
     torch.testing.assert_close(tensors, load_file(tmp_path / "whole" / "model.safetensors"), rtol=0, atol=0)
 
 
@@ -176,8 +176,8 @@ def test_names_without_prefix_and_the_oldest_names_are_found(save, obtain):
             name = name.replace(ours, theirs)
         older[name] = value
     save_file(older, folder / "model.safetensors")
-    config, found = obtain(folder)[1:]
-    ours, expected = (to_weights(config, state.__getitem__) for state in (found, tensors))
+    config, older = obtain(folder)[1:]
+    ours, expected = (to_weights(config, state.__getitem__) for state in (older, tensors))
     for name, value in vars(expected).items():
         if isinstance(value, torch.Tensor):
             assert torch.equal(getattr(ours, name), value)

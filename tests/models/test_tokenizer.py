@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import pytest
 
@@ -80,6 +81,17 @@ def test_a_tokenizer_of_a_folder_gets_begin_and_end(trained, tmp_path):
     plain = loaded_tokenizer(str(tmp_path), add_begin_and_end=False)
     assert encode(plain, ["the cat"]) == encode(trained, ["the cat"])
     assert spells_text(plain)
+
+
+def test_code_that_a_tokenizer_brings_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *prompt: "y")  # were anybody asked, they would consent
+    sign = tmp_path / "ran"
+    (tmp_path / "own.py").write_text(f"open({str(sign)!r}, 'w')\nclass Own: pass\n")
+    own = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", "own.Own"]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(own))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        loaded_tokenizer(str(tmp_path), add_begin_and_end=False)
+    assert not sign.exists()
 
 
 def test_a_missing_tokenizer_is_said_in_one_line(tmp_path):

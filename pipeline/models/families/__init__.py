@@ -1,37 +1,39 @@
-"""Model families: one module each, from a checkpoint's own tensor names to the field's.
+"""Model families: a table each, from the field's names to those of a family's checkpoints.
 
-To add one, write a module with `parts(config, read)` and name it in FAMILIES under the `model_type`
-that its config.json gives.
+To add one, write a `Family` in a module of its own and name it in FAMILIES; `family.py` says what its fields
+mean. Its test holds the rebuilt model against the library's own: see tests/models/families.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.models.families import attention_only, bert, gpt2, gpt_neox, llama
-from pipeline.models.families.parts import Parts, Read
+from pipeline.models.families.attention_only import ATTENTION_ONLY
+from pipeline.models.families.bert import BERT
+from pipeline.models.families.family import Family
+from pipeline.models.families.gpt2 import GPT2
+from pipeline.models.families.gpt_neox import GPT_NEOX
+from pipeline.models.families.lazy_weights import LazyWeights, Read
+from pipeline.models.families.llama import LLAMA, MISTRAL, QWEN2
 
-FAMILIES = {
-    "attention_only": attention_only.parts,
-    "bert": bert.parts,
-    "gpt2": gpt2.parts,
-    "gpt_neox": gpt_neox.parts,
-    "llama": llama.parts,
-    "mistral": llama.parts,
-    "qwen2": llama.parts,
-}
+FAMILIES = (ATTENTION_ONLY, BERT, GPT2, GPT_NEOX, LLAMA, MISTRAL, QWEN2)
 
 
-def known(family: str | None) -> str:
-    """Return a `model_type` that is known.
+def family_of(config: Mapping[str, Any]) -> Family:
+    """Return the family that a config.json names.
 
     Raises:
-        ValueError: it is not; the line lists those that are.
+        ValueError: it is not known; the line lists those that are.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"model_type {family!r} is not a known family; known: {', '.join(sorted(FAMILIES))}")
-    return family
+    by_type = {model_type: family for family in FAMILIES for model_type in family.model_types}
+    model_type = config.get("model_type")
+    if model_type not in by_type:
+        raise ValueError(f"model_type {model_type!r} is not a known family; known: {', '.join(sorted(by_type))}")
+    return by_type[model_type]
 
 
-def parts(config: dict, read: Read) -> Parts:
-    """Map a checkpoint to the field's names, without reading a tensor yet.
+def lazy_weights(config: Mapping[str, Any], read: Read) -> LazyWeights:
+    """Bring a checkpoint under the field's names, without reading a tensor yet.
 
     Args:
         config: the checkpoint's config.json, with every option written out.
@@ -40,9 +42,13 @@ def parts(config: dict, read: Read) -> Parts:
     Raises:
         ValueError: the family is not known, or the model is one of its variants that is not.
     """
-    return FAMILIES[known(config.get("model_type"))](config, read)
+    family = family_of(config)
+    for option, value in family.usual.items():
+        if config.get(option, value) != value:
+            raise ValueError(f"config.json: {option}={config[option]} is not supported; only {value} is")
+    return LazyWeights(family, config, read)
 
 
-def to_weights(config: dict, read: Read) -> Weights:
-    """Read a whole checkpoint; see `parts`."""
-    return parts(config, read).weights()
+def to_weights(config: Mapping[str, Any], read: Read) -> Weights:
+    """Read a whole checkpoint; see `lazy_weights`."""
+    return lazy_weights(config, read).load()

@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
+from pipeline.circuits.scores.head_scores import sequence_scores
 
 from pipeline.circuits.scores import head_patterns, induction
 from pipeline.circuits.scores.head_patterns import detector_abs, detector_mul, entry_mean, even, mass, previous_token
-from pipeline.circuits.scores.head_scores import sequence_scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
-
 from pipeline.circuits.scores.text_scores import prefix_scores, unigram_scores
+
 from pipeline.circuits.transformer.weights import Weights
 
 D_VOCAB = 5

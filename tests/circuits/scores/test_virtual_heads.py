@@ -1,7 +1,7 @@
 import pytest
 import torch
-
 from pipeline.circuits.scores.pair_scores import path_scores, promoted_tokens
+
 from pipeline.circuits.scores.virtual_heads import loss_without, mixed_z, norm_share, virtual_z
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses

@@ -3,8 +3,9 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_checkpoints import D_VOCAB
 
-from pipeline.models.obtain import obtain_notebook_checkpoint
+from pipeline.models.notebook_checkpoint import obtain_notebook_checkpoint, vocabulary_size
 
 
 def state(n_layers=3, d_model=6, d_vocab=5, n_ctx=4):
@@ -28,12 +29,20 @@ def obtain(path, n_heads, folder):
     return obtain_notebook_checkpoint(path, n_heads, folder / "config.json", folder / "model.safetensors")
 
 
-def test_a_seed_checkpoint_of_any_size_keeps_its_tensors(tmp_path):
+def test_a_notebook_checkpoint_of_any_size_keeps_its_tensors(tmp_path):
     tensors = state()
     assert obtain(saved(tmp_path, tensors), 3, tmp_path) == 5
     config = json.loads((tmp_path / "config.json").read_text())
     assert (config["n_layers"], config["d_model"], config["n_ctx"], config["tied"]) == (3, 6, 4, True)
     torch.testing.assert_close(load_file(tmp_path / "model.safetensors"), tensors, rtol=0, atol=0)
+
+
+def test_the_vocabulary_is_as_large_as_the_embedding(tmp_path, save):
+    assert vocabulary_size(str(saved(tmp_path, state(d_vocab=7)))) == 7
+    folder, _ = save("gpt2")
+    assert vocabulary_size(str(folder)) == D_VOCAB  # of a folder, as of a name on the hub, by its config.json
+    with pytest.raises(ValueError, match=r"has no token_embedding\.weight; it has x \.\.\."):
+        vocabulary_size(str(saved(tmp_path, {"x": torch.zeros(1)})))
 
 
 def without(name):

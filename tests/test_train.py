@@ -1,88 +1,15 @@
-"""The stages that make a model, from text to weights, on tiny settings."""
-
 import json
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from training_stages import TRAINED, TRAINING, prepared, prepared_text, trained
 
-from pipeline import prepare, probe, train
+from pipeline import train
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
-from pipeline.plumbing.artefacts import Paths, read
-from pipeline.plumbing.tensors import sequences_of
-from pipeline.settings.prepare import PrepareSettings
-from pipeline.settings.probe import ProbeSettings
-from pipeline.settings.train import TrainSettings
-from pipeline.tables.prepare import CORPUS, TOKENS, VOCABULARY
-from pipeline.tables.probe import SEQUENCES
+from pipeline.plumbing.artefacts import read
 from pipeline.tables.train import TRAINING_CURVE
-
-RANDOM = {"kind": "repeated_tokens", "documents": 40, "document_tokens": 50, "seed": 0, "heldout_fraction": 0.2}
-PREPARED = ("corpus.parquet", "tokens.parquet", "vocabulary.parquet", "tokenizer.json")
-TRAINED = (
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "checkpoints.safetensors",
-    "training_curve.parquet",
-)
-TRAINING = {
-    "model": {
-        "source": "trained",
-        "n_layers": 2,
-        "n_heads": 2,
-        "d_model": 8,
-        "n_ctx": 16,
-        "positions": "queries_and_keys",
-        "tied": False,
-        "embedding_sd": 1.0,
-        "position_sd": 1.0,
-        "query_key_scale": 0.5,
-    },
-    "seed": 3,
-    "steps": 12,
-    "batch": 4,
-    "learning_rate": 1e-3,
-    "warmup_steps": 2,
-    "decay_share": 0.5,
-    "beta1": 0.9,
-    "beta2": 0.98,
-    "weight_decay": 0.0,
-    "copies": {"fraction": 0.5, "min_length": 2, "max_length": 5},
-    "first_checkpoint": 2,
-    "checkpoints": 4,
-    "curve": {"measurements": 3, "sentences": 4, "seed": 1},
-    "save_every": 5,
-    "device": "cpu",
-    "precision": "float32",
-    "threads": 1,
-}
-PROBING = {
-    "seed": 1,
-    "n_ctx": 16,
-    "sentences": 5,
-    "periods": [4, 7],
-    "min_length": 2,
-    "max_length": 5,
-    "demo": " the cat sat",
-    "threads": 1,
-}
-
-
-def made(folder, names):
-    return Paths([folder / name for name in names], '{"spec": 1}')
-
-
-def prepared(folder, data=RANDOM, tokenizer=None, model_path=None):
-    settings = {
-        "data": data,
-        "tokenizer": tokenizer or {"kind": "none", "d_vocab": 30},
-        "model_path": model_path,
-        "threads": 1,
-    }
-    prepare.run(PrepareSettings.parse(settings), Paths([]), made(folder, PREPARED))
-    return made(folder, PREPARED)
 
 
 @pytest.fixture(scope="module")
@@ -92,68 +19,7 @@ def random_tokens(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("text")
-    words = ["the cat", " sat on the", " mat and", " a dog sat"]
-    lines = [words[place % 4] + words[place % 3] + words[place * 7 % 4] for place in range(300)]
-    (folder / "own.txt").write_text("\n".join(lines), encoding="utf-8")
-    data = {
-        "kind": "text_files",
-        "paths": [str(folder / "*.txt")],
-        "document_characters": 90,
-        "heldout_fraction": 0.3,
-    }
-    return prepared(folder, data, {"kind": "trained", "d_vocab": 270})
-
-
-def trained(inputs, folder, **changes):
-    outputs = made(folder, TRAINED)
-    train.run(TrainSettings.parse(TRAINING | changes), inputs, outputs)
-    return outputs
-
-
-def test_prepare_says_where_the_text_came_from(text):
-    corpus, tokens = read(CORPUS, text), read(TOKENS, text)
-    assert corpus["documents"].sum() == len(tokens)
-    assert set(tokens["split"]) == {"train", "heldout"}
-    assert read(VOCABULARY, text)["role"].tolist()[:3] == ["begin", "end", "text"]
-
-
-def test_prepare_without_text_makes_ids(random_tokens):
-    tokens = read(TOKENS, random_tokens)
-    assert {len(ids) for ids in tokens["token_ids"]} == {50}
-    assert min(min(ids) for ids in tokens["token_ids"]) == 2  # 0 and 1 are [BEGIN] and [END]
-
-
-def test_prepare_needs_text_on_both_sides(tmp_path):
-    with pytest.raises(ValueError, match="0 of 2 documents are held out"):
-        prepared(tmp_path, RANDOM | {"documents": 2, "heldout_fraction": 1e-9})
-
-
-def test_text_without_a_tokenizer_is_refused():
-    settings = {"data": RANDOM, "tokenizer": {"kind": "trained", "d_vocab": 300}, "model_path": None, "threads": 1}
-    with pytest.raises(ValueError, match="needs tokenizer=none"):
-        PrepareSettings.parse(settings)
-
-
-@pytest.mark.parametrize("kind", ["text", "random_tokens"])
-def test_probe_draws_every_set(kind, tmp_path, request):
-    outputs = made(tmp_path, ["sequences.parquet"])
-    probe.run(ProbeSettings.parse(PROBING), request.getfixturevalue(kind), outputs)
-    sequences = read(SEQUENCES, outputs)
-    assert set(sequences["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "demo"}
-    for eval_set, period in (("text", None), ("repeated_text", None), ("repeated_tokens", 4), ("repeated_tokens", 7)):
-        rows = sequences_of(sequences, eval_set, period)
-        assert rows.shape == (5, 16)
-        assert (rows[:, 0] == 0).all()
-        if period:
-            assert torch.equal(rows[:, 1 + period :], rows[:, 1:-period])
-    demo = "".join(sequences_of(sequences, "demo", column="token")[0])
-    assert demo.startswith("[BEGIN]ĠtheĠcatĠsat" if kind == "text" else "[BEGIN]")
-
-
-def test_a_period_that_does_not_fit_twice_is_refused():
-    with pytest.raises(ValueError, match="a block of 8 tokens does not fit twice into n_ctx=16; at most 7"):
-        ProbeSettings.parse(PROBING | {"periods": [8]})
+    return prepared_text(tmp_path_factory.mktemp("text"))
 
 
 def test_train_leaves_a_model_its_past_and_its_losses(random_tokens, tmp_path):
@@ -221,14 +87,14 @@ def test_a_constructed_model_predicts_copies(random_tokens, tmp_path):
     assert losses["second_copy"] < losses["first_copy"] - 1
 
 
-def test_a_seed_checkpoint_is_brought_into_the_folder(random_tokens, tmp_path):
+def test_a_notebook_checkpoint_is_brought_into_the_folder(random_tokens, tmp_path):
     own = trained(random_tokens, tmp_path / "own", model=TRAINING["model"] | {"tied": True})
     state = load_file(own.file("model.safetensors"))
     torch.save(state, tmp_path / "model.pt")
     model = {"source": "notebook_checkpoint", "path": str(tmp_path / "model.pt"), "n_heads": 2, "n_ctx": 16}
     outputs = trained(random_tokens, tmp_path / "obtained", model=model)
-    found = load_file(outputs.file("model.safetensors"))
-    assert all(torch.equal(found[name], value) for name, value in state.items())
+    brought = load_file(outputs.file("model.safetensors"))
+    assert all(torch.equal(brought[name], value) for name, value in state.items())
     assert read(TRAINING_CURVE, outputs).empty
     assert json.loads(outputs.file("config.json").read_text())["step"] is None
 
@@ -258,24 +124,6 @@ def test_a_checkpoint_with_too_few_tokens_leaves_no_model_behind(save, random_to
     with pytest.raises(ValueError, match=r"knows 29 tokens, the tokenizer 30; .* tokenizer\.d_vocab=null"):
         trained(random_tokens, tmp_path / "obtained", model=hub(folder))
     assert not {"config.json", "model.safetensors"} & {file.name for file in (tmp_path / "obtained").iterdir()}
-
-
-def test_prepare_names_every_row_of_a_padded_embedding(save, tmp_path):
-    folder, _ = save("llama", shape={"vocab_size": 40})
-    vocabulary = read(VOCABULARY, prepared(tmp_path, model_path=str(folder)))
-    assert len(vocabulary) == 40
-    assert vocabulary["token"].iloc[-1] == "<unused 39>"
-
-
-@pytest.mark.parametrize("holds", [(), ("config.json", "tokenizer_config.json")])
-def test_a_folder_without_a_tokenizer_says_how_to_name_one(holds, tmp_path):
-    for name in holds:
-        (tmp_path / name).write_text("{}")
-    tokenizer = {"kind": "hub", "name": str(tmp_path), "add_begin_and_end": False}
-    text = {"kind": "text_files", "paths": ["x"], "document_characters": 9, "heldout_fraction": 0.3}
-    settings = {"data": text, "tokenizer": tokenizer, "model_path": None, "threads": 1}
-    with pytest.raises(ValueError, match=r"holds no tokenizer; name another .* tokenizer=none"):
-        PrepareSettings.parse(settings)
 
 
 class Killed(BaseException):
@@ -308,8 +156,3 @@ def test_seeds_decide_weights_and_settings_without_effect_do_not(random_tokens, 
     other = trained(random_tokens, tmp_path / "c", seed=4).file("model.safetensors").read_bytes()
     assert first == same
     assert first != other
-
-
-def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(ValueError, match="does not divide"):
-        TrainSettings.parse(TRAINING | {"model": TRAINING["model"] | {"n_heads": 3}})

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.models.hub import first_line, hub_vocabulary_size
+from pipeline.models.hub import hub_vocabulary_size
+from pipeline.models.one_line import first_line
 
 
 def vocabulary_size(path: str) -> int:
@@ -72,7 +73,7 @@ def _notebook_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict
         divisors = [n for n in range(1, d_model + 1) if d_model % n == 0]
         close = min(divisors, key=lambda n: abs(n - n_heads))
         raise ValueError(f"model.n_heads={n_heads} does not divide the checkpoint's d_model={d_model}; try {close}")
-    layers = {int(found[1]) for name in state if (found := re.match(r"blocks\.(\d+)\.", name))}
+    layers = {int(block[1]) for name in state if (block := re.match(r"blocks\.(\d+)\.", name))}
     config = {
         "model_type": "attention_only",
         "n_layers": max(layers) + 1,
