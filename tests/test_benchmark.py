@@ -8,7 +8,7 @@ import torch
 from pipeline import benchmark
 from pipeline.benchmarks.cases import Case, atlas_layer, peak, times, ways_of
 from pipeline.plumbing.artefacts import Paths, read
-from pipeline.plumbing.plan import plan
+from pipeline.plumbing.planner import plan
 from pipeline.settings.benchmark import BenchmarkSettings
 from pipeline.tables.benchmark import BENCHMARK
 
@@ -18,7 +18,7 @@ UNITS = ["units_feed_forward", "units_dimensions"]
 
 @pytest.fixture(scope="module")
 def settings():
-    spec = json.loads(plan({"study": "smoke"}).study_specs["benchmark"])
+    spec = json.loads(plan({"study": "smoke"}).study_jobs["benchmark"].spec)
     return BenchmarkSettings.parse(spec["settings"])
 
 
