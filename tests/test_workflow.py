@@ -92,7 +92,8 @@ def test_a_second_call_does_nothing(smoke):
         ("pipeline/plumbing/artefacts.py", "columns missing", "columns that are missing", {}),
         ("pipeline/plumbing/stage.py", "study of the experiment", "the experiment's study", {}),
         ("pipeline/tables/columns.py", "attention layer, from 0", "layer of attention, from 0", {}),
-        ("pipeline/tables/score.py", "one attention head", "a head", {}),
+        ("pipeline/tables/score.py", "one score of one head", "a score of a head", {}),
+        ("pipeline/claims/catalogue.py", "There is an induction head", "An induction head is there", {}),
         ("pipeline/settings/train.py", "runtime=240", "runtime=300", {}),
     ],
 )
@@ -103,6 +104,7 @@ def test_a_change_reruns_what_it_reaches_and_no_more(smoke, file, old, new, jobs
     assert path.read_text() != before
     try:
         assert would_run(smoke) == jobs
+        assert jobs or "Nothing to be done" in snakemake(smoke, "-n", "--config", "study=smoke").stderr
     finally:
         path.write_text(before)
 

@@ -71,6 +71,12 @@ def writes_of(name: str) -> list[str]:
     return [file_of(table) for table in (*tables_of(name), *STAGES[name].files)]
 
 
+def told(name: str) -> str:
+    """Return in words what a stage reads and writes."""
+    reads = "; ".join(f"{', '.join(files)} (of {maker})" for maker, files in reads_of(name).items())
+    return f"Reads {reads or 'nothing but its settings'}. Writes {', '.join(writes_of(name)) or 'figures'}."
+
+
 def file_of(name: str) -> str:
     """Return the file of a table; any other file is called by its own name already."""
     return name if "." in name else f"{name}.parquet"

@@ -1,3 +1,5 @@
+import pytest
+
 from pipeline.plumbing import fingerprint
 from pipeline.plumbing.fingerprint import code_of
 
@@ -23,3 +25,28 @@ def test_what_one_stage_declares_is_no_code_of_another():
 def test_a_name_in_another_module_is_found():
     assert fingerprint._named_elsewhere("LAYER", "pipeline.tables.columns")
     assert not fingerprint._named_elsewhere("no_such_name_anywhere", "pipeline.tables.columns")
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("pipeline.plumbing.artefacts", "columns missing", "columns that are missing"),
+        ("pipeline.plumbing.stage", "study of the experiment", "the experiment's study"),
+        ("pipeline.tables.columns", "attention layer, from 0", "layer of attention, from 0"),
+        ("pipeline.tables.columns", "what fed this side", "what was fed to this side"),
+        ("pipeline.tables.score", "one score of one head", "a score of a head"),
+        ("pipeline.claims.catalogue", "There is an induction head", "An induction head is there"),
+        ("pipeline.settings.train", "runtime=240", "runtime=300"),
+    ],
+)
+def test_a_reworded_module_is_the_same_code(module, old, new, monkeypatch):
+    before, source = fingerprint._code(module), fingerprint._source
+    assert old in source(module)
+    monkeypatch.setattr(fingerprint, "_source", lambda name: source(name).replace(old, new))
+    assert fingerprint._code.__wrapped__(module) == before
+
+
+def test_a_range_in_a_module_is_its_code(monkeypatch):
+    before, source = fingerprint._code("pipeline.tables.columns"), fingerprint._source
+    monkeypatch.setattr(fingerprint, "_source", lambda name: source(name).replace('from 0", 0)', 'from 0", 1)'))
+    assert fingerprint._code.__wrapped__("pipeline.tables.columns") != before
