@@ -142,3 +142,12 @@ def processes(folder, stage):
         except OSError:
             continue  # it ended meanwhile
     return at_work
+
+
+def test_a_report_shows_figures_and_claims(smoke, tmp_path):
+    file = tmp_path / "report.html"
+    made = snakemake(smoke, "--report", str(file), "--config", "study=smoke")
+    assert made.returncode == 0, made.stderr
+    text = file.read_text()
+    for shown in ("claims.svg", "effects.svg", "four_terms.svg", "one_layer", "All experiments", "Which claims hold"):
+        assert shown in text, shown
