@@ -9,14 +9,14 @@ from pipeline.plumbing.in_process import run_jobs
 from pipeline.settings.known_answers import PlannedJob, PlannedRun, Work
 
 
-def prepared(seed, documents=4):
+def prepared(seed, heldout=0.2):
     return {
         "data": {
             "kind": "repeated_tokens",
-            "documents": documents,
+            "documents": 40,
             "document_tokens": 20,
             "seed": seed,
-            "heldout_fraction": 0.5,
+            "heldout_fraction": heldout,
         },
         "tokenizer": {"kind": "none", "d_vocab": 8},
         "model_path": None,
@@ -46,6 +46,5 @@ def test_every_job_writes_into_a_folder_of_its_own(tmp_path):
 
 
 def test_a_stage_that_refuses_is_named_with_the_experiment(tmp_path):
-    wrong = prepared(1) | {"threads": 0}
-    with pytest.raises(ValueError, match="prepare of b: .*threads"):
-        run_jobs(work(a=prepared(1), b=wrong), tmp_path / "runs", "{}", 1)
+    with pytest.raises(ValueError, match=r"prepare of b: .* documents are held out"):
+        run_jobs(work(a=prepared(1), b=prepared(1, heldout=0.9999)), tmp_path / "runs", "{}", 1)
