@@ -104,7 +104,7 @@ def test_a_change_reruns_what_it_reaches_and_no_more(smoke, file, old, new, jobs
     assert path.read_text() != before
     try:
         assert would_run(smoke) == jobs
-        assert jobs or "Nothing to be done" in snakemake(smoke, "-n", "--config", "study=smoke").stderr
+        assert jobs or "Nothing to be done" in snakemake(smoke, "-n", "--config", "study=smoke").stdout
     finally:
         path.write_text(before)
 
