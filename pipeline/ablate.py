@@ -1,8 +1,4 @@
-"""Take heads, edges between heads and paths away, and see what the loss does.
-
-Reads   weights, sequences
-Writes  ablations, paths, term_orders, edges
-"""
+"""Take heads, edges between heads and paths away, and see what the loss does."""
 
 import math
 from collections.abc import Iterable, Iterator

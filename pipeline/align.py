@@ -1,8 +1,4 @@
-"""Match the heads of independently trained runs of an experiment: which head of one is which of another?
-
-Reads   weights of every run
-Writes  alignment
-"""
+"""Match the heads of independently trained runs of an experiment: which head of one is which of another?"""
 
 from collections.abc import Iterator
 from itertools import combinations

@@ -1,9 +1,6 @@
 """Measure how long the exact search for strongest pairs takes, against plainer ways, and how much memory.
 
 A measurement that ended is kept in a folder beside the outputs, so that a killed job goes on after it.
-
-Reads   nothing
-Writes  benchmark, benchmark.svg and benchmark.png
 """
 
 import hashlib

@@ -1,8 +1,4 @@
-"""Put every head to sequences where position, habit or rarity would mislead it.
-
-Reads   tokens, vocabulary, weights
-Writes  challenge_scores
-"""
+"""Put every head to sequences where position, habit or rarity would mislead it."""
 
 from collections.abc import Iterator
 

@@ -1,8 +1,4 @@
-"""Split every head's attention scores by what fed its queries and keys.
-
-Reads   weights, sequences, config.json
-Writes  attention_terms, offset_profiles, term_maps
-"""
+"""Split every head's attention scores by what fed its queries and keys."""
 
 import json
 from collections.abc import Iterable, Iterator

@@ -1,8 +1,4 @@
-"""Bring a model's parameters under the field's names, head by head.
-
-Reads   config.json, model.safetensors
-Writes  weights
-"""
+"""Bring a model's parameters under the field's names, head by head."""
 
 import json
 

@@ -1,8 +1,4 @@
-"""Say what the study's numbers mean: what each head is, what an experiment changed, which claims hold.
-
-Reads   the study's tables
-Writes  head_roles, head_matches, intervals, effects, validity, emergence, emergence_order, claims
-"""
+"""Say what the study's numbers mean: what each head is, what an experiment changed, which claims hold."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,6 @@
 """Measure networks wired by hand with the stages that measure any other, and hold the scores against what must be.
 
-Reads   nothing
-Writes  known_answers, known_answers.svg and known_answers.png; if an answer is wrong, failed_known_answers instead
+If an answer is wrong, the table is failed_known_answers instead, and the study stops.
 """
 
 from dataclasses import asdict, replace

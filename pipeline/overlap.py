@@ -1,8 +1,4 @@
-"""Compare parameters that work together, and states with what made them, by the tokens they point at.
-
-Reads   weights, sequences
-Writes  overlaps
-"""
+"""Compare parameters that work together, and states with what made them, by the tokens they point at."""
 
 import math
 from collections.abc import Iterator

@@ -1,8 +1,4 @@
-"""Gather the text, cut it into tokens, and set some of it aside.
-
-Reads   nothing but what its settings name
-Writes  corpus, tokens, vocabulary, tokenizer.json
-"""
+"""Gather the text, cut it into tokens, and set some of it aside."""
 
 import os
 from dataclasses import asdict

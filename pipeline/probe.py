@@ -1,8 +1,4 @@
-"""Draw the sequences that every model of a study is measured on.
-
-Reads   tokens, vocabulary, tokenizer.json
-Writes  sequences
-"""
+"""Draw the sequences that every model of a study is measured on."""
 
 from collections.abc import Iterator
 

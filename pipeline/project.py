@@ -1,9 +1,6 @@
 """Read every head through the vocabulary: its strongest token pairs, singular directions and eigenvalues.
 
 A finished layer is kept beside the outputs, so that a killed job goes on after it. Jobs can share the layers.
-
-Reads   weights, vocabulary; if jobs share the layers, vocab_pairs, vocab_counts, vocab_units, spectra of each
-Writes  vocab_pairs, vocab_counts, vocab_units, spectra
 """
 
 import shutil

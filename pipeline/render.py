@@ -1,8 +1,7 @@
 """Draw the figures whose files are asked for.
 
-Reads   the study's tables that each figure is drawn from
-Writes  figures/<experiment>/<figure>.svg and .png, drawn from that experiment's rows;
-        figures/<figure>.svg and .png, drawn over all experiments; by hand, every figure as PNG
+What is drawn of an experiment, from its rows alone, is figures/<experiment>/<figure>; over all experiments,
+figures/<figure>. By hand, every figure as PNG.
 """
 
 import inspect

@@ -1,8 +1,4 @@
-"""Score every head and every pair of heads, by every published definition: what it attends to, copies, feeds.
-
-Reads   weights, sequences, vocabulary, config.json, checkpoints.safetensors
-Writes  head_scores, sentence_scores, nulls, head_pairs, pair_nulls, virtual_heads, loss_by_position
-"""
+"""Score every head and every pair of heads, by every published definition: what it attends to, copies, feeds."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,4 @@
-"""Measure every head, pair of heads and loss at every saved checkpoint of a training.
-
-Reads   config.json, checkpoints.safetensors, sequences, vocabulary
-Writes  checkpoint_scores
-"""
+"""Measure every head, pair of heads and loss at every saved checkpoint of a training."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,4 @@
-"""Put the tables of all runs of a study into one table a kind.
-
-Reads   every table of the stages before, of every run
-Writes  the same tables led by experiment and seed, runs, request.json
-"""
+"""Put the tables of all runs of a study into one table a kind."""
 
 import json
 

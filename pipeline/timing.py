@@ -1,8 +1,4 @@
-"""Say where the time of a study goes: what its jobs took, a row per stage.
-
-Reads   the times that the workflow notes beside each job's log (.tsv)
-Writes  stages, stages.svg and stages.png
-"""
+"""Say where the time of a study goes: what its jobs took, a row per stage."""
 
 from collections.abc import Iterable
 from pathlib import Path

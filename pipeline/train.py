@@ -1,8 +1,4 @@
-"""Train the toy network, wire one by hand, or obtain a model made elsewhere.
-
-Reads   tokens, tokenizer.json
-Writes  config.json, model.safetensors, tokenizer.json, checkpoints.safetensors, training_curve
-"""
+"""Train the toy network, wire one by hand, or obtain a model made elsewhere."""
 
 import hashlib
 import json

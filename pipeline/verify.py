@@ -1,7 +1,6 @@
 """Hold what the other stages rest on against what it must equal, and stop the run where it does not.
 
-Reads   weights, sequences, config.json, model.safetensors
-Writes  checks; if one fails, failed_checks instead
+If a check fails, the table is failed_checks instead, and the run stops.
 """
 
 from collections.abc import Iterator

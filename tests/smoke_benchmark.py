@@ -4,14 +4,14 @@ import json
 
 import torch
 
-from pipeline.plumbing.plan import plan
+from pipeline.plumbing.planner import plan
 from pipeline.settings.benchmark import BenchmarkSettings
 
 KINDS = ["decaying", "power_law", "isotropic", "notebook_recipe"]
 
 
 def smoke_settings():
-    spec = json.loads(plan({"study": "smoke"}).study_specs["benchmark"])
+    spec = json.loads(plan({"study": "smoke"}).study_jobs["benchmark"].spec)
     return BenchmarkSettings.parse(spec["settings"])
 
 

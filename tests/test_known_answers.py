@@ -8,7 +8,7 @@ import pytest
 from pipeline import known_answers
 from pipeline.circuits.closed_forms import of_patterns
 from pipeline.plumbing.artefacts import Paths, read, read_file
-from pipeline.plumbing.plan import plan_of
+from pipeline.plumbing.planner import plan_of
 from pipeline.plumbing.request import Request
 from pipeline.settings.known_answers import KnownAnswersSettings
 from pipeline.tables.known_answers import KNOWN_ANSWERS
@@ -22,7 +22,7 @@ def settings():
     request = Request.of_study("known_answers")
     chosen = tuple(experiment for experiment in request.experiments if experiment.name in MODELS)
     plan = plan_of(replace(request, experiments=chosen))
-    return KnownAnswersSettings.parse(json.loads(plan.study_specs["known_answers"])["settings"])
+    return KnownAnswersSettings.parse(json.loads(plan.study_jobs["known_answers"].spec)["settings"])
 
 
 def outputs(folder):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.plumbing.plan import GATE, STAGES
+from pipeline.plumbing import graph
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
-EVERY_STAGE = (*STAGES, "align", "summarise", "judge", "render")
+EVERY_STAGE = [stage for stage, declared in graph.STAGES.items() if declared.of != "apart"]
 STUDY = {"summarise": 1, "judge": 1, "render": 2, "render_study": 1}  # the study stages' jobs, but for align's
-VERIFIED = [stage for stage, upstream in STAGES.items() if GATE in upstream]
+VERIFIED = [stage for stage, declared in graph.OF_A_RUN.items() if declared.gated]
 pytestmark = pytest.mark.slow
 
 
@@ -32,7 +32,7 @@ def smoke(tmp_path_factory):
 
 
 def copied(folder):
-    for name in ("conf", "pipeline", "profiles"):
+    for name in ("conf", "pipeline", "profiles", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, folder / name)
@@ -86,9 +86,15 @@ def test_a_second_call_does_nothing(smoke):
             "pipeline/circuits/scores/copying.py",
             "\n\n\n",
             "\nSTRANGE = 1\n\n\n",
-            dict.fromkeys(["verify", *VERIFIED], 3) | STUDY,
+            dict.fromkeys(["verify", *VERIFIED], 3) | {"align": 1} | STUDY,
         ),
         ("pipeline/plumbing/request.py", "\n\n\n", "\nSTRANGE = 1\n\n\n", {}),
+        ("pipeline/plumbing/artefacts.py", "columns missing", "columns that are missing", {}),
+        ("pipeline/plumbing/stage.py", "study of the experiment", "the experiment's study", {}),
+        ("pipeline/tables/columns.py", "attention layer, from 0", "layer of attention, from 0", {}),
+        ("pipeline/tables/score.py", "one score of one head", "a score of a head", {}),
+        ("pipeline/claims/catalogue.py", "There is an induction head", "An induction head is there", {}),
+        ("pipeline/settings/train.py", "runtime=240", "runtime=300", {}),
     ],
 )
 def test_a_change_reruns_what_it_reaches_and_no_more(smoke, file, old, new, jobs):
@@ -98,6 +104,7 @@ def test_a_change_reruns_what_it_reaches_and_no_more(smoke, file, old, new, jobs
     assert path.read_text() != before
     try:
         assert would_run(smoke) == jobs
+        assert jobs or "Nothing to be done" in snakemake(smoke, "-n", "--config", "study=smoke").stdout
     finally:
         path.write_text(before)
 
@@ -126,12 +133,21 @@ def test_the_same_study_gives_the_same_bytes_even_if_every_stage_was_killed_once
 
 def processes(folder, stage):
     """Process ids of the stage's Python at work in this folder."""
-    found = []
+    at_work = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             words = (path / "cmdline").read_bytes().split(b"\0")
-            if words[1:3] == [b"-m", f"pipeline.{stage}".encode()] and (path / "cwd").resolve() == folder:
-                found.append(int(path.name))
+            if words[1:4] == [b"-P", b"-m", f"pipeline.{stage}".encode()] and (path / "cwd").resolve() == folder:
+                at_work.append(int(path.name))
         except OSError:
             continue  # it ended meanwhile
-    return found
+    return at_work
+
+
+def test_a_report_shows_figures_and_claims(smoke, tmp_path):
+    file = tmp_path / "report.html"
+    made = snakemake(smoke, "--report", str(file), "--config", "study=smoke")
+    assert made.returncode == 0, made.stderr
+    text = file.read_text()
+    for shown in ("claims.svg", "effects.svg", "four_terms.svg", "one_layer", "All experiments", "Which claims hold"):
+        assert shown in text, shown

@@ -1,17 +1,19 @@
 """What code a stage depends on: a hash of all it can reach, and the versions of the packages among it.
 
 The workflow engine sees neither `python -m` nor imported modules, so this hash is what makes a changed
-line rerun exactly the stages that reach it. Comments, docstrings and layout do not count.
+line rerun exactly the stages that reach it. Words do not count: see `without_words`.
 """
 
-import ast
 import functools
 import hashlib
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import grimp
+
+from pipeline.plumbing.words import without_words
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,21 +44,17 @@ def code_of(stage: str) -> tuple[str, dict[str, str]]:
     return digest.hexdigest()[:16], versions
 
 
-def normalised_source(source: str) -> str:
-    """Return the code without what cannot change a result: comments, layout and docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+@functools.cache
+def _code(module: str) -> str:
+    return without_words(_source(module), module, lambda name: _named_elsewhere(name, module))
+
+
+def _named_elsewhere(name: str, module: str) -> bool:
+    others = (other for other in _graph().modules if other.split(".")[0] == "pipeline" and other != module)
+    return any(re.search(rf"\b{name}\b", _source(other)) for other in others)
 
 
 @functools.cache
-def _code(module: str) -> str:
-    return normalised_source(_source(module))
-
-
 def _source(module: str) -> str:
     path = ROOT.joinpath(*module.split("."))
     return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.plumbing.artefacts import Paths
+from pipeline.plumbing.graph import settings_of
 from pipeline.plumbing.scratch import Scratch
-from pipeline.plumbing.settings_of import settings_of
 from pipeline.settings.known_answers import PlannedJob, Work
 
 

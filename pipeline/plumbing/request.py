@@ -10,6 +10,7 @@ from typing import Self
 
 from omegaconf import OmegaConf
 
+from pipeline.plumbing import graph
 from pipeline.plumbing.compose import CONF, parse
 from pipeline.plumbing.errors import ConfigError, nearest
 
@@ -19,8 +20,6 @@ KEYS = {
     "overrides": "Hydra overrides of its ablation",
     "seeds": "its seeds, such as 0,1,2",
 }
-# The stages that run once for a study and not for each run: what is set of them is all its experiments'.
-STUDY_STAGES = ("align", "summarise", "judge", "render", "timing", "benchmark", "known_answers")
 RESULTS = Path("results")
 
 
@@ -74,45 +73,63 @@ class Request:
         for name, asked in text["experiments"].items():
             # An experiment of conf/experiment and its seeds; or one of the study's own, made from such a one.
             own = asked if isinstance(asked, dict) else {"experiment": name, "seeds": asked, "overrides": ()}
-            if own["experiment"] not in _names("experiment"):
-                hint = nearest(own["experiment"], _names("experiment"))
-                raise ConfigError(f"conf/study/{study}.yaml: {own['experiment']}: no such experiment{hint}")
-            experiments.append(Experiment(name, own["experiment"], tuple(own["seeds"]), tuple(own["overrides"])))
+            base = _experiment(own["experiment"], f"conf/study/{study}.yaml: {own['experiment']}")
+            experiments.append(Experiment(name, base, tuple(own["seeds"]), tuple(own["overrides"])))
         return cls(study, tuple(text["overrides"]), tuple(experiments), f"study={study}")
 
     def ablated(self, name: str, overrides: str, seeds: str | None) -> Self:
-        """Return a study called `name`: this study's first experiment beside the same with `overrides`."""
-        text = " ".join(
-            filter(
-                None,
-                [f"study={self.study}", f"name={name}", f"overrides={overrides}", seeds and f"seeds={seeds}"],
-            )
-        )
+        """Return a study called `name`: this study's first experiment beside the same with `overrides`.
+
+        Args:
+            name: of the new study, and of its experiment (of a sweep, the beginning of their names).
+            overrides: Hydra's, separated by spaces; of a sweep, an experiment a value.
+            seeds: of both experiments, as 0,1,2; those of this study's first if not given.
+        """
+        asked = {"study": self.study, "name": name, "overrides": overrides} | ({"seeds": seeds} if seeds else {})
+        text = " ".join(f"{key}={value}" for key, value in asked.items())
         _check_name(name, text)
-        base = self.experiments[0]
-        if seeds is not None:
-            if not re.fullmatch(r"\d+(,\d+)*", seeds):
-                raise ConfigError(f"--config seeds={seeds}: not a list of seeds; write seeds=0,1,2")
-            base = replace(base, seeds=tuple(int(seed) for seed in seeds.split(",")))
+        base = self.experiments[0] if seeds is None else replace(self.experiments[0], seeds=_seeds(seeds))
         points = _points(overrides)
-        shared = tuple(dict.fromkeys(line for point in points for line in point if _of_the_study(line)))
-        experiments = [base]
-        for point in points:
-            chosen = [line.removeprefix("experiment=") for line in point if line.startswith("experiment=")]
-            own = tuple(line for line in point if not line.startswith("experiment=") and not _of_the_study(line))
-            for experiment in chosen:
-                if experiment not in _names("experiment"):
-                    hint = nearest(experiment, _names("experiment"))
-                    raise ConfigError(f"experiment={experiment}: no such experiment{hint}")
-            label = name if len(points) == 1 else name + "+" + re.sub(r"[^\w.,+-]+", "-", "+".join(point))
-            if own or chosen:
-                experiments.append(Experiment(label, *chosen[:1] or [base.base], base.seeds, own))
-        overrides = (*self.overrides, *shared)
-        return replace(self, study=name, overrides=overrides, experiments=tuple(experiments), text=text)
+        of_the_study = dict.fromkeys(line for point in points for line in point if _concerns_the_study(line))
+        variants = [
+            _variant(base, name if len(points) == 1 else f"{name}+{_label(point)}", point)
+            for point in points
+            if not all(map(_concerns_the_study, point))
+        ]
+        return replace(
+            self, study=name, overrides=(*self.overrides, *of_the_study), experiments=(base, *variants), text=text
+        )
 
 
-def _of_the_study(override: str) -> bool:
-    return re.split("[.=]", override)[0] in STUDY_STAGES
+def _variant(base: Experiment, name: str, point: tuple[str, ...]) -> Experiment:
+    """Return an experiment that departs from another by overrides, which may name an experiment to start from."""
+    chosen = [line.removeprefix("experiment=") for line in point if line.startswith("experiment=")]
+    start = _experiment(chosen[0], f"experiment={chosen[0]}") if chosen else base.base
+    own = tuple(line for line in point if not line.startswith("experiment=") and not _concerns_the_study(line))
+    return Experiment(name, start, base.seeds, own)
+
+
+def _experiment(name: str, asked: str) -> str:
+    """Return the name of a file of conf/experiment, or say that there is none by what was asked."""
+    if name not in _names("experiment"):
+        raise ConfigError(f"{asked}: no such experiment{nearest(name, _names('experiment'))}")
+    return name
+
+
+def _seeds(asked: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\d+(,\d+)*", asked):
+        raise ConfigError(f"--config seeds={asked}: not a list of seeds; write seeds=0,1,2")
+    return tuple(int(seed) for seed in asked.split(","))
+
+
+def _label(point: tuple[str, ...]) -> str:
+    """Return overrides as a part of a file's name."""
+    return re.sub(r"[^\w.,+-]+", "-", "+".join(point))
+
+
+def _concerns_the_study(override: str) -> bool:
+    """Whether what is set is of a stage that runs once for a study: it is all its experiments' then."""
+    return re.split("[.=]", override)[0] in graph.OF_A_STUDY
 
 
 def _points(overrides: str) -> list[tuple[str, ...]]:

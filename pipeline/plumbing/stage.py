@@ -15,14 +15,17 @@ from pipeline.settings.base import Slice
 def main(settings_type: type[Slice], run: Callable[[Slice, Paths, Paths], None]) -> None:
     """Parse the command line, run the stage once, and turn a person's mistake into one line."""
     stage = Path(sys.argv[0]).stem
-    arguments = _parser(stage).parse_args()
+    parser = _parser(stage)
+    if {"-h", "--help"} & set(sys.argv):
+        parser.epilog = importlib.import_module("pipeline.plumbing.graph").told(stage)
+    arguments = parser.parse_args()
     try:
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
             inputs, outputs = Paths(arguments.inputs), Paths(arguments.outputs, arguments.spec)
         else:
-            # Called by name: the planner decides what a stage is given, never what it computes, so its
-            # code must not count as the stage's own.
+            # Called by name, as above: the planner decides what a stage is given, never what it computes, so
+            # its code must not count as the stage's own.
             planner = importlib.import_module("pipeline.plumbing.by_hand")
             spec, inputs, outputs = planner.trial(stage, arguments)
             settings = settings_type.parse(json.loads(spec)["settings"])

@@ -5,6 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.settings.base import Bootstrap, LayerPairs
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"probe": ("sequences",), "extract": ("weights",)},
+    tables=("ablations", "paths", "term_orders", "edges"),
+    gated=True,
+    runtime=120,
+)
 
 
 class AblateSettings(Bootstrap):

@@ -3,6 +3,15 @@
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="study",
+    reads={"extract": ("weights",)},
+    tables=("alignment",),
+    gated=True,
+    mem_mb=4000,
+)
 
 
 class AlignedRun(Slice):

@@ -5,6 +5,12 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="apart",
+    tables=("benchmark",),
+)
 
 Count = Annotated[int, Field(ge=1)]
 

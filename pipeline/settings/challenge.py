@@ -5,6 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.settings.base import Bootstrap
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"prepare": ("tokens", "vocabulary"), "extract": ("weights",)},
+    tables=("challenge_scores",),
+    gated=True,
+)
 
 Count = Annotated[int, Field(ge=1)]
 

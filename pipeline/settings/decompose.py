@@ -3,6 +3,14 @@
 from pydantic import Field
 
 from pipeline.settings.base import Bootstrap
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"probe": ("sequences",), "train": ("config.json",), "extract": ("weights",)},
+    tables=("attention_terms", "offset_profiles", "term_maps"),
+    gated=True,
+)
 
 
 class DecomposeSettings(Bootstrap):

@@ -3,6 +3,22 @@
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import EVERY, Stage
+
+STAGE = Stage(
+    of="study",
+    reads={"summarise": (EVERY,)},
+    tables=(
+        "claims",
+        "head_roles",
+        "head_matches",
+        "intervals",
+        "effects",
+        "validity",
+        "emergence",
+        "emergence_order",
+    ),
+)
 
 
 class Thresholds(Slice):

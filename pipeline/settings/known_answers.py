@@ -5,6 +5,12 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="apart",
+    tables=("known_answers",),
+)
 
 
 class PlannedJob(Slice):

@@ -3,6 +3,14 @@
 from pydantic import Field
 
 from pipeline.settings.base import Confidence, Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"probe": ("sequences",), "extract": ("weights",)},
+    tables=("overlaps",),
+    gated=True,
+)
 
 
 class OverlapSettings(Slice):

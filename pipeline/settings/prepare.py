@@ -9,6 +9,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    tables=("corpus",),
+    files=("tokenizer.json", "tokens", "vocabulary"),
+)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model")
 Fraction = Annotated[float, Field(gt=0, lt=1)]

@@ -5,6 +5,13 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"prepare": ("tokenizer.json", "tokens", "vocabulary")},
+    files=("sequences",),
+)
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -5,6 +5,16 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"prepare": ("vocabulary",), "extract": ("weights",)},
+    tables=("vocab_pairs", "vocab_counts", "vocab_units", "spectra"),
+    gated=True,
+    mem_mb=4000,
+    runtime=240,
+)
 
 Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same", "exclude_fuzzy"]
 

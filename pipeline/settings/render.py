@@ -3,6 +3,12 @@
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import EVERY, Stage
+
+STAGE = Stage(
+    of="study",
+    reads={"summarise": (EVERY,), "judge": (EVERY,)},
+)
 
 
 class RenderSettings(Slice):

@@ -3,6 +3,28 @@
 from pydantic import Field
 
 from pipeline.settings.base import Bootstrap, LayerPairs
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={
+        "prepare": ("vocabulary",),
+        "probe": ("sequences",),
+        "train": ("config.json", "checkpoints.safetensors"),
+        "extract": ("weights",),
+    },
+    tables=(
+        "head_scores",
+        "head_pairs",
+        "nulls",
+        "pair_nulls",
+        "sentence_scores",
+        "virtual_heads",
+        "loss_by_position",
+    ),
+    gated=True,
+    runtime=120,
+)
 
 
 class ScoreSettings(Bootstrap):

@@ -5,6 +5,18 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={
+        "prepare": ("vocabulary",),
+        "probe": ("sequences",),
+        "train": ("config.json", "checkpoints.safetensors"),
+    },
+    tables=("checkpoint_scores",),
+    gated=True,
+)
 
 
 class ScoreCheckpointsSettings(Slice):

@@ -3,6 +3,14 @@
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import EVERY, Stage
+
+STAGE = Stage(
+    of="study",
+    reads={EVERY: (EVERY,)},
+    tables=(EVERY, "runs"),  # what it reads, of all runs
+    files=("request.json",),
+)
 
 
 class RunSettings(Slice):

@@ -3,6 +3,12 @@
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="apart",
+    tables=("stages",),
+)
 
 
 class TimingSettings(Slice):

@@ -6,6 +6,16 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"prepare": ("tokenizer.json", "tokens")},
+    tables=("training_curve",),
+    files=("config.json", "model.safetensors", "tokenizer.json", "checkpoints.safetensors"),
+    mem_mb=4000,
+    runtime=240,
+)
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -3,6 +3,13 @@
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.stage import Stage
+
+STAGE = Stage(
+    of="run",
+    reads={"probe": ("sequences",), "train": ("config.json", "model.safetensors"), "extract": ("weights",)},
+    tables=("checks",),
+)
 
 
 class Tolerance(Slice):

@@ -1,47 +1,37 @@
-"""The tables that readers find in results/studies/: gathered from the stages of all runs, or made of them."""
+"""Every declared table by its name, and which stage makes which for readers."""
 
+from pipeline.plumbing import graph
 from pipeline.plumbing.schema import Table
 from pipeline.tables import (
     ablate,
+    align,
+    benchmark,
     challenge,
     decompose,
+    extract,
+    known_answers,
     overlap,
     prepare,
+    probe,
     project,
     score,
     score_checkpoints,
+    summarise,
+    timing,
     train,
     verify,
 )
 from pipeline.tables.judge import claims, effects, emergence, head_matches, head_roles, validity
 
-OF_A_RUN: dict[str, tuple[Table, ...]] = {
-    "prepare": (prepare.CORPUS,),
-    "train": (train.TRAINING_CURVE,),
-    "verify": (verify.CHECKS,),
-    "decompose": (decompose.ATTENTION_TERMS, decompose.OFFSET_PROFILES, decompose.TERM_MAPS),
-    "project": (project.VOCAB_PAIRS, project.VOCAB_COUNTS, project.VOCAB_UNITS, project.SPECTRA),
-    "score": (
-        score.HEAD_SCORES,
-        score.HEAD_PAIRS,
-        score.NULLS,
-        score.PAIR_NULLS,
-        score.SENTENCE_SCORES,
-        score.VIRTUAL_HEADS,
-        score.LOSS_BY_POSITION,
-    ),
-    "ablate": (ablate.ABLATIONS, ablate.PATHS, ablate.TERM_ORDERS, ablate.EDGES),
-    "score_checkpoints": (score_checkpoints.CHECKPOINT_SCORES,),
-    "challenge": (challenge.CHALLENGE_SCORES,),
-    "overlap": (overlap.OVERLAPS,),
-}
-OF_JUDGE: tuple[Table, ...] = (
-    claims.CLAIMS,
-    head_roles.HEAD_ROLES,
-    head_matches.HEAD_MATCHES,
-    effects.INTERVALS,
-    effects.EFFECTS,
-    validity.VALIDITY,
-    emergence.EMERGENCE,
-    emergence.EMERGENCE_ORDER,
+MODULES = (
+    *(prepare, probe, train, extract, verify, decompose, project, score, ablate, score_checkpoints, challenge, overlap),
+    *(align, summarise, claims, effects, emergence, head_matches, head_roles, validity),
+    *(known_answers, timing, benchmark),
 )
+TABLES: dict[str, Table] = {
+    value.name: value for module in MODULES for value in vars(module).values() if isinstance(value, Table)
+}
+OF_A_RUN: dict[str, tuple[Table, ...]] = {
+    stage: tuple(TABLES[name] for name in graph.tables_of(stage)) for stage in graph.OF_A_RUN if graph.tables_of(stage)
+}
+OF_JUDGE: tuple[Table, ...] = tuple(TABLES[name] for name in graph.tables_of("judge"))

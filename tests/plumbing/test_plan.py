@@ -1,123 +1,74 @@
-"""What a changed setting or a changed line of code makes run again, and what wrong settings say."""
+"""A plan of two runs written by hand."""
 
 import json
 
 import pytest
 
-from pipeline.plumbing import fingerprint
-from pipeline.plumbing.errors import ConfigError
-from pipeline.plumbing.plan import STAGES, Plan, plan, plan_of, spec_with
-from pipeline.plumbing.request import STUDY_STAGES, Request
-
-# What the study known_answers makes in one job is that study's alone.
-EVERY_STAGE = {*STAGES, *STUDY_STAGES} - {"known_answers"}
-OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "score_checkpoints"}
+from pipeline.plumbing.plan import Job, Plan, Run, dumps, spec_with
 
 
-def smoke(*overrides):
-    request = Request.of_study("smoke")
-    return plan_of(Request(request.study, (*request.overrides, *overrides), request.experiments, request.text))
+def job(stage, identity, made_from=(), files=()):
+    return Job(stage, identity, dumps({"settings": {"part": None}, "code": "c"}), dict(made_from), tuple(files), 1)
 
 
-def rerun(before: Plan, after: Plan) -> set[str]:
-    """Stages with a job that is new, or whose spec is."""
-    changed = {key[0] for key, job in after.jobs.items() if key not in before.jobs or before.jobs[key].spec != job.spec}
-    changed |= {stage for stage, spec in after.study_specs.items() if before.study_specs[stage] != spec}
-    return changed - {"known_answers"}
-
-
-@pytest.mark.parametrize(
-    ("override", "stages"),
-    [
-        ("render.dpi=72", {"render"}),
-        ("judge.thresholds.induction=0.4", {"judge"}),
-        ("verify.tolerance.terms=1", {"verify", "summarise"}),
-        ("score.top_tokens=3", {"score", "summarise"}),
-        ("decompose.map_tokens=8", {"decompose", "summarise"}),
-        ("project.pairs=5", {"project", "summarise"}),
-        ("overlap.tokens=5", {"overlap", "summarise"}),
-        ("align.seed=5", {"align"}),
-        ("probe.periods=[5]", {"probe", "overlap", "summarise"} | OF_SEQUENCES),
-        (
-            "train.learning_rate=0.1",
-            {"train", "extract", "project", "overlap", "challenge", "align", "summarise"} | OF_SEQUENCES,
+@pytest.fixture
+def plan():
+    """Two seeds that share a corpus."""
+    runs = [
+        Run("base", 0, {"prepare": "p", "train": "t0", "extract": "e0", "verify": "v0"}),
+        Run("base", 1, {"prepare": "p", "train": "t1", "extract": "e1", "verify": "v1"}),
+    ]
+    jobs = [
+        job("prepare", "p", files=["my/text.txt"]),
+        *(job("train", f"t{seed}", {"prepare": "p"}) for seed in (0, 1)),
+        *(
+            job("challenge", f"c{seed}", {"prepare": "p", "extract": f"e{seed}", "verify": f"v{seed}"})
+            for seed in (0, 1)
         ),
-        ("benchmark.repeats=3", {"benchmark"}),
-        ("tokenizer.d_vocab=300", EVERY_STAGE - {"judge", "render", "timing", "benchmark"}),
-    ],
-)
-def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, stages):
-    # render has no setting of its own that changed; it runs again when the study's tables are new.
-    assert rerun(smoke(), smoke(override)) == stages
+    ]
+    study_jobs = {stage: job(stage, "") for stage in ("align", "judge")}
+    return Plan("mine", runs, {(each.stage, each.id): each for each in jobs}, study_jobs)
 
 
-@pytest.mark.parametrize(
-    ("module", "stages"),
-    [
-        ("pipeline.circuits.scores.copying", {"verify", "score", "score_checkpoints", "challenge"}),
-        ("pipeline.circuits.vocabulary.top_pairs", {"project", "benchmark"}),
-        ("pipeline.circuits.vocabulary.alignment", {"align"}),
-        ("pipeline.figures.style", {"render", "timing", "benchmark"}),
-        ("pipeline.models.training", {"train"}),
-        ("pipeline.claims.catalogue", {"judge", "render"}),
-        ("pipeline.claims.verdicts", {"judge", "render"}),
-        ("pipeline.plumbing.artefacts", EVERY_STAGE),
-        ("pipeline.plumbing.compose", set()),
-    ],
-)
-def test_a_changed_line_reruns_the_stages_that_reach_it(module, stages, monkeypatch):
-    before, code = smoke(), fingerprint._code
-    monkeypatch.setattr(fingerprint, "_code", lambda name: code(name) + ("x = 1\n" if name == module else ""))
-    fingerprint.code_of.cache_clear()
-    assert rerun(before, smoke()) == stages
-    fingerprint.code_of.cache_clear()
+def test_a_job_of_a_run_reads_a_persons_files_and_what_it_is_made_from(plan):
+    assert plan.reads(plan.jobs["prepare", "p"]) == ["my/text.txt"]
+    assert set(plan.reads(plan.jobs["challenge", "c1"])) == {
+        "results/store/prepare/p/tokens.parquet",
+        "results/store/prepare/p/vocabulary.parquet",
+        "results/store/extract/e1/weights.parquet",
+        "results/store/verify/v1/checks.parquet",
+    }
 
 
-def test_what_experiments_share_is_made_once():
-    planned = smoke()
-    assert planned.experiments == ["base", "one_layer"]
-    assert len(planned.ids("prepare")) == len(planned.ids("probe")) == 1
-    assert len(planned.ids("train")) == len(planned.runs) == 3
+def test_a_job_of_the_study_reads_of_every_run_or_what_the_study_has(plan):
+    assert plan.reads(plan.study_jobs["align"]) == [
+        *(f"results/store/extract/e{seed}/weights.parquet" for seed in (0, 1)),
+        *(f"results/store/verify/v{seed}/checks.parquet" for seed in (0, 1)),
+    ]
+    of_judge = plan.reads(plan.study_jobs["judge"])
+    assert {"results/studies/mine/head_scores.parquet", "results/studies/mine/runs.parquet"} <= set(of_judge)
+    assert all(path.startswith("results/studies/mine/") for path in of_judge)
 
 
-def test_a_run_is_named_by_its_slices_alone():
-    assert {key: job.spec for key, job in smoke().jobs.items()} == {key: job.spec for key, job in smoke().jobs.items()}
+def test_what_a_stage_writes_is_a_pattern_over_jobs_or_in_the_studys_folder(plan):
+    assert plan.writes("extract") == ["results/store/extract/{id}/weights.parquet"]
+    assert plan.writes("extract", "e1") == ["results/store/extract/e1/weights.parquet"]
+    assert plan.writes("align") == ["results/studies/mine/alignment.parquet"]
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ("train.learnin_rate=0.1", r"train\.learnin_rate=0\.1: no such setting; did you mean train\.learning_rate\?"),
-        ("learning_rate=0.1", r"did you mean train\.learning_rate\?"),
-        ("train.learning_rate=fast", r"train\.learning_rate=fast: .*number.*0\.004"),
-        ("train.steps=0", r"train\.steps=0: .*greater than or equal to 1"),
-        ("model.n_heads=7", r"model\.n_heads=7 does not divide model\.d_model=256; the nearest that does is 8"),
-        ("model=two_lair", r"model=two_lair: no such choice; did you mean two_layer\?"),
-        (
-            "model=notebook_checkpoint model.path=nowhere.pt tokenizer=none data=repeated_tokens",
-            r"nowhere\.pt: no such file",
-        ),
-        ("data.packages=[numpyy]", r"numpyy"),
-        ("render.dpi=10", r"render\.dpi=10: .*30"),
-    ],
-)
-def test_a_wrong_setting_is_one_line(overrides, message):
-    with pytest.raises(ConfigError, match=message) as error:
-        plan({"name": "mine", "overrides": overrides})
-    assert "\n" not in str(error.value)
+def test_what_runs_share_is_one_job(plan):
+    assert plan.ids("prepare") == ["p"]
+    assert plan.ids("train") == ["t0", "t1"]
+    assert plan.experiments == ["base"]
 
 
-def test_what_a_study_sets_within_a_choice_does_not_concern_another_choice():
-    request = Request.of_study("smoke").ablated("mine", "data=repeated_tokens tokenizer=none tokenizer.d_vocab=99", "0")
-    planned = plan_of(request)
-    settings = json.loads(planned.jobs["prepare", planned.runs[1].ids["prepare"]].spec)["settings"]
-    assert settings["tokenizer"] == {"kind": "none", "d_vocab": 99}
-    assert "packages" not in settings["data"]
+def test_a_plan_survives_being_a_file(plan):
+    assert Plan.from_json(plan.to_json()) == plan
+    assert Plan.from_json(plan.to_json()).to_json() == plan.to_json()
 
 
-def test_a_part_of_a_job_differs_from_it_in_what_is_set_only():
-    planned = smoke()
-    whole = planned.jobs["project", planned.ids("project")[0]].spec
+def test_a_part_of_a_job_differs_from_it_in_what_is_set_only(plan):
+    whole = plan.jobs["prepare", "p"].spec
     part = spec_with(whole, part=1)
-    assert json.loads(part)["settings"] == json.loads(whole)["settings"] | {"part": 1}
+    assert json.loads(part) == {"settings": {"part": 1}, "code": "c"}
     assert spec_with(part, part=None) == whole

@@ -1,7 +1,6 @@
 from types import SimpleNamespace
 
-from pipeline.plumbing.plan import STAGES, dumps
-from pipeline.plumbing.settings_of import settings_of
+from pipeline.plumbing.plan import dumps
 from pipeline.plumbing.work import work_of
 
 
@@ -24,16 +23,9 @@ def test_what_runs_share_is_done_once_and_in_order():
     work = work_of(
         [run("one", prepare="p", train="a", extract="c"), run("two", prepare="p", train="b", extract="d")], jobs
     )
-    assert [one["id"] for one in work["jobs"]] == ["p", "a", "c", "b", "d"]
-    assert [one["experiment"] for one in work["jobs"]] == ["one", "one", "one", "two", "two"]
+    assert [planned["id"] for planned in work["jobs"]] == ["p", "a", "c", "b", "d"]
+    assert [planned["experiment"] for planned in work["jobs"]] == ["one", "one", "one", "two", "two"]
     assert work["jobs"][-1]["made_from"] == ["train/b"]
     assert work["slices"] == [{"threads": 1}, {"gain": 1}, {"gain": 2}]
-    assert [one["slice"] for one in work["jobs"]] == [0, 1, 0, 2, 0]
+    assert [planned["slice"] for planned in work["jobs"]] == [0, 1, 0, 2, 0]
     assert work["code"] == {stage: f"code of {stage}" for stage in ("prepare", "train", "extract")}
-
-
-def test_every_stage_has_settings_of_its_name():
-    assert settings_of("known_answers").__name__ == "KnownAnswersSettings"
-    assert {settings_of(stage).__name__.lower() for stage in STAGES} == {
-        f"{stage}settings".replace("_", "") for stage in STAGES
-    }

@@ -1,0 +1,99 @@
+"""A study runs the code that it started with: a copy of it, named by its content, which nothing edits.
+
+Jobs of a running study start one after another, for hours, and on a cluster each reads the Snakefile anew. What is
+edited meanwhile waits for the next call. The Snakefile runs this file before it imports anything of the package, so
+it needs the standard library alone.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+STORE = Path("results/store/frozen")
+FROZEN = ("pipeline", "workflow", "conf", "environment.yml")
+ENDINGS = (".py", ".smk", ".rst", ".yaml", ".yml")
+KEPT = 20  # copies; older ones go, unless a study runs them
+
+
+def freeze(home: Path) -> Path:
+    """Return the folder of an exact copy of the code and configuration at `home`, held until this process ends.
+
+    Raises:
+        SystemExit: the copy is there but was edited; the line says what to do.
+    """
+    contents = _contents(home)
+    name = _name(contents)
+    copy = STORE / name
+    if not copy.exists():
+        _write(contents, copy)
+    elif _name(_contents(copy)) != name:
+        raise SystemExit(f"{copy} is a copy of the code and was edited; delete it, and edit {home} instead")
+    _hold(copy)
+    _prune(copy)
+    return copy.resolve()
+
+
+def keep(text: str, copy: Path) -> Path:
+    """Write a plan beside the code that made it, named by its content; return its file."""
+    file = copy / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
+    return file
+
+
+def put_on_paths(copy: Path) -> None:
+    """Let jobs find the frozen code, and this Python's packages even where its environment is not activated."""
+    # Not in a job's command: Snakemake compares that.
+    for name, folder in (("PYTHONPATH", copy), ("PATH", Path(sys.executable).parent)):
+        os.environ[name] = os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
+
+
+def _contents(home: Path) -> dict[str, bytes]:
+    """Return every frozen file by its place below `home`."""
+    roots = [home / name for name in FROZEN]
+    files = [file for root in roots for file in ([root] if root.is_file() else root.rglob("*"))]
+    return {file.relative_to(home).as_posix(): file.read_bytes() for file in sorted(files) if file.suffix in ENDINGS}
+
+
+def _name(contents: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for place, content in contents.items():
+        digest.update(f"{place}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _write(contents: dict[str, bytes], copy: Path) -> None:
+    """Write a copy, whole or not at all; if another process was faster, its copy is the same."""
+    temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
+    for place, content in contents.items():
+        file = temporary / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(0o444)  # messages name these files; to edit one would be a mistake
+    (temporary / ".lock").touch()
+    try:
+        temporary.rename(copy)
+    except OSError:
+        shutil.rmtree(temporary)
+
+
+def _hold(copy: Path) -> None:
+    """Say that a process runs this copy, until it ends, however it ends."""
+    os.utime(copy)
+    fcntl.flock(os.open(copy / ".lock", os.O_RDONLY), fcntl.LOCK_SH)  # never closed, so never released before
+
+
+def _prune(mine: Path) -> None:
+    """Remove all but the latest copies, and those that a process holds."""
+    copies = [copy for copy in STORE.iterdir() if copy != mine]
+    for old in sorted(copies, key=lambda copy: copy.stat().st_mtime, reverse=True)[KEPT:]:
+        with suppress(OSError), (old / ".lock").open() as lock:  # held, or another process removes it just now
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(old)

@@ -1,0 +1,56 @@
+"""The command line that all stages share, called in this process."""
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.plumbing import graph
+from pipeline.plumbing.stage import main
+from pipeline.settings.extract import ExtractSettings
+
+
+def called(monkeypatch, arguments, run):
+    monkeypatch.setattr(sys, "argv", ["pipeline/extract.py", *arguments])
+    main(ExtractSettings, run)
+
+
+def test_a_job_gets_what_the_workflow_passes(monkeypatch):
+    seen = []
+    spec = json.dumps({"settings": {"threads": 2}})
+    arguments = ["--spec", spec, "--inputs", "a/x.json", "--outputs", "b/y.parquet"]
+    called(monkeypatch, arguments, lambda *given: seen.extend(given))
+    settings, inputs, outputs = seen
+    assert settings == ExtractSettings(threads=2)
+    assert inputs.file("x.json") == Path("a/x.json")
+    assert outputs.file("y.parquet") == Path("b/y.parquet")
+    assert outputs.provenance == spec
+
+
+def test_a_persons_mistake_is_one_line(monkeypatch):
+    def refuse(*_):
+        raise ValueError("no such model")
+
+    with pytest.raises(SystemExit, match=r"^extract: no such model$"):
+        called(monkeypatch, ["--spec", json.dumps({"settings": {"threads": 1}})], refuse)
+    monkeypatch.setenv("PIPELINE_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="no such model"):
+        called(monkeypatch, ["--spec", json.dumps({"settings": {"threads": 1}})], refuse)
+
+
+def test_help_says_what_the_stage_reads_and_writes(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        called(monkeypatch, ["--help"], None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert graph.told("extract") == ("Reads config.json, model.safetensors (of train). Writes weights.parquet.")
+    assert graph.told("extract") in said
+
+
+@pytest.mark.parametrize("stage", graph.STAGES)
+def test_what_a_stage_reads_and_writes_is_said_in_its_settings_module_alone(stage):
+    text = ast.get_docstring(ast.parse((Path(pipeline.__file__).parent / f"{stage}.py").read_text()))
+    assert text
+    assert not [line for line in text.splitlines() if line.startswith(("Reads ", "Writes "))]

@@ -1,0 +1,76 @@
+# The stages of the study: each reads what all runs have made.
+
+for stage in ("align", "summarise", "judge"):
+
+    rule:
+        name:
+            stage
+        input:
+            PLAN.reads(PLAN.study_jobs[stage]),
+        output:
+            PLAN.writes(stage),
+        log:
+            f"{PLAN.folder}/logs/{stage}.log",
+        benchmark:
+            f"{PLAN.folder}/logs/{stage}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: PLAN.study_jobs[stage].threads
+        resources:
+            mem_mb=memory(graph.STAGES[stage]),
+            runtime=graph.STAGES[stage].runtime,
+        params:
+            stage=stage,
+            spec=PLAN.study_jobs[stage].spec,
+        message:
+            f"{stage} {PLAN.study}"
+        shell:
+            RUN
+
+
+# The figures of one experiment.
+rule render:
+    input:
+        PLAN.reads(PLAN.study_jobs["render"]),
+    output:
+        reported("{experiment}/", OF_AN_EXPERIMENT, category="{experiment}", caption="../report/figure.rst"),
+    log:
+        f"{PLAN.folder}/logs/render_{{experiment}}.log",
+    benchmark:
+        f"{PLAN.folder}/logs/render_{{experiment}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PLAN.study_jobs["render"].threads
+    resources:
+        mem_mb=memory(graph.STAGES["render"]),
+        runtime=graph.STAGES["render"].runtime,
+    params:
+        stage="render",
+        spec=PLAN.study_jobs["render"].spec,
+    message:
+        f"render {PLAN.study}, {{wildcards.experiment}}"
+    shell:
+        RUN
+
+
+OTHER_FIGURES = [name for name in OF_A_STUDY if name != "claims"]
+
+
+# The figures over all experiments.
+use rule render as render_study with:
+    output:
+        reported("", ["claims"], category="Claims", caption="../report/claims.rst"),
+        reported("", OTHER_FIGURES, category="All experiments", caption="../report/study_figure.rst"),
+    log:
+        f"{PLAN.folder}/logs/render_study.log",
+    benchmark:
+        f"{PLAN.folder}/logs/render_study.tsv"
+    message:
+        f"render {PLAN.study}"
+
+
+RESULTS = [
+    *(file for stage in ("summarise", "judge", "align") for file in PLAN.writes(stage)),
+    *(figures(f"{experiment}/", OF_AN_EXPERIMENT) for experiment in PLAN.experiments),
+    *figures("", OF_A_STUDY),
+]
