@@ -3,7 +3,12 @@
 import os
 
 import pytest
-from tiny_checkpoints import model_of
+from jaxtyping import install_import_hook
+
+# Before anything of the pipeline is imported: whatever is annotated is held to its shapes and types in every test.
+install_import_hook(["pipeline.circuits", "pipeline.models"], "beartype.beartype")
+
+from tiny_checkpoints import model_of  # noqa: E402
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

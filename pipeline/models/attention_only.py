@@ -1,7 +1,6 @@
 """The toy network: attention alone, without layer norm, feed-forward parts or biases."""
 
 from dataclasses import dataclass, fields
-from typing import Self
 
 import einops
 import torch
@@ -24,7 +23,7 @@ class AttentionOnlyConfig:
     tied: bool  # whether the unembedding is the embedding, transposed
 
     @classmethod
-    def from_dict(cls, values: dict) -> Self:
+    def from_dict(cls, values: dict) -> "AttentionOnlyConfig":
         """Pick the shape from a config.json, which may say more."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -25,7 +24,7 @@ class Recipe:
     weight_decay: float
 
     @classmethod
-    def from_dict(cls, values: dict) -> Self:
+    def from_dict(cls, values: dict) -> "Recipe":
         """Pick the recipe from settings, which may say more."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 

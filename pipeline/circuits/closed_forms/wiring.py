@@ -7,7 +7,6 @@ distractors: they attend to everything at random and write to the spare block, w
 """
 
 from dataclasses import dataclass, fields
-from typing import Self
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Construction:
     copy_gain: float  # logits; what a head that attends to one token alone adds to it
 
     @classmethod
-    def from_dict(cls, values: dict) -> Self:
+    def from_dict(cls, values: dict) -> "Construction":
         """Pick the construction from settings, which may say more."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 

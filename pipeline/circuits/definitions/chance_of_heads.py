@@ -21,7 +21,6 @@ import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -80,7 +79,7 @@ class Reference:
     @classmethod
     def of(
         cls, weights: Weights, before: Weights | None, ranked: Int[Tensor, " token"], draws: Draws, generator: Generator
-    ) -> Self:
+    ) -> "Reference":
         """Take the products of the model's embeddings that all its heads share; arguments as the fields."""
         folded = gains_folded(weights)
         identity = torch.eye(folded.d_model, dtype=torch.float64)

@@ -7,7 +7,6 @@ tr(rows^T rows columns^T columns): nothing exceeds rank x rank.
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ class Grams:
     size: int  # the circuit has size x size entries
 
     @classmethod
-    def of(cls, rows: Tensor, columns: Tensor) -> Self:
+    def of(cls, rows: Tensor, columns: Tensor) -> "Grams":
         """Take the products of rows and columns, both [size, rank]."""
         cross, row_squares, column_squares = 0, 0, 0
         for left, right in zip(rows.split(PORTION), columns.split(PORTION), strict=True):
@@ -37,7 +36,7 @@ class Grams:
         means = (side.mean(0, dtype=torch.float64) for side in (rows, columns))
         return cls(cross, row_squares, column_squares, *means, len(rows))
 
-    def through(self, read: Tensor, written: Tensor) -> Self:
+    def through(self, read: Tensor, written: Tensor) -> "Grams":
         """Return the circuits rows @ read @ (columns @ written)^T; both [..., rank, new rank]."""
         return type(self)(
             written.mT @ (self.cross @ read),
@@ -48,7 +47,7 @@ class Grams:
             self.size,
         )
 
-    def turned(self, turns: Tensor) -> Self:
+    def turned(self, turns: Tensor) -> "Grams":
         """Return the circuits rows @ turn @ columns^T, for turns [draw, rank, rank]."""
         return type(self)(
             self.cross @ turns,

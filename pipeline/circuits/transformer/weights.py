@@ -1,7 +1,6 @@
 """A transformer's parameters under the field's names, whatever family they came from."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 from torch import Tensor
 
@@ -84,7 +83,7 @@ class Weights:
         """Number of tokens the embedding knows."""
         return self.W_E.shape[0]
 
-    def one_layer(self, layer: int) -> Self:
+    def one_layer(self, layer: int) -> "Weights":
         """Return one layer as a model of its own; the large matrices are shared, not copied."""
         own = {
             name: value[layer : layer + 1]
@@ -93,7 +92,7 @@ class Weights:
         }
         return replace(self, **own)
 
-    def double(self) -> Self:
+    def double(self) -> "Weights":
         """Return the same parameters in float64."""
         tensors = {name: value.double() for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)

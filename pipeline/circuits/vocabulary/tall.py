@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -85,7 +84,7 @@ class Tall:
     matrix: Tensor  # [width, rank], float64
 
     @classmethod
-    def of(cls, formed: Tensor) -> Self:
+    def of(cls, formed: Tensor) -> "Tall":
         """Return a matrix that is formed already, [n, rank] float64, as one that is not."""
         if formed.ndim != 2 or formed.dtype != torch.float64:
             raise ValueError(f"a factor is {formed.dtype} {list(formed.shape)}; give a float64 matrix")
