@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ def measured(
             yield rows("head", scores, src_head=head, **pair)
 
 
-def rows(axes: str, scores: Scores, **constants: object) -> pd.DataFrame:
+def rows(axes: str, scores: Scores, **constants: Any) -> pd.DataFrame:
     """Return a row an element of each score, under its name."""
     names = pd.DataFrame(list(scores), columns=["metric", "definition"])
     names["chance"] = [score.chance for score in scores.values()]

@@ -1,6 +1,7 @@
 """From scores, and what chance gives for them, to rows of tables."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 from torch import Tensor
@@ -15,9 +16,7 @@ NAMES = ["metric", "definition"]
 COMPARED = ["null_kind", "null_mean", "null_sd", "z", "p", "q"]
 
 
-def score_rows(
-    axes: str, scores: Scores, counts: Tensor | None, confidence: float, **constants: object
-) -> pd.DataFrame:
+def score_rows(axes: str, scores: Scores, counts: Tensor | None, confidence: float, **constants: Any) -> pd.DataFrame:
     """Return a row an element of each score, with its interval and what is known of its definition.
 
     Args:
@@ -37,17 +36,17 @@ def score_rows(
     return pd.concat(frames).assign(confidence=confidence, **constants)
 
 
-def sentence_rows(scores: Scores, **constants: object) -> pd.DataFrame:
+def sentence_rows(scores: Scores, **constants: Any) -> pd.DataFrame:
     """Return a row a sentence and head of each score, [layer, head], that sentences have."""
     frames = [
         to_frame("sentence layer head", value=score.sentences, weight=score.weight).assign(**_named(name))
         for name, score in scores.items()
-        if score.sentences is not None
+        if score.sentences is not None and score.weight is not None
     ]
     return pd.concat(frames).assign(**constants)
 
 
-def null_rows(axes: str, chances: Chances, **constants: object) -> pd.DataFrame:
+def null_rows(axes: str, chances: Chances, **constants: Any) -> pd.DataFrame:
     """Return a row an element of each kind of chance of each score; `chosen` marks the kind to compare with."""
     frames = [pd.DataFrame()]
     for name, kinds in chances.items():

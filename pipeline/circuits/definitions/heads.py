@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+from jaxtyping import Float64
 from torch import Tensor
 
 from pipeline.circuits.chance.null_circuits import relabelled_sd
@@ -43,29 +44,30 @@ from pipeline.circuits.definitions.sources import (
 )
 from pipeline.circuits.definitions.views import Tokens, Turned
 from pipeline.circuits.scores import copying, head_patterns, induction, positional
-from pipeline.circuits.scores.head_patterns import Template, detector_abs, detector_mul, entry_mean, mass
+from pipeline.circuits.scores.head_patterns import Mask, Template, detector_abs, detector_mul, entry_mean, mass
 from pipeline.circuits.transformer.weights import Weights
 
-Role = Callable[[Tokens], Tensor]  # which keys a query should look at: bool [batch, query, key]
+Role = Callable[[Tokens], Mask]
+Draws = Callable[[Turned], Float64[Tensor, "draw layer head"]]
 
 
-def _previous(tokens: Tokens) -> Tensor:
+def _previous(tokens: Tokens) -> Mask:
     return tokens.previous
 
 
-def _copies(tokens: Tokens) -> Tensor:
+def _copies(tokens: Tokens) -> Mask:
     return tokens.copies
 
 
-def _targets(tokens: Tokens) -> Tensor:
+def _targets(tokens: Tokens) -> Mask:
     return tokens.targets
 
 
-def _averaged(role: Role, average: Callable[[Tensor], Template], turned=None) -> OfPattern:
+def _averaged(role: Role, average: Callable[[Mask], Template], turned: Draws | None = None) -> OfPattern:
     return OfPattern(lambda tokens: average(role(tokens)), turned)
 
 
-def _detected(metric: str, role: Role, turned: dict[str, Callable[[Turned], Tensor]]) -> tuple[Definition, ...]:
+def _detected(metric: str, role: Role, turned: dict[str, Draws]) -> tuple[Definition, ...]:
     """Return a role's scores by the detector of TransformerLens."""
     nulls = ("permuted_tokens", "step_0") if turned else ("step_0",)
     entries = (("detector_mul", detector_mul, SHARE), ("detector_abs", detector_abs, DISTANCE))
