@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from pipeline.circuits.scores.head_scores import circuit_scores
 from tiny_checkpoints import D_VOCAB
 
 from pipeline.circuits.scores import head_patterns, induction
 from pipeline.circuits.scores.composition import composition
 from pipeline.circuits.scores.copying import eigenvalue_score
-from pipeline.circuits.scores.head_scores import circuit_scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit

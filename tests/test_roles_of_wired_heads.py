@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import Generator
 from weights_frame import weights_frame
 
-from pipeline.claims.roles import head_roles
 from pipeline.circuits.closed_forms.wiring import Construction
+from pipeline.claims.roles import head_roles
 from pipeline.models.constructed import constructed
 from pipeline.models.families import to_weights
 from pipeline.models.tokenizer import id_tokenizer

@@ -5,18 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pipeline.circuits.scores.head_scores import sequence_scores
+from pipeline.tables.definitions import HEAD_DEFINITIONS, PAIR_DEFINITIONS
 from safetensors.torch import save_file
 from weights_frame import weights_frame
 
 from pipeline import score
 from pipeline.circuits.scores.composition import composition
-from pipeline.circuits.scores.head_scores import sequence_scores
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.score import ScoreSettings
-from pipeline.tables.definitions import HEAD_DEFINITIONS, PAIR_DEFINITIONS
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES

@@ -10,9 +10,9 @@ from tiny_checkpoints import CHECKPOINTS, D_VOCAB, model_of
 from weights_frame import weights_frame
 
 from pipeline import verify
+from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
 from pipeline.circuits.gates import disagreement
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
-from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
 from pipeline.models.constructed import constructed
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, read_file, write

@@ -20,7 +20,7 @@ class Chance:
     mean: Float64[Tensor, "*heads"]
     sd: Float64[Tensor, "*heads"]
     z: Float64[Tensor, "*heads"]  # (value - mean) / sd
-    p: Float64[Tensor, "*heads"]  # 0 ... 1
+    p: Float[Tensor, "*heads"]  # 0 ... 1
     draws: int | None  # values of chance behind them; None where mean and sd are in closed form
 
 
@@ -94,7 +94,7 @@ def _chance(
     values: Float64[Tensor, "*heads"],
     mean: Float64[Tensor, "..."],
     sd: Float64[Tensor, "..."],
-    p: Float64[Tensor, "*heads"],
+    p: Float[Tensor, "*heads"],
     draws: int | None,
 ) -> Chance:
     z = (values - mean) / _varying(sd, mean)

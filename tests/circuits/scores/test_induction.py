@@ -5,7 +5,6 @@ import torch
 
 from pipeline.circuits.scores import head_patterns, induction
 from pipeline.circuits.scores.head_patterns import detector_abs, detector_mul, entry_mean, even, mass, previous_token
-from pipeline.circuits.scores.head_scores import sequence_scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 
@@ -169,17 +168,3 @@ def test_the_prefix_circuit_of_the_network_wired_by_hand_is_the_identity():
     rows, columns = induction.prefix_circuit(weights, carried, (1, 0))
     # The score of a match is divided by sqrt(d_head), the circuit is not.
     torch.testing.assert_close(rows @ columns.mT, gain * math.sqrt(22) * torch.eye(d_vocab, dtype=torch.float64))
-
-
-def test_every_definition_gives_the_network_wired_by_hand_what_it_calls_ideal():
-    block, repeats = 6, 3
-    tokens = repeated(block, repeats)
-    found, _ = sequence_scores(induction_network(block + 1, tokens.shape[1], 60.0), tokens, 1, block, batch=1)
-    for name, score in found.items():
-        if name[0] == "previous_token":
-            assert score.value[0, 0].item() == pytest.approx(score.ideal), name
-        if name[0] == "induction":
-            # Where nothing matches, this head looks everywhere alike, and two such entries lie on the stripe.
-            rest = (1 / block + 1 / (block + 1)) / (tokens.shape[1] - block + 1) if name[1] == "stripe" else 0
-            assert score.value[1, 0].item() == pytest.approx(score.ideal + rest), name
-    assert found["copying", "olsson"].ideal == 1

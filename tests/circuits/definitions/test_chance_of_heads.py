@@ -4,16 +4,16 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
+from pipeline.scoring import chance
 from safetensors.torch import save_file
 
 from pipeline.circuits.chance.significance import benjamini_hochberg
 from pipeline.circuits.scores import pair_scores, text_scores
-from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.tensors import to_frame
-from pipeline.scoring import chance
 
 D_VOCAB, LENGTH, PERIOD, N_HEADS, D_MODEL, D_HEAD = 12, 9, 4, 3, 12, 4
 EVERY = torch.arange(D_VOCAB)

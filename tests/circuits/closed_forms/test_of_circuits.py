@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from pipeline.circuits.closed_forms.expectations import of_random, of_wired
 from torch import Generator
 
 from pipeline.circuits.closed_forms import of_circuits, of_effects, of_pairs, of_patterns
-from pipeline.circuits.closed_forms.expectations import of_random, of_wired
 from pipeline.circuits.closed_forms.mechanism import follow
 from pipeline.circuits.closed_forms.of_circuits import UNDEFINED
 from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction

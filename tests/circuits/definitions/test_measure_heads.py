@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from pipeline.circuits.scores import head_patterns
 from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores, templates
 from pipeline.circuits.scores.pair_scores import circuit_scores as pair_circuit_scores
 from pipeline.circuits.scores.pair_scores import composition_scores
+
+from pipeline.circuits.scores import head_patterns
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 

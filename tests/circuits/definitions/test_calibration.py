@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
 
 from pipeline.circuits.chance import nulls, pair_nulls
 from pipeline.circuits.chance.significance import benjamini_hochberg
 from pipeline.circuits.scores import pair_scores, text_scores
-from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
 from pipeline.circuits.scores.score import Score
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
