@@ -130,8 +130,9 @@ def _even_positions(weights: Weights) -> float:
     return math.nan if weights.W_pos is None else float(head_patterns.even(len(weights.W_pos)).diagonal(-1).mean())
 
 
-def _one_in_positions(weights: Weights, most: float = math.inf) -> float:
-    return math.nan if weights.W_pos is None else 1 / (min(len(weights.W_pos), most) - 1)
+def _one_in_positions(weights: Weights, positions: int | None = None) -> float:
+    """Return the share of keys that one is, among the first positions that have a token before them."""
+    return math.nan if weights.W_pos is None else 1 / (len(weights.W_pos[:positions]) - 1)
 
 
 def _ranked(definition: str, most: int, meaning: str, source: str) -> Definition:
@@ -280,7 +281,7 @@ WEIGHTS = (
         source=BIETTI,
         unit=FRACTION,
         measure=OfPositions(positional.recall, 64),
-        chance=partial(_one_in_positions, most=64),
+        chance=partial(_one_in_positions, positions=64),
         ideal=1.0,
         nulls=("gaussian", "step_0"),
         closed_form=of_circuits.recall,
