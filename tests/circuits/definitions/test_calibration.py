@@ -8,17 +8,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
 
-from pipeline.circuits.chance import nulls, pair_nulls
-from pipeline.circuits.chance.significance import benjamini_hochberg
-from pipeline.circuits.scores import pair_scores, text_scores
-from pipeline.circuits.scores.score import Score
+from pipeline.circuits.chance.false_discovery import false_discovery
+from pipeline.circuits.definitions import measure_pairs
+from pipeline.circuits.definitions.chance_of_heads import Draws, Reference, of_circuits, of_sequences, random_heads
+from pipeline.circuits.definitions.chance_of_pairs import of_pairs
+from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.views import Tokens
+from pipeline.circuits.scores.score import stacked
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
 
 MODELS, LEVEL, PERIOD, LENGTH, D_VOCAB = 200, 0.05, 10, 33, 64
-DRAWS = nulls.Draws(heads=800, pairs=100, ranks=400, tile=D_VOCAB)
+DRAWS = Draws(heads=800, pairs=100, ranks=400, tile=D_VOCAB, batch=16, sentences=16)
 CONFIG = {"model_type": "attention_only", "n_layers": 2, "n_heads": 8, "d_model": 32, "n_ctx": LENGTH}
 CONFIG |= {"d_vocab": D_VOCAB, "positions": "queries_and_keys"}
 # Counts of few tokens have few values, and the scores of pairs are bounded where their draws are taken for normal: p
@@ -41,56 +43,45 @@ def sentences(generator):
     return {PERIOD: torch.cat([begin, blocks + 1], 1), None: torch.cat([begin, text + 1], 1)}
 
 
-def stacked(each):
-    return {name: Score(torch.stack([one[name].value for one in each])) for name in each[0]}
-
-
 def chances(seed, tied):
-    """Every score's chances, of one untrained model; step 0 has the same embeddings, and heads of its own."""
+    """Every score's chances, of one untrained model; step 0 has the same embeddings, and heads of its own.
+
+    Yields where the score is from (weights, text, periodic, pairs) and its kinds of chance by name.
+    """
     generator = torch.Generator().manual_seed(1000 + seed)
-    weights, other = untrained(seed, tied), untrained(5000 + seed, tied)
-    other = replace(other, W_E=weights.W_E, W_U=weights.W_U, W_pos=weights.W_pos)
+    weights, before = untrained(seed, tied), untrained(5000 + seed, tied)
+    before = replace(before, W_E=weights.W_E, W_U=weights.W_U, W_pos=weights.W_pos)
     ranked, sets = torch.arange(D_VOCAB), sentences(generator)
-    between = nulls.sides(weights)
-    drawn = nulls.random_heads(weights, between, ranked, sets[None][:, 1:], DRAWS, generator)
-    found = []
+    reference = Reference.of(weights, before, ranked, DRAWS, generator)
+    random = random_heads(reference, sets[None][:, 1:])
     for layer in range(2):
-        scores, before = (circuit_scores(one, layer, ranked, D_VOCAB) for one in (weights, other))
-        found.append((f"weights {layer}", nulls.of_circuits(weights, layer, scores, between, DRAWS, generator)))
-        found.append((f"weights {layer}", nulls.of_random_heads(scores, drawn)))
-        found.append((f"weights {layer}", nulls.of_step_0(scores, before)))
+        scores = circuit_scores(weights, layer, ranked, D_VOCAB)
+        yield "weights", of_circuits(reference, layer, scores, random)
     for period, tokens in sets.items():
-        name = "text" if period is None else "periodic"
-        scores, before = (sequence_scores(one, tokens, 1, period, 16)[0] for one in (weights, other))
-        if period:
-            found.append((name, nulls.of_patterns(weights, tokens, 1, scores, 16, DRAWS.heads, generator)))
-        found.append((name, nulls.of_step_0(scores, before)))
-    previous = scores["previous_token", "mean"].value
-    scores = text_scores.prefix_scores(weights, previous)
-    found.append(("weights", nulls.of_prefixes(weights, previous, scores, between, DRAWS, generator)))
-    scores = text_scores.unigram_scores(weights, sets[None], 1, D_VOCAB)
-    found.append(("text", nulls.of_random_heads(scores, drawn)))
-    scores = pair_scores.composition_scores(weights, 0, 1)
-    found.append(("pairs", pair_nulls.of_composition(weights, 0, 1, scores, DRAWS.heads, generator)))
-    scores = stacked([pair_scores.circuit_scores(weights, (0, head), 1, ranked, D_VOCAB) for head in range(8)])
-    found.append(("pairs", pair_nulls.of_circuits(weights, 0, 1, scores, between, ranked, DRAWS, generator)))
-    return found
+        sequences = Tokens(tokens, 1, period)
+        scores, _ = sequence_scores(weights, sequences, DRAWS.batch)
+        if period is None:
+            scores |= text_scores(weights, tokens, 1, scores["previous_token", "mean"].value, D_VOCAB)
+        yield "text" if period is None else "periodic", of_sequences(reference, sequences, scores, random)
+    scores = measure_pairs.composition_scores(weights, 0, 1)
+    heads = [(0, head) for head in range(8)]
+    scores |= stacked([measure_pairs.circuit_scores(weights, head, 1, ranked, D_VOCAB) for head in heads])
+    yield "pairs", of_pairs(reference, 0, 1, scores, sets[None])
 
 
 def p_values(models, tied):
     """p [model, head] of each (where, metric, definition, kind)."""
-    result = {}
+    of_models = {}
     for seed in range(models):
         of_model = {}
-        for where, found in chances(seed, tied):
-            for name, kinds in found.items():
-                for kind, chance in kinds.items():
+        for where, by_name in chances(seed, tied):
+            for name, kinds in by_name.items():
+                for null_kind, chance in kinds.items():
                     p = chance.p.flatten()
-                    key = (where.split()[0], *name, kind)
-                    of_model.setdefault(key, []).append(p[~p.isnan()])
+                    of_model.setdefault((where, *name, null_kind), []).append(p[~p.isnan()])
         for key, p in of_model.items():
-            result.setdefault(key, []).append(torch.cat(p))
-    return {key: torch.stack(p) for key, p in result.items()}
+            of_models.setdefault(key, []).append(torch.cat(p))
+    return {key: torch.stack(p) for key, p in of_models.items()}
 
 
 def rate(called):
@@ -99,27 +90,29 @@ def rate(called):
 
 
 def first_choice(key):
-    where, _, definition, kind = key
-    if kind == "permuted_tokens":
+    where, _, definition, null_kind = key
+    if null_kind == "permuted_tokens":
         return definition != "diagonal_z"
-    if kind == "gaussian":
+    if null_kind == "gaussian":
         return definition in CAUTIOUS
-    return kind == "rotation" or where in ("periodic", "text") or definition == "positional"
+    return null_kind == "rotation" or where in ("periodic", "text") or definition == "positional"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_untrained_heads_are_called_significant_as_often_as_chance_says(tied):
-    found = {key: p for key, p in p_values(MODELS, tied).items() if first_choice(key)}
-    assert len(found) > 30
+    first = {key: p for key, p in p_values(MODELS, tied).items() if first_choice(key)}
+    assert len(first) > 30
     families = []
-    for key, p in found.items():
+    for key, p in first.items():
         share, error = rate((p <= LEVEL).double().mean(1))
         assert error < LEVEL / 4, key
         assert share < LEVEL + 4 * error, key
         cautious = key[2] in CAUTIOUS or key[:1] + key[2:3] == ("pairs", "eigenvalue")
         assert share > (0.005 if cautious else LEVEL - 4 * error), key
-        families.append(torch.stack([(benjamini_hochberg(one) < LEVEL).any() for one in p]).double())
+        families.append(
+            torch.tensor([(false_discovery(of_model) < LEVEL).any() for of_model in p.double().numpy()]).double()
+        )
     # Where no head does anything, every model with a significant one is a false discovery.
     share, error = rate(torch.stack(families, 1).mean(1))
     assert share < LEVEL + 4 * error
@@ -127,6 +120,6 @@ def test_untrained_heads_are_called_significant_as_often_as_chance_says(tied):
 
 @pytest.mark.slow
 def test_permuted_tokens_mistake_the_trace_of_a_random_matrix_for_copying():
-    found = p_values(40, tied=True)
-    share, error = rate((found["weights", "copying", "diagonal_z", "permuted_tokens"] <= LEVEL).double().mean(1))
+    p = p_values(40, tied=True)
+    share, error = rate((p["weights", "copying", "diagonal_z", "permuted_tokens"] <= LEVEL).double().mean(1))
     assert share > 2 * LEVEL + 4 * error

@@ -1,110 +1,59 @@
-import json
-from types import SimpleNamespace
+from dataclasses import replace
 
-import pandas as pd
 import pytest
 import torch
-from pipeline.circuits.scores.head_scores import circuit_scores, sequence_scores
-from pipeline.scoring import chance
-from safetensors.torch import save_file
+from untrained import D_MODEL, EVERY, LENGTH, N_HEADS, PERIOD, copier, model, sequences
 
-from pipeline.circuits.chance.significance import benjamini_hochberg
-from pipeline.circuits.scores import pair_scores, text_scores
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
-from pipeline.plumbing.artefacts import Paths
-from pipeline.plumbing.tensors import to_frame
+from pipeline.circuits.chance.null_circuits import balanced
+from pipeline.circuits.definitions import chance_of_heads
+from pipeline.circuits.definitions.chance_of_heads import (
+    Draws,
+    Reference,
+    of_circuits,
+    of_sequences,
+    of_step_0,
+    ordered,
+    random_heads,
+    rotations,
+)
+from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.views import Tokens
+from pipeline.circuits.scores import copying
+from pipeline.circuits.scores.score import Score
 
-D_VOCAB, LENGTH, PERIOD, N_HEADS, D_MODEL, D_HEAD = 12, 9, 4, 3, 12, 4
-EVERY = torch.arange(D_VOCAB)
-SETTINGS = {"seed": 0, "batch": 2, "tile": 5, "ranked_tokens": 100, "null_sentences": 2}
-SETTINGS |= {"draws": 60, "pair_draws": 20, "ranked_draws": 30}
-
-
-def model(seed):
-    generator = torch.Generator().manual_seed(seed)
-    random = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
-    tall = {name: random(2, N_HEADS, D_MODEL, D_HEAD) for name in ("W_Q", "W_K", "W_V")}
-    return Weights(
-        positions="queries_and_keys",
-        W_E=torch.eye(D_VOCAB),
-        W_U=torch.eye(D_VOCAB),
-        W_pos=random(LENGTH, D_MODEL),
-        W_O=random(2, N_HEADS, D_HEAD, D_MODEL),
-        **tall,
-    )
+DRAWS = Draws(heads=60, pairs=20, ranks=30, tile=5, batch=2, sentences=2)
+TEXT = sequences()[None]
 
 
-def copier():
-    """Head 0.0 sends back all it reads, as it is."""
-    weights = model(0)
-    weights.W_O[0, 0] = weights.W_V[0, 0].mT
-    return weights
+def reference(weights, before, seed=0):
+    return Reference.of(weights, before, EVERY, DRAWS, torch.Generator().manual_seed(seed))
 
 
-def sequences():
-    parts = []
-    generator = torch.Generator().manual_seed(1)
-    for eval_set, period in (("text", None), ("repeated_tokens", PERIOD)):
-        for sentence in range(3):
-            tokens = torch.randint(1, D_VOCAB, (LENGTH - 1,), generator=generator)
-            if period:
-                tokens = (torch.randperm(D_VOCAB - 1, generator=generator)[:period] + 1).repeat(2)
-            which = {"eval_set": eval_set, "period": period, "sentence": sentence}
-            parts.append(pd.DataFrame({**which, "position": range(LENGTH), "token_id": [0, *tokens.tolist()]}))
-    return pd.concat(parts, ignore_index=True).astype({"period": "Int64"})
-
-
-def rows(axes, names, scores, **constants):
-    frames = [
-        to_frame(axes, value=score.value).assign(**dict(zip(names, name, strict=True)), ideal=score.ideal)
-        for name, score in scores.items()
-    ]
-    return pd.concat(frames).assign(**constants)
-
-
-def head_scores(weights):
-    names, frames = ("metric", "definition"), []
-    for eval_set, period in (("text", None), ("repeated_tokens", PERIOD)):
-        tokens = chance.sequences_of(sequences(), eval_set, period)
-        scores, _ = sequence_scores(weights, tokens, 1, period, 2)
-        if period is None:
-            scores |= text_scores.unigram_scores(weights, tokens, 1, 5)
-            scores |= text_scores.prefix_scores(weights, scores["previous_token", "mean"].value)
-        frames.append(rows("layer head", names, scores, eval_set=eval_set, period=period))
+def compared(weights, before, seed=0):
+    """Scores and what chance gives for them: {layer, or the period of sequences: (scores, chances)}."""
+    beside = reference(weights, before, seed)
+    random = random_heads(beside, TEXT[:, 1:])
+    parts = {}
     for layer in range(2):
         scores = circuit_scores(weights, layer, EVERY, 5)
-        frames.append(rows("head", names, scores, layer=layer, eval_set="weights", period=None))
-    return pd.concat(frames, ignore_index=True).astype({"period": "Int64"})
-
-
-def pair_table(weights):
-    names, layers = ("metric", "definition"), {"src_layer": 0, "dst_layer": 1}
-    trace = chance.forward(weights, chance.sequences_of(sequences(), "text"))
-    of_weights = layers | {"eval_set": "weights"}
-    frames = [rows("src_head dst_head", names, pair_scores.composition_scores(weights, 0, 1), **of_weights)]
-    for head in range(N_HEADS):
-        scores = pair_scores.circuit_scores(weights, (0, head), 1, EVERY, 5)
-        frames.append(rows("dst_head", names, scores, src_head=head, **of_weights))
-        scores = pair_scores.path_scores(weights, trace, (0, head), 1)
-        frames.append(rows("dst_head", names, scores, src_head=head, **layers, eval_set="text"))
-    return pd.concat(frames, ignore_index=True)
-
-
-def compared(weights, before, **settings):
-    settings = SimpleNamespace(**(SETTINGS | settings))
-    return chance.Comparison(settings, weights, before, sequences(), 1).heads(head_scores(weights))
+        parts[f"layer {layer}"] = scores, of_circuits(beside, layer, scores, random)
+    for period, tokens in sequences().items():
+        view = Tokens(tokens, 1, period)
+        scores, _ = sequence_scores(weights, view, 2)
+        if period is None:
+            scores |= text_scores(weights, tokens, 1, scores["previous_token", "mean"].value, 5)
+        parts["text" if period is None else "periodic"] = scores, of_sequences(beside, view, scores, random)
+    return parts
 
 
 @pytest.fixture(scope="module")
-def tables():
+def parts():
     return compared(copier(), model(1))
 
 
-@pytest.fixture(scope="module")
-def pairs():
-    comparison = chance.Comparison(SimpleNamespace(**SETTINGS), copier(), model(1), sequences(), 1)
-    return comparison.pairs(pair_table(copier()))
+def first(chances):
+    """The kind of chance that each score is compared with."""
+    return {name: next(iter(kinds)) for name, kinds in chances.items()}
 
 
 PATTERN = (
@@ -115,116 +64,150 @@ PATTERN = (
 )
 
 
-def test_scores_are_those_that_came_in(tables):
-    scores, before = tables[0], head_scores(copier())
-    keys = ["layer", "head", "metric", "definition", "eval_set", "period"]
-    pd.testing.assert_frame_equal(scores[[*keys, "value"]], before[[*keys, "value"]])
-
-
-def test_each_score_is_compared_with_the_kind_that_random_heads_cannot_fool(tables):
-    scores, _ = tables
-    kinds = scores.groupby(["eval_set", "metric", "definition"])["null_kind"].agg(set)
-    of_weights = kinds["weights"]
+def test_each_score_is_compared_with_the_kind_that_random_heads_cannot_fool(parts):
+    of_weights = first(parts["layer 1"][1])
     for definition in ("eigenvalue", "eigenvalue_stream", "diagonal_z"):
-        assert of_weights["copying", definition] == {"rotation"}
-    assert of_weights["same_token_preference", "diagonal_z"] == {"rotation"}
-    assert of_weights["copying", "top5"] == {"gaussian"}
-    assert of_weights["previous_token", "recall"] == {"gaussian"}
-    assert of_weights["previous_token", "positional"] == {"step_0"}
-    assert kinds["text", "copying", "top1_unigram"] == {"gaussian"}
-    assert kinds["text", "induction", "prefix_trace"] == {"rotation"}
+        assert of_weights["copying", definition] == "rotation"
+    assert of_weights["same_token_preference", "diagonal_z"] == "rotation"
+    assert of_weights["copying", "top5"] == "gaussian"
+    assert of_weights["previous_token", "recall"] == "gaussian"
+    assert of_weights["previous_token", "positional"] == "step_0"
+    text, periodic = (first(parts[name][1]) for name in ("text", "periodic"))
+    assert text["copying", "top1_unigram"] == "gaussian"
+    assert text["induction", "prefix_trace"] == "rotation"
     for name in PATTERN:
-        assert kinds["repeated_tokens", *name] == {"permuted_tokens"}
-        assert kinds["text", *name] == {"step_0"}
+        assert periodic[name] == "permuted_tokens"
+        assert text[name] == "step_0"
     for name in (("induction", "stripe"), ("copying", "olsson"), ("duplicate_token", "mass"), ("first_token", "mean")):
-        assert kinds["repeated_tokens", *name] == {"step_0"}
+        assert periodic[name] == "step_0"
 
 
-def test_columns_agree_with_each_other(tables):
-    scores, found = tables
-    values = scores[[*chance.NAMES, *chance.SETS, "layer", "head", "value"]]
-    for known in (scores.dropna(subset="z"), found.merge(values).dropna(subset="z")):
-        assert len(known) > 100
-        expected = (known["value"] - known["null_mean"]) / known["null_sd"]
-        pd.testing.assert_series_equal(known["z"], expected, check_names=False)
-        assert (known["q"] >= known["p"]).all()
-    known = scores.dropna(subset="normalised")
-    back = known["null_mean"] + known["normalised"] * (known["ideal"] - known["null_mean"])
-    pd.testing.assert_series_equal(back, known["value"], check_names=False)
+def test_chance_has_the_axes_of_the_scores_and_z_counts_its_deviations(parts):
+    known = 0
+    for scores, chances in parts.values():
+        assert set(chances) == set(scores)
+        for name, kinds in chances.items():
+            for chance in kinds.values():
+                value = scores[name].value
+                assert chance.z.shape == chance.p.shape == value.shape
+                defined = ~chance.z.isnan()
+                known += int(defined.sum())
+                torch.testing.assert_close(chance.z[defined], ((value - chance.mean) / chance.sd)[defined])
+    assert known > 100
 
 
-def test_q_is_over_the_heads_of_both_layers(tables):
-    _, found = tables
-    one = found[(found["metric"] == "copying") & (found["definition"] == "diagonal_z")]
-    one = one[one["null_kind"] == "rotation"]
-    assert len(one) == 2 * N_HEADS
-    q = benjamini_hochberg(torch.tensor(one["p"].to_numpy()))
-    torch.testing.assert_close(torch.tensor(one["q"].to_numpy()), q)
+def test_a_head_that_sends_back_what_it_reads_stands_out(parts):
+    chance = parts["layer 0"][1]["copying", "diagonal_z"]["rotation"]
+    assert chance.p[0].item() == pytest.approx(1 / (1 + DRAWS.heads))
 
 
-def test_a_head_that_sends_back_what_it_reads_stands_out(tables):
-    scores = tables[0].query("metric == 'copying' and definition == 'diagonal_z' and layer == 0 and head == 0")
-    assert scores["p"].item() == pytest.approx(1 / (1 + SETTINGS["draws"]))
+def test_heads_before_training_are_each_others_chance(parts):
+    chance = parts["text"][1]["first_token", "mean"]["step_0"]
+    before, _ = sequence_scores(model(1), Tokens(TEXT[: DRAWS.sentences], 1), 2)
+    values = before["first_token", "mean"].value
+    assert chance.draws == N_HEADS
+    torch.testing.assert_close(chance.mean, values.mean(-1, keepdim=True).expand(-1, N_HEADS))
+    torch.testing.assert_close(chance.sd, values.std(-1, keepdim=True).expand(-1, N_HEADS))
 
 
-def test_heads_before_training_are_each_others_chance(tables):
-    found = tables[1].query("null_kind == 'step_0' and eval_set == 'text' and metric == 'first_token' and layer == 1")
-    tokens = chance.sequences_of(sequences(), "text")[: SETTINGS["null_sentences"]]
-    before, _ = sequence_scores(model(1), tokens, 1, None, 2)
-    values = before["first_token", "mean"].value[1]
-    assert (found["draws"] == N_HEADS).all()
-    assert found["null_mean"].to_list() == pytest.approx([values.mean().item()] * N_HEADS)
-    assert found["null_sd"].to_list() == pytest.approx([values.std().item()] * N_HEADS)
+def test_without_a_model_before_training_scores_of_places_have_no_chance():
+    text, periodic = (compared(model(0), None)[name][1] for name in ("text", "periodic"))
+    assert not any("step_0" in kinds for chances in (text, periodic) for kinds in chances.values())
+    for name in (("first_token", "mean"), ("current_token", "mean")):
+        assert name not in text
+    assert first(periodic)["induction", "mass"] == "permuted_tokens"
+    assert of_step_0({("a", "b"): Score(torch.ones(2))}, None) == {}
 
 
-def test_without_a_step_0_scores_of_places_have_no_chance():
-    scores, found = compared(model(0), None)
-    assert "step_0" not in set(found["null_kind"])
-    places = scores[scores["metric"].isin(["first_token", "current_token"])]
-    assert places[["null_kind", "z", "p", "q", "normalised"]].isna().all(axis=None)
-    induction = scores.query("metric == 'induction' and definition == 'mass' and eval_set == 'repeated_tokens'")
-    assert induction["null_kind"].eq("permuted_tokens").all()
+def test_the_layer_below_feeds_no_prefixes_to_the_first(parts):
+    for definition in ("prefix_trace", "prefix_ratio"):
+        p = parts["text"][1]["induction", definition]["rotation"].p
+        assert p[0].isnan().all()
+        assert not p[1].isnan().any()
 
 
-def test_every_pair_is_compared(pairs):
-    scores, found = pairs
-    kinds = scores.groupby(["metric", "definition"])["null_kind"].agg(set)
-    for kind in "QKV":
-        metric = f"{kind}_composition"
-        assert kinds[metric, "frobenius"] == kinds[metric, "above_chance"] == {"rotation"}
-    assert kinds["K_circuit", "eigenvalue"] == kinds["virtual", "eigenvalue"] == {"rotation"}
-    assert kinds["K_circuit", "top1_keys"] == kinds["virtual", "top1"] == {"permuted_tokens"}
-    assert kinds["virtual", "norm_share"] == kinds["virtual", "loss_removed"] == {"step_0"}
-    assert scores["p"].notna().all()
-    assert (found.groupby(["metric", "definition", "null_kind"]).size() == N_HEADS**2).all()
+def test_random_heads_count_the_tokens_of_the_vocabulary_or_of_the_text():
+    drawn = random_heads(reference(model(0), None), TEXT[:, 1:])
+    assert {name for name in drawn if name[0] == "previous_token"} == {
+        ("previous_token", "recall"),
+        ("previous_token", "recall_64"),
+    }
+    assert all(values.shape == (DRAWS.heads,) for name, values in drawn.items() if not name[1].startswith("top"))
+    assert drawn["copying", "top1"].shape == (DRAWS.ranks,)
+    # Counts of twelve tokens, and of the text's.
+    assert ((drawn["copying", "top1"] * 12).round() / 12 - drawn["copying", "top1"]).abs().max() < 1e-9
+    tokens = TEXT[:, 1:].numel()
+    unigram = drawn["copying", "top1_unigram"]
+    assert ((unigram * tokens).round() / tokens - unigram).abs().max() < 1e-9
+    assert (drawn["copying", "top5"] >= drawn["copying", "top1"]).all()
 
 
-def test_what_chance_is_taken_off_takes_it_off_both_sides(pairs):
-    scores = pairs[0].set_index(["src_head", "dst_head", "metric", "definition"]).sort_index()
-    whole, above = (
-        scores.xs(name, level="definition").loc[(slice(None), slice(None), "K_composition")]
-        for name in ("frobenius", "above_chance")
-    )
-    pd.testing.assert_frame_equal(whole[["z", "p", "q", "normalised"]], above[["z", "p", "q", "normalised"]])
-    assert (whole["null_mean"] - above["null_mean"]).to_list() == pytest.approx([D_MODEL**-0.5] * N_HEADS**2)
+def test_a_model_without_positions_draws_none():
+    weights = replace(model(0), positions="none", W_pos=None)
+    assert not any(name[0] == "previous_token" for name in random_heads(reference(weights, None), TEXT[:, 1:]))
 
 
-def test_equal_settings_give_equal_tables(tables):
-    for ours, theirs in zip(compared(copier(), model(1)), tables, strict=True):
-        pd.testing.assert_frame_equal(ours, theirs)
-    other = compared(copier(), model(1), seed=1)[1]
-    assert not other["p"].equals(tables[1]["p"])
+def test_heads_stand_between_what_they_read_and_what_reads_them():
+    weights = model(0)
+    beside = reference(weights, None)
+    halves = balanced(weights.W_V[0, 0], weights.W_O[0, 0].mT)
+    for name, dense in (
+        ("OV", weights.W_E @ weights.W_V[0, 0] @ weights.W_O[0, 0] @ weights.W_U),
+        ("stream", weights.W_V[0, 0] @ weights.W_O[0, 0]),
+    ):
+        circuit = beside.between[name].through(*halves)
+        torch.testing.assert_close(copying.trace(circuit), dense.trace().double(), atol=1e-4, rtol=1e-5)
+    assert beside.between["stream"].size == D_MODEL
 
 
-def test_the_model_before_training_is_read_where_it_was_kept(tmp_path):
-    shape = {"n_layers": 1, "n_heads": 2, "d_model": 4, "n_ctx": 3, "d_vocab": 5, "positions": "none", "tied": False}
-    network = AttentionOnly(AttentionOnlyConfig.from_dict(shape))
-    inputs = Paths([tmp_path / "config.json", tmp_path / "checkpoints.safetensors"])
-    inputs.file("config.json").write_text(json.dumps(shape | {"model_type": "attention_only"}))
-    parameters = {f"0/{name}": value.detach() for name, value in network.named_parameters()}
-    save_file(parameters, inputs.file("checkpoints.safetensors"), {"steps": "[0, 7]"})
-    before = chance.at_step_0(inputs)
-    torch.testing.assert_close(before.W_E, network.token_embedding.weight.detach())
-    assert before.n_heads == 2
-    save_file({}, inputs.file("checkpoints.safetensors"), {"steps": "[]"})
-    assert chance.at_step_0(inputs) is None
+def test_rotations_of_several_heads_stand_side_by_side():
+    beside, weights = reference(model(0), None), model(0)
+    heads = zip(weights.W_V[0], weights.W_O[0], strict=True)
+    circuits = [beside.between["OV"].through(*balanced(W_V, W_O.mT)) for W_V, W_O in heads]
+    drawn = rotations(circuits, {("copying", "trace"): copying.trace}, 40, torch.Generator().manual_seed(0))
+    assert drawn["copying", "trace"].shape == (40, N_HEADS)
+    torch.testing.assert_close(drawn["copying", "trace"].mean(0), torch.zeros(N_HEADS).double())
+
+
+def test_kinds_stand_in_the_order_that_the_definition_names_them_in(parts):
+    chance = parts["layer 0"][1]["copying", "diagonal_z"]["rotation"]
+    named = ["rotation", "permuted_tokens", "gaussian", "step_0"]
+    assert list(ordered(("copying", "diagonal_z"), dict.fromkeys(reversed(named), chance))) == named
+    assert list(ordered(("copying", "diagonal_z"), dict.fromkeys(["step_0", "rotation"], chance))) == [
+        "rotation",
+        "step_0",
+    ]
+
+
+def test_a_kind_that_the_definition_does_not_name_is_refused(parts):
+    chance = parts["layer 0"][1]["copying", "diagonal_z"]["rotation"]
+    with pytest.raises(ValueError, match="copying_top1 is compared with rotation, which its definition does not name"):
+        ordered(("copying", "top1"), {"rotation": chance})
+
+
+def test_equal_seeds_give_equal_chances(parts):
+    def p_of(compared_parts):
+        return [
+            chance.p
+            for _, chances in compared_parts.values()
+            for kinds in chances.values()
+            for chance in kinds.values()
+        ]
+
+    same, different = (p_of(compared(copier(), model(1), seed)) for seed in (0, 1))
+    torch.testing.assert_close(same, p_of(parts), rtol=0, atol=0, equal_nan=True)
+    assert any(not torch.equal(*pair) for pair in zip(different, p_of(parts), strict=True))
+
+
+def test_turned_tokens_do_not_depend_on_the_batch(parts):
+    name = ("induction", "mass")
+    view = Tokens(sequences()[PERIOD], 1, PERIOD)
+    scores, _ = sequence_scores(copier(), view, 2)
+    draws = [
+        chance_of_heads.of_sequences(
+            replace(reference(copier(), None), draws=replace(DRAWS, batch=batch)), view, scores, {}
+        )[name]["permuted_tokens"]
+        for batch in (1, 3)
+    ]
+    assert view.tokens.shape[1] == LENGTH
+    torch.testing.assert_close(draws[0].mean, draws[1].mean, atol=1e-6, rtol=0)
