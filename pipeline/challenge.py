@@ -30,7 +30,9 @@ def run(settings: ChallengeSettings, inputs: Paths, outputs: Paths) -> None:
     frames = [pd.DataFrame(columns=CHALLENGE_SCORES.names)]
     if weights.attends == "back":
         challenges = list(sequences(settings, read(TOKENS, inputs), read(VOCABULARY, inputs)))
-        frames += [rows(settings, weights, *one) for one in tqdm(challenges, desc="challenges") if fits(weights, *one)]
+        for recipe, drawn_tokens in tqdm(challenges, desc="challenges"):
+            if fits(weights, recipe, drawn_tokens):
+                frames.append(rows(settings, weights, recipe, drawn_tokens))
     else:
         print("the model attends both ways: what it repeats is not foretold by what came before")
     write(CHALLENGE_SCORES, pd.concat(frames).astype({"layer": "Int64", "head": "Int64"}), outputs)
@@ -55,8 +57,8 @@ def sequences(
 
 def fits(weights: Weights, recipe: Recipe, tokens: Tensor) -> bool:
     """Say whether the model can take sequences this long, and print it if not."""
-    longest = [weights.window, None if weights.W_pos is None else len(weights.W_pos)]
-    longest = min((size for size in longest if size is not None), default=tokens.shape[1])
+    limits = [weights.window, None if weights.W_pos is None else len(weights.W_pos)]
+    longest = min((limit for limit in limits if limit is not None), default=tokens.shape[1])
     if tokens.shape[1] > longest:
         print(f"{recipe.challenge} {recipe.level}: the model has {longest} positions; left out")
     return tokens.shape[1] <= longest
@@ -75,8 +77,8 @@ def rows(settings: ChallengeSettings, weights: Weights, recipe: Recipe, tokens: 
         frame = to_frame("layer head", value=value, lo=lo, hi=hi)
         frame = frame if score.value.ndim else frame.assign(layer=None, head=None)
         frames.append(frame.assign(metric=metric, definition=definition, chance=score.chance))
-    found = pd.concat(frames).dropna(subset="value")
-    return found.assign(challenge=recipe.challenge, level=recipe.level, n=len(tokens), confidence=settings.confidence)
+    scored = pd.concat(frames).dropna(subset="value")
+    return scored.assign(challenge=recipe.challenge, level=recipe.level, n=len(tokens), confidence=settings.confidence)
 
 
 if __name__ == "__main__":

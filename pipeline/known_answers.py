@@ -38,24 +38,24 @@ def run(settings: KnownAnswersSettings, inputs: Paths, outputs: Paths) -> None:
     folder = outputs.file("known_answers.parquet").parent / "runs"
     failed_file(outputs).unlink(missing_ok=True)
     run_jobs(settings.work, folder, outputs.provenance, settings.threads)
-    answers = pd.concat([answers_of(settings, one, folder) for one in settings.work.runs])
+    answers = pd.concat([answers_of(settings, run, folder) for run in settings.work.runs])
     if not answers["passed"].all():
         refuse(answers, outputs)
     write(KNOWN_ANSWERS, answers, outputs)
     figure = known_answers(answers)
-    for kind in ("svg", "png"):
-        with atomic(outputs.file(f"known_answers.{kind}")) as temporary:
-            save(figure, temporary, kind, settings.dpi)
+    for suffix in ("svg", "png"):
+        with atomic(outputs.file(f"known_answers.{suffix}")) as temporary:
+            save(figure, temporary, suffix, settings.dpi)
 
 
-def answers_of(settings: KnownAnswersSettings, one: PlannedRun, folder: Path) -> pd.DataFrame:
+def answers_of(settings: KnownAnswersSettings, planned: PlannedRun, folder: Path) -> pd.DataFrame:
     """Return one model's scores, known and measured."""
     made = Paths(
-        [file for stage, identity in one.ids.items() for file in (folder / stage / identity).glob("*.parquet")]
+        [file for stage, identity in planned.ids.items() for file in (folder / stage / identity).glob("*.parquet")]
     )
     scores, losses = ([read(table, made) for table in tables] for tables in (SCORES, LOSSES))
     measured = pd.concat([of_scores(*scores), of_losses(*losses)])
-    model, vocabulary = settings.work.model_of(one), read(VOCABULARY, made)
+    model, vocabulary = settings.work.model_of(planned), read(VOCABULARY, made)
     if model["source"] == "constructed":
         construction = Construction.from_dict(model | {"d_vocab": len(vocabulary)})
         of_the_circuit = measured["head"].fillna(0).eq(0) & measured["src_head"].fillna(0).eq(0)
@@ -70,7 +70,7 @@ def answers_of(settings: KnownAnswersSettings, one: PlannedRun, folder: Path) ->
         rows = measured.reset_index(drop=True).join(expected)
         tolerance = settings.random_sds * rows["null_sd"]
     rows = judged(rows, tolerance, rows["reason"] == UNDEFINED)
-    return rows.assign(model=one.experiment)[COLUMNS]
+    return rows.assign(model=planned.experiment)[COLUMNS]
 
 
 def known_of(construction: Construction, sequences: pd.DataFrame, first: int) -> pd.DataFrame:

@@ -162,11 +162,11 @@ def virtual_tokens(
     pairs = [pair for pair in settings.layer_pairs if pair[1] < weights.n_layers]
     for (source, reader), head in product(pairs, range(weights.n_heads)):
         promoted = measure_pairs.promoted_tokens(weights, trace, (source, head), reader, settings.top_tokens)
-        for kind, (logits, ids) in promoted.items():
+        for path, (logits, ids) in promoted.items():
             frame = to_frame("dst_head sentence position rank", logit=logits.double(), token=ids)
             frame["token"] = frame["token"].map(tokens)
             frame["dst_head"] = f"{reader}." + frame["dst_head"].astype(str)
-            yield frame.assign(src_head=f"{source}.{head}", kind=kind)
+            yield frame.assign(src_head=f"{source}.{head}", kind=path)
 
 
 if __name__ == "__main__":

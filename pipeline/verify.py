@@ -91,29 +91,28 @@ def of_layers(settings: VerifySettings, weights: Weights, tokens: Tensor) -> Ite
     layers = walk(weights, tokens, settings.batch, settings.apart)
     before = None
     for number, layer in enumerate(tqdm(layers, desc="layers", total=weights.n_layers)):
-        one = replace(layer.weights, W_E=small.W_E.double(), W_U=small.W_U.double(), b_U=b_U)
-        other = regauged(one, generator)
-        for name, error in disagreement.factored_errors(gains_folded(one), 0).items():
+        alone = replace(layer.weights, W_E=small.W_E.double(), W_U=small.W_U.double(), b_U=b_U)
+        mapped = regauged(alone, generator)
+        for name, error in disagreement.factored_errors(gains_folded(alone), 0).items():
             yield ("factored", name, number), error
-        errors = disagreement.gauge_errors(
-            one, other, layer.before, (layer.queries_keys(), replace(layer, weights=other).queries_keys())
-        )
+        sides = layer.queries_keys(), replace(layer, weights=mapped).queries_keys()
+        errors = disagreement.gauge_errors(alone, mapped, layer.before, sides)
         if before is not None:
-            errors |= disagreement.composition_errors([before[0], one], [before[1], other])
+            errors |= disagreement.composition_errors([before[0], alone], [before[1], mapped])
         for name, error in errors.items():
             if name not in DEPENDENT:
                 yield ("gauge", name, number), error
-        before = (one, other)
+        before = (alone, mapped)
 
 
 def rows(worst: dict[Check, Tensor], tolerance: Tolerance) -> pd.DataFrame:
     """Return a row a check, quantity, layer and head."""
-    found = [
+    errors = [
         {"check": check, "quantity": quantity, "layer": layer, "head": head, "max_abs_error": value}
         for (check, quantity, layer), error in worst.items()
         for head, value in ([(None, float(error))] if layer is None else enumerate(error.tolist()))
     ]
-    checks = pd.DataFrame(found).astype({"layer": "Int64", "head": "Int64"})
+    checks = pd.DataFrame(errors).astype({"layer": "Int64", "head": "Int64"})
     checks["tolerance"] = checks["check"].map(tolerance.model_dump())
     return checks.assign(passed=checks["max_abs_error"] <= checks["tolerance"])
 

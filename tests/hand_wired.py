@@ -1,4 +1,6 @@
-"""An induction network wired by hand: its patterns are exact, and only its induction head speaks."""
+"""Induction networks wired by hand: their patterns are exact, and only their induction head speaks."""
+
+import math
 
 import torch
 
@@ -36,3 +38,33 @@ def induction_network():
     W_V[1, 0], W_O[1, 0] = token.mT, COPY * output
     ends = {"W_E": token.clone(), "W_pos": place.clone(), "W_U": output.mT.contiguous()}
     return Weights(positions="queries_and_keys", W_Q=W_Q, W_K=W_K, W_V=W_V, W_O=W_O, **ends)
+
+
+def shifter_and_matcher(d_vocab, n_ctx, gain):
+    """Two heads by hand: one shifts tokens by one, the next matches on what was shifted.
+
+    The stream has a block for the token, one for the token before it, one for the position; a head's
+    space is wide enough for one-hot tokens and positions. Scores of matches: 1000, then `gain`.
+    """
+    width = max(d_vocab, n_ctx)
+    d_model = 2 * d_vocab + n_ctx
+    token, before, position = (torch.zeros(size, d_model, dtype=torch.float64) for size in (d_vocab, d_vocab, n_ctx))
+    token[:, :d_vocab] = torch.eye(d_vocab)
+    before[:, d_vocab : 2 * d_vocab] = torch.eye(d_vocab)
+    position[:, 2 * d_vocab :] = torch.eye(n_ctx)
+    pad = lambda rows: torch.eye(width, dtype=torch.float64)[: len(rows)]  # noqa: E731
+    shifted = torch.eye(width, dtype=torch.float64)[torch.arange(n_ctx).sub(1).clamp(min=0)]
+    W_Q = torch.stack([1000 * position.mT @ shifted, gain * token.mT @ pad(token)])
+    W_K = torch.stack([position.mT @ pad(position), before.mT @ pad(before)])
+    W_V = torch.stack([token.mT @ pad(token)] * 2)
+    W_O = torch.stack([pad(before).mT @ before, pad(token).mT @ token])
+    return Weights(
+        positions="queries_and_keys",
+        W_E=token,
+        W_U=token.mT,
+        W_Q=W_Q[:, None] * math.sqrt(width),
+        W_K=W_K[:, None],
+        W_V=W_V[:, None],
+        W_O=W_O[:, None],
+        W_pos=position,
+    )

@@ -131,11 +131,11 @@ def test_a_model_that_attends_both_ways_has_no_rows(run):
 
 
 def test_equal_inputs_give_equal_bytes(run, tmp_path):
-    found = []
+    contents = []
     for _ in range(2):
         run(gain=3.0)
-        found.append((tmp_path / "challenge_scores.parquet").read_bytes())
-    assert found[0] == found[1]
+        contents.append((tmp_path / "challenge_scores.parquet").read_bytes())
+    assert contents[0] == contents[1]
 
 
 def test_sequences_too_short_for_anything_give_an_empty_table(run):

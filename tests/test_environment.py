@@ -19,5 +19,3 @@ def test_constraints_agree_with_the_pins():
     for pin in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
         name, version = re.fullmatch(r"([\w.-]+)==([\w.]+)", pin).groups()
         assert constraints.get(name, version) == version
-
-

@@ -45,7 +45,7 @@ def test_every_known_score_is_measured(done):
     assert wired["expected"].notna().mean() > 0.9
     known = wired.dropna(subset=["expected"])
     assert (known["absolute_error"] <= 1e-6 * known["expected"].abs().clip(lower=1)).all()
-    composition = {f"{kind}_composition" for kind in "QKV"}
+    composition = {f"{through}_composition" for through in "QKV"}
     assert set(known["metric"]) >= {"induction", "copying", *composition, "virtual", "loss", "ablation", "edge"}
     assert all((done / name).stat().st_size > 0 for name in WRITES)
 
@@ -58,13 +58,14 @@ def test_every_model_went_through_every_stage(done, settings):
 def test_a_wrong_answer_stops_the_run_and_leaves_the_table(done, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(known_answers, "run_jobs", lambda *arguments: None)
     (tmp_path / "runs").symlink_to(done / "runs")
-    right = of_patterns.COUNTED["induction"]
-    monkeypatch.setitem(of_patterns.COUNTED, "induction", right | {"mass": "entry_mean"})
-    with pytest.raises(ValueError, match=r"known answers are wrong: induction_disguised, head 1\.0, induction mass"):
+    monkeypatch.setitem(of_patterns.AVERAGES, "most_recent", of_patterns.AVERAGES["detector_mul"])
+    with pytest.raises(
+        ValueError, match=r"known answers are wrong: induction_disguised, head 1\.0, induction most_recent"
+    ):
         known_answers.run(settings, Paths([]), outputs(tmp_path))
     assert not (tmp_path / "known_answers.parquet").exists()
     left = read_file(replace(KNOWN_ANSWERS, name="failed_known_answers"), tmp_path / "failed_known_answers.parquet")
-    assert set(left.loc[~left["passed"], "definition"]) == {"mass"}
+    assert set(left.loc[~left["passed"], "definition"]) == {"most_recent"}
 
 
 def test_a_stage_that_refuses_is_named(settings, tmp_path):

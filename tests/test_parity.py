@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from pipeline.circuits.scores.head_scores import circuit_scores
 from tiny_checkpoints import D_VOCAB
 
+from pipeline.circuits.definitions.measure_heads import circuit_scores
 from pipeline.circuits.scores import head_patterns, induction
 from pipeline.circuits.scores.composition import composition
-from pipeline.circuits.scores.copying import eigenvalue_score
+from pipeline.circuits.scores.copying import eigenvalue
+from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit
@@ -135,8 +136,8 @@ def test_eigenvalues_and_copying_scores(both):
             torch.testing.assert_close(scores["copying", name].value, z.sum(-1).real / z.abs().sum(-1), **EXACT)
         for head in range(ours.n_heads):
             rows, columns = ov_circuit(ours, (layer, head))
-            found = torch.linalg.eigvals(columns.mT @ rows)
-            torch.testing.assert_close(in_order(found), in_order(whole[layer, head]), **EXACT)
+            ours_of_head = torch.linalg.eigvals(columns.mT @ rows)
+            torch.testing.assert_close(in_order(ours_of_head), in_order(whole[layer, head]), **EXACT)
 
 
 @pytest.mark.parametrize("kind", ["Q", "K", "V"])
@@ -148,6 +149,5 @@ def test_composition_through_norms_that_are_folded_in(kind):
         expected = library.all_composition_scores(kind)
         torch.testing.assert_close(composition(folded, 0, 2)[kind], expected[0, :, 2], **EXACT)
         z = library.OV.eigenvalues[1]
-        torch.testing.assert_close(
-            eigenvalue_score(folded.W_V[1], folded.W_O[1].mT), z.sum(-1).real / z.abs().sum(-1), **EXACT
-        )
+        stream = [eigenvalue(Grams.of(W_V, W_O.mT)) for W_V, W_O in zip(folded.W_V[1], folded.W_O[1], strict=True)]
+        torch.testing.assert_close(torch.stack(stream), z.sum(-1).real / z.abs().sum(-1), **EXACT)

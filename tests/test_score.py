@@ -5,15 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pipeline.circuits.scores.head_scores import sequence_scores
-from pipeline.tables.definitions import HEAD_DEFINITIONS, PAIR_DEFINITIONS
 from safetensors.torch import save_file
 from weights_frame import weights_frame
 
 from pipeline import score
+from pipeline.circuits.definitions.measure_heads import sequence_scores
+from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.composition import composition
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.score import ScoreSettings
@@ -117,8 +118,7 @@ def test_every_score_of_every_head_and_pair_is_there(run):
     tables = run(network())
     scores = tables["head_scores"]
     assert set(scores["step"]) == {7}
-    names = scores[["metric", "definition"]].drop_duplicates().itertuples(index=False, name=None)
-    assert set(names) == {(one.metric, one.definition) for one in HEAD_DEFINITIONS}
+    assert set(scores["confidence"]) == {0.95}
     assert (scores.groupby(["metric", "definition", "eval_set"]).size() == 2 * N_HEADS).all()
     where = {(row.metric, row.definition): set() for row in scores.itertuples()}
     for row in scores.itertuples():
@@ -129,7 +129,6 @@ def test_every_score_of_every_head_and_pair_is_there(run):
     assert where["copying", "top1"] == where["previous_token", "positional"] == {"weights"}
 
     pairs = tables["head_pairs"].groupby(["metric", "definition"])["value"].count()
-    assert set(pairs.index) == {(one.metric, one.definition) for one in PAIR_DEFINITIONS}
     assert set(pairs) == {N_HEADS**2}
     promoted = tables["virtual_heads"]
     assert len(promoted) == N_HEADS**2 * 2 * LENGTH * SETTINGS["top_tokens"]
@@ -221,19 +220,42 @@ def test_paths_through_layer_norm_have_no_score_of_their_own(run):
     assert tables["virtual_heads"].empty
     # Circuits are read through the gains of layer norm.
     weights = gains_folded(Weights(positions="queries_and_keys", **network(layer_norm=True)))
-    for kind, value in composition(weights, 0, 1).items():
+    for through, value in composition(weights, 0, 1).items():
         rows = tables["head_pairs"]
-        found = rows[(rows["metric"] == f"{kind}_composition") & (rows["definition"] == "frobenius")]["value"]
-        np.testing.assert_allclose(found, value.flatten())
+        rows = rows[(rows["metric"] == f"{through}_composition") & (rows["definition"] == "frobenius")]
+        np.testing.assert_allclose(rows["value"], value.flatten())
 
 
 def test_olsson_copying_starts_after_begin(run):
     tables = run(network())
     tokens = sequences_of(sequences(), "repeated_tokens", PERIOD)
     weights = Weights(positions="queries_and_keys", **network())
-    expected, _ = sequence_scores(weights, tokens, first=1, period=PERIOD, batch=2)
-    found = tables["head_scores"].query("definition == 'olsson'")["value"]
-    np.testing.assert_allclose(found, expected["copying", "olsson"].value.flatten())
+    expected, _ = sequence_scores(weights, Tokens(tokens, first=1, period=PERIOD), batch=2)
+    olsson = tables["head_scores"].query("definition == 'olsson'")["value"]
+    np.testing.assert_allclose(olsson, expected["copying", "olsson"].value.flatten())
+
+
+def test_the_model_before_training_is_read_where_it_was_kept(tmp_path):
+    shape = {"n_layers": 1, "n_heads": 2, "d_model": 4, "n_ctx": 3, "d_vocab": 5, "positions": "none", "tied": False}
+    model = AttentionOnly(AttentionOnlyConfig.from_dict(shape))
+    inputs = Paths([tmp_path / "config.json", tmp_path / "checkpoints.safetensors"])
+    inputs.file("config.json").write_text(json.dumps(shape | {"model_type": "attention_only"}))
+    parameters = {f"0/{name}": value.detach() for name, value in model.named_parameters()}
+    save_file(parameters, inputs.file("checkpoints.safetensors"), {"steps": "[0, 7]"})
+    before = score.before_training(inputs)
+    torch.testing.assert_close(before.W_E, model.token_embedding.weight.detach())
+    assert before.n_heads == 2
+    save_file({}, inputs.file("checkpoints.safetensors"), {"steps": "[]"})
+    assert score.before_training(inputs) is None
+
+
+def test_a_wider_confidence_gives_wider_intervals(run):
+    narrow, wide = (run(network(), confidence=confidence)["head_scores"] for confidence in (0.5, 0.95))
+    known = wide["lo"].notna()
+    assert known.any()
+    assert (wide["hi"] - wide["lo"] >= narrow["hi"] - narrow["lo"])[known].all()
+    assert (wide["hi"] - wide["lo"])[known].sum() > (narrow["hi"] - narrow["lo"])[known].sum()
+    assert set(narrow["confidence"]) == {0.5}
 
 
 def test_equal_inputs_give_equal_bytes(run, tmp_path):

@@ -1,5 +1,6 @@
 import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ def test_every_check_of_a_toy_passes(run, n_layers):
     assert counts[["terms", "pattern", "logits", "orders"]].tolist() == [n_layers * N_HEADS, n_layers * N_HEADS, 1, 1]
     gauge = checks[checks["check"] == "gauge"].groupby("layer")["quantity"].agg(set)
     assert {"pattern", "output", "terms", "copying_eigenvalue", "copying_top1"} <= gauge[0]
-    assert [{"composition_Q", "composition_K", "composition_V"} <= found for found in gauge] == [
+    assert [{"composition_Q", "composition_K", "composition_V"} <= quantities for quantities in gauge] == [
         layer > 0 for layer in range(n_layers)
     ]
 
@@ -165,12 +166,17 @@ def test_a_wrong_pattern_fails(run, monkeypatch):
     assert failing(run, monkeypatch, verify, "pattern", blurred).startswith("check pattern of head 0.0: ")
 
 
+def flipped(grams):
+    """Circuits whose columns stand in the opposite order."""
+    return SimpleNamespace(of=lambda rows, columns: grams.of(rows, columns.flip(0)))
+
+
 @pytest.mark.parametrize(
     ("name", "wrong", "quantity"),
     [
         # The wrong end of the factors: W_V and W_O swapped, as for column vectors.
-        ("eigenvalue_score", lambda score: lambda rows, columns: score(rows, columns.flip(0)), "copying_eigenvalue"),
-        ("diagonal_z", lambda score: lambda rows, columns: score(rows, columns) * 1.001, "copying_diagonal_z"),
+        ("Grams", lambda grams: flipped(grams), "copying_eigenvalue"),
+        ("diagonal_z", lambda score: lambda circuit: score(circuit) * 1.001, "copying_diagonal_z"),
         ("diagonal_rank", lambda rank: lambda *args: rank(*args) + 1, "copying_top1"),
     ],
 )
@@ -185,9 +191,9 @@ def test_a_score_that_depends_on_how_a_head_is_written_down_fails(run, monkeypat
 
     def dependent(circuit_scores):
         def scores(weights, layer, *args):
-            found = circuit_scores(weights, layer, *args)
+            by_name = circuit_scores(weights, layer, *args)
             norm = weights.W_V[layer].double().flatten(1).norm(dim=-1)
-            return found | {("copying", "norm"): replace(next(iter(found.values())), value=norm)}
+            return by_name | {("copying", "norm"): replace(next(iter(by_name.values())), value=norm)}
 
         return scores
 

@@ -17,29 +17,31 @@ are those of columns^T rows, its sum of squares is tr(rows^T rows columns^T colu
 """
 
 from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 
 from pipeline.circuits.chance.random_matrices import gaussian, orthogonal
 from pipeline.circuits.scores.grams import Grams
 
-Functions = Mapping[Hashable, Callable[[Grams], Tensor]]  # scores of circuits, by any name
+Name = TypeVar("Name", bound=Hashable)
+Functions = Mapping[Name, Callable[[Grams], Tensor]]  # scores of circuits, by any name
 AT_ONCE = 128  # Gaussian matrices held at a time
 
 
 def balanced(
     read: Float[Tensor, "d_model d_head"], written: Float[Tensor, "d_model d_head"]
-) -> tuple[Float[Tensor, "d_model rank"], Float[Tensor, "d_model rank"]]:
+) -> tuple[Float64[Tensor, "d_model rank"], Float64[Tensor, "d_model rank"]]:
     """Split a head's matrix W = read @ written^T into A S and B of its singular value decomposition A S B^T.
 
     Args:
-        read: [d_model, d_head], W_V or W_Q.
-        written: [d_model, d_head], W_O^T or W_K.
+        read: W_V or W_Q.
+        written: W_O^T or W_K.
 
     Returns:
-        Both [d_model, d_head], float64: the first's columns are orthogonal, the second's orthonormal.
+        The first's columns are orthogonal, the second's orthonormal.
     """
     A, read_small = torch.linalg.qr(read.double())
     B, written_small = torch.linalg.qr(written.double())
@@ -48,8 +50,8 @@ def balanced(
 
 
 def rotations(
-    circuit: Grams, functions: Functions, draws: int, generator: Generator
-) -> dict[Hashable, Float[Tensor, " draw"]]:
+    circuit: Grams, functions: Functions[Name], draws: int, generator: Generator
+) -> dict[Name, Float64[Tensor, " draw"]]:
     """Draw scores of one head's circuit under *rotation*.
 
     -O is as probable as O, and changes the sign of every score: each draw counts with both signs, which makes the
@@ -66,12 +68,12 @@ def rotations(
 
 
 def gaussians(
-    model: Grams, d_head: int, functions: Functions, draws: int, generator: Generator
-) -> dict[Hashable, Float[Tensor, " draw"]]:
+    model: Grams, d_head: int, functions: Functions[Name], draws: int, generator: Generator
+) -> dict[Name, Float64[Tensor, " draw"]]:
     """Draw scores of the circuits of random heads under *gaussian*, with both signs as `rotations`.
 
     Args:
-        model: left and right, both [size, d_model].
+        model: left and right.
         d_head: rank of the random heads.
         functions: the scores; none may depend on how large the circuit's entries are.
         draws: an even number.
@@ -85,7 +87,7 @@ def gaussians(
     return {name: _with_both_signs(scores) for name, scores in zip(functions, torch.cat(parts, -1), strict=True)}
 
 
-def relabelled_sd(circuit: Grams) -> Float[Tensor, "..."]:
+def relabelled_sd(circuit: Grams) -> Float64[Tensor, "..."]:
     """Standard deviation of `diagonal_z` where the tokens of one side change places; its mean is 0.
 
     For a random permutation s, the sum of M[t, s(t)] has the variance sum D^2 / (size - 1), with D the circuit
@@ -102,5 +104,5 @@ def relabelled_sd(circuit: Grams) -> Float[Tensor, "..."]:
     return ((rows * columns).sum((-2, -1)) / variance / (circuit.size - 1)).sqrt()
 
 
-def _with_both_signs(scores: Tensor) -> Tensor:
+def _with_both_signs(scores: Float64[Tensor, " half"]) -> Float64[Tensor, " draw"]:
     return torch.cat([scores, -scores])

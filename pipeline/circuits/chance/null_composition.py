@@ -9,6 +9,7 @@ The mean square is 1 / d_model whatever these are, since that is the mean square
 
 import torch
 from einops import einsum
+from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 
 from pipeline.circuits.chance.random_matrices import orthogonal_block, wishart_root
@@ -16,24 +17,32 @@ from pipeline.circuits.chance.random_matrices import orthogonal_block, wishart_r
 AT_ONCE = 512  # corners held at a time
 
 
-def singular_values(left: Tensor, right: Tensor) -> Tensor:
-    """Return those of left @ right^T, [..., rank], float64, by decreasing size; both [..., d_model, rank]."""
+def singular_values(
+    left: Float[Tensor, "... d_model rank"], right: Float[Tensor, "... d_model rank"]
+) -> Float64[Tensor, "... rank"]:
+    """Return those of left @ right^T, by decreasing size."""
     left, right = (torch.linalg.qr(factor.double(), mode="r").R for factor in (left, right))
     return torch.linalg.svdvals(left @ right.mT)
 
 
-def rotations(source: Tensor, reader: Tensor, d_model: int, draws: int, generator: Generator) -> Tensor:
+def rotations(
+    source: Float[Tensor, "source rank"],
+    reader: Float[Tensor, "reader rank"],
+    d_model: int,
+    draws: int,
+    generator: Generator,
+) -> Float64[Tensor, "draw source reader"]:
     """Draw composition of every pair of heads with the singular values that they have.
 
     Args:
-        source: [source, d_head], singular values of W_OV of the heads that write.
-        reader: [reader, d_head], of W_QK (Q and K) or W_OV (V) of the heads that read.
+        source: singular values of W_OV of the heads that write.
+        reader: of W_QK (Q and K) or W_OV (V) of the heads that read.
         d_model: width of the residual stream.
         draws: how many.
         generator: decides the draws.
 
     Returns:
-        [draw, source, reader]; NaN where a matrix is zero.
+        NaN where a matrix is zero.
     """
     source, reader = (values.double() / values.double().norm(dim=-1, keepdim=True) for values in (source, reader))
     axes = "source left, draw left right, reader right -> draw source reader"
@@ -44,8 +53,8 @@ def rotations(source: Tensor, reader: Tensor, d_model: int, draws: int, generato
     return torch.cat(parts)
 
 
-def gaussians(d_model: int, d_head: int, draws: int, generator: Generator) -> Tensor:
-    """Draw composition [draw] of heads with Gaussian factors, which have random singular values too.
+def gaussians(d_model: int, d_head: int, draws: int, generator: Generator) -> Float64[Tensor, " draw"]:
+    """Draw composition of heads with Gaussian factors, which have random singular values too.
 
     A Gaussian [d_model, d_head] matrix has orthonormal columns, uniform, times a triangle that does not depend on
     them: the four triangles and Z are all that a draw needs.

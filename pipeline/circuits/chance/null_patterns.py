@@ -12,6 +12,7 @@ have those of equal tokens: random queries and keys favour a token's own copies 
 
 import torch
 from einops import rearrange
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Generator, Tensor
 from torch.nn.functional import embedding_bag
 
@@ -20,22 +21,27 @@ from pipeline.circuits.scores.head_patterns import same_token
 AT_ONCE = 16  # draws looked up at a time
 
 
-def turns(draws: int, length: int, generator: Generator) -> Tensor:
-    """Draw by which part of the circle of its keys each query's tokens are turned: [draw, query], in 0 ... 1."""
+def turns(draws: int, length: int, generator: Generator) -> Float64[Tensor, "draw query"]:
+    """Draw by which part of the circle of its keys each query's tokens are turned, in 0 ... 1."""
     return torch.rand(draws, length, generator=generator, dtype=torch.float64)
 
 
-def matches(pattern: Tensor, tokens: Tensor, first: int, turns: Tensor) -> dict[str, Tensor]:
+def matches(
+    pattern: Float[Tensor, "batch layer head query key"],
+    tokens: Int[Tensor, "batch query"],
+    first: int,
+    turns: Float64[Tensor, "draw query"],
+) -> dict[str, Float64[Tensor, "draw layer head"]]:
     """Sum attention to targets over sentences and queries, tokens turned around: those of parts of a set add up.
 
     Args:
-        pattern: [batch, layer, head, query, key], of the sentences as they are.
-        tokens: [batch, position].
+        pattern: of the sentences as they are.
+        tokens: of the sentences.
         first: the first position whose token is turned: 1 where sequences start with [BEGIN].
-        turns: [draw, query], in 0 ... 1.
+        turns: in 0 ... 1.
 
     Returns:
-        [draw, layer, head] each: `all`, to the positions after earlier copies of the query's token; `latest`, to
+        `all`, to the positions after earlier copies of the query's token; `latest`, to
         the one after the latest copy.
     """
     heads = tuple(pattern.shape[1:3])
@@ -49,8 +55,13 @@ def matches(pattern: Tensor, tokens: Tensor, first: int, turns: Tensor) -> dict[
     return {name: _attention(attention, mask, first, turns).unflatten(-1, heads) for name, mask in masks.items()}
 
 
-def _attention(attention: Tensor, mask: Tensor, first: int, turns: Tensor) -> Tensor:
-    """Sum attention [(batch query key), head] to the positions after those of the mask, turned: [draw, head]."""
+def _attention(
+    attention: Float[Tensor, "pair head"],
+    mask: Bool[Tensor, "batch query key"],
+    first: int,
+    turns: Float64[Tensor, "draw query"],
+) -> Float64[Tensor, "draw head"]:
+    """Sum attention [(batch query key), head] to the positions after those of the mask, turned."""
     sentence, query, key = mask.nonzero(as_tuple=True)
     if not len(query):
         return torch.zeros(len(turns), attention.shape[1], dtype=torch.float64)
@@ -62,26 +73,10 @@ def _attention(attention: Tensor, mask: Tensor, first: int, turns: Tensor) -> Te
     return torch.cat(sums).double()
 
 
-def _distinct(pattern: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def _distinct(
+    pattern: Float[Tensor, "batch layer head query key"], tokens: Int[Tensor, "batch query"]
+) -> tuple[Float[Tensor, "sentence layer head query key"], Int[Tensor, "sentence query"]]:
     """Take sentences with equal tokens at the same places as one, their patterns summed."""
     # Each token named by the first position that holds it.
     named, which = same_token(tokens).int().argmax(-1).unique(dim=0, return_inverse=True)
     return torch.zeros(len(named), *pattern.shape[1:]).index_add(0, which, pattern.float()), named
-
-
-def scores(found: dict[str, Tensor], targets: Tensor) -> dict[tuple[str, str], Tensor]:
-    """Return the draws [draw, layer, head] of each (metric, definition); see `head_patterns` for definitions.
-
-    Args:
-        found: the sums of `matches`.
-        targets: [batch, query, key], bool: the targets of the sentences as they are.
-    """
-    pairs, queries, positions = targets.sum(), targets.any(-1).sum(), targets[..., 0].numel()
-    draws = {
-        "mass": found["all"] / queries,
-        "entry_mean": found["all"] / pairs,
-        "most_recent": found["latest"] / queries,
-        "detector_mul": found["all"] / positions,
-        "detector_abs": (2 * found["all"] - pairs) / positions,
-    }
-    return {("induction", definition): values for definition, values in draws.items()}

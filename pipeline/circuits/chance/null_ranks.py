@@ -1,31 +1,35 @@
 """What chance gives for top-k accuracies: shares of tokens that are among the largest of their own row of a circuit."""
 
 from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Int
 from scipy import special
 from torch import Generator, Tensor
 
 from pipeline.circuits.chance.random_matrices import gaussian
 from pipeline.circuits.scores.copying import diagonal_rank
 
+Name = TypeVar("Name", bound=Hashable)
 MOST = 30  # tokens; what is rarer than so many by chance is not told apart
 
 
-def largest(rows: Tensor, columns: Tensor, tokens: Tensor, tile: int) -> Tensor:
-    """Return the column of the largest entry in some rows of a circuit: [row].
+def largest(
+    rows: Float[Tensor, "d_vocab rank"], columns: Float[Tensor, "d_vocab rank"], tokens: Int[Tensor, " row"], tile: int
+) -> Int[Tensor, " row"]:
+    """Return the column of the largest entry in some rows of a circuit.
 
     Args:
-        rows: [d_vocab, rank].
-        columns: [d_vocab, rank].
-        tokens: [row], which rows.
+        rows: the circuit is rows @ columns^T.
+        columns: as many.
+        tokens: which rows.
         tile: rows held at a time; bounds memory, not the result.
     """
     return torch.cat([(rows[part] @ columns.mT).argmax(-1) for part in tokens.split(tile)])
 
 
-def relabelled(found: Tensor, d_vocab: int) -> Tensor:
+def relabelled(columns: Int[Tensor, "... row"], d_vocab: int) -> Float64[Tensor, "... count"]:
     """How probable so many tokens are largest in their own row, if the tokens of one side change places: exactly.
 
     With c(j) rows whose largest entry is in column j, m given rows with m different columns all have their own
@@ -37,17 +41,17 @@ def relabelled(found: Tensor, d_vocab: int) -> Tensor:
     tokens' own places a little, or shun them.
 
     Args:
-        found: [..., row], from `largest`.
+        columns: of the largest entries of rows, from `largest`.
         d_vocab: tokens that change places.
 
     Returns:
-        [..., k], float64, of at least k tokens, for k from 0 to MOST.
+        Of at least k tokens, for k from 0 to MOST.
 
     Source: the problem of matchings; Riordan 1958, "An Introduction to Combinatorial Analysis", chapters 3 and 7.
     """
-    shape, terms = found.shape[:-1], min(2 * MOST, d_vocab)
+    shape, terms = columns.shape[:-1], min(2 * MOST, d_vocab)
     counts = torch.zeros(*shape, d_vocab, dtype=torch.float64)
-    counts = counts.scatter_add(-1, found, torch.ones_like(found, dtype=torch.float64))
+    counts = counts.scatter_add(-1, columns, torch.ones_like(columns, dtype=torch.float64))
     moments = torch.nn.functional.one_hot(torch.zeros(shape, dtype=torch.int64), terms + 1).double()
     # With one more column of c rows, e(m) grows by c e(m - 1); over d_vocab^m, no number is too large.
     for count in (counts / d_vocab).unbind(-1):
@@ -62,21 +66,27 @@ def relabelled(found: Tensor, d_vocab: int) -> Tensor:
 
 
 def gaussians(
-    W_E: Tensor, W_U: Tensor, d_head: int, tokens: Tensor, tile: int, draws: int, generator: Generator
-) -> Tensor:
+    W_E: Float[Tensor, "d_vocab d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+    d_head: int,
+    tokens: Int[Tensor, " row"],
+    tile: int,
+    draws: int,
+    generator: Generator,
+) -> Int[Tensor, "draw row"]:
     """Rank the diagonal of the OV circuits of heads with Gaussian W_V and W_O in the same model.
 
     Args:
-        W_E: [d_vocab, d_model].
-        W_U: [d_model, d_vocab].
+        W_E: the model's embedding.
+        W_U: its unembedding.
         d_head: rank of the random heads.
-        tokens: [row], which rows are ranked.
+        tokens: which rows are ranked.
         tile: rows held at a time; bounds memory, not the result.
         draws: how many.
         generator: decides the draws.
 
     Returns:
-        [draw, row], int64; see `copying.diagonal_rank`.
+        See `copying.diagonal_rank`.
     """
     ranks = []
     for _ in range(draws):
@@ -88,10 +98,10 @@ def gaussians(
 def gaussian_positions(
     W_pos: Float[Tensor, "n_ctx d_model"],
     d_head: int,
-    measures: Mapping[Hashable, tuple[Callable[[Tensor, Tensor], Tensor], int | None]],
+    measures: Mapping[Name, tuple[Callable[[Tensor, Tensor], Tensor], int | None]],
     draws: int,
     generator: Generator,
-) -> dict[Hashable, Float[Tensor, " draw"]]:
+) -> dict[Name, Float[Tensor, " draw"]]:
     """Draw scores of position-position circuits of heads with Gaussian W_Q and W_K in the same model.
 
     Args:

@@ -1,17 +1,18 @@
 """Random matrices, and the small products of large ones that scores need, drawn without the large ones."""
 
 import torch
+from jaxtyping import Float64
 from scipy import special
 from torch import Generator, Tensor
 
 
-def gaussian(*shape: int, generator: Generator) -> Tensor:
-    """Draw independent standard normal entries, float64."""
+def gaussian(*shape: int, generator: Generator) -> Float64[Tensor, "..."]:
+    """Draw independent standard normal entries."""
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-def orthogonal(draws: int, size: int, generator: Generator) -> Tensor:
-    """Draw orthogonal matrices [draw, size, size], uniformly (by Haar's measure).
+def orthogonal(draws: int, size: int, generator: Generator) -> Float64[Tensor, "draw size size"]:
+    """Draw orthogonal matrices, uniformly (by Haar's measure).
 
     Source: Mezzadri 2007, "How to generate random matrices from the classical compact groups".
     """
@@ -20,8 +21,8 @@ def orthogonal(draws: int, size: int, generator: Generator) -> Tensor:
     return Q * R.diagonal(dim1=-2, dim2=-1).sign()[:, None]
 
 
-def wishart_root(draws: int, degrees: int, size: int, generator: Generator) -> Tensor:
-    """Draw T [draw, <= size, size] such that T^T T is distributed as G^T G, with G [degrees, size] Gaussian.
+def wishart_root(draws: int, degrees: int, size: int, generator: Generator) -> Float64[Tensor, "draw rank size"]:
+    """Draw T, of `size` rows at most, such that T^T T is distributed as G^T G, with G [degrees, size] Gaussian.
 
     T is triangular, with the roots of chi-squares on its diagonal, so that no draw costs more than size x size
     however many degrees; for fewer degrees than columns, it is G itself.
@@ -38,8 +39,8 @@ def wishart_root(draws: int, degrees: int, size: int, generator: Generator) -> T
     return above + torch.diag_embed(chi_square.sqrt())
 
 
-def orthogonal_block(draws: int, n: int, size: int, generator: Generator) -> Tensor:
-    """Draw the upper left corners [draw, size, size] of uniform orthogonal n x n matrices.
+def orthogonal_block(draws: int, n: int, size: int, generator: Generator) -> Float64[Tensor, "draw size size"]:
+    """Draw the upper left corners of uniform orthogonal n x n matrices.
 
     They are A^T R B for any fixed orthonormal A and B [n, size] and uniform R. The first columns of such a
     matrix are G (G^T G)^(-1/2) up to a turn on the right, with G [n, size] Gaussian, and G T^-1 for the

@@ -6,6 +6,7 @@ p is one-sided: how probable a value at least as large is by chance. Undefined s
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Float64
 from scipy import special
 from torch import Tensor
 
@@ -14,16 +15,16 @@ ROUNDING = 1e-9  # scores closer than this are equal: rounding decides no tie
 
 @dataclass(frozen=True)
 class Chance:
-    """What chance gives beside some scores; each field has the scores' shape, float64, NaN where undefined."""
+    """What chance gives beside some scores; NaN where it is undefined."""
 
-    mean: Tensor
-    sd: Tensor
-    z: Tensor  # (value - mean) / sd
-    p: Tensor  # 0 ... 1
+    mean: Float64[Tensor, "*heads"]
+    sd: Float64[Tensor, "*heads"]
+    z: Float64[Tensor, "*heads"]  # (value - mean) / sd
+    p: Float[Tensor, "*heads"]  # 0 ... 1
     draws: int | None  # values of chance behind them; None where mean and sd are in closed form
 
 
-def of_draws(values: Tensor, draws: Tensor) -> Chance:
+def of_draws(values: Float[Tensor, "*heads"], draws: Float[Tensor, "draw ..."]) -> Chance:
     """Compare with many draws: p is (1 + draws at least as large) / (1 + draws), never 0.
 
     Exact, whatever the distribution, if value and draws are exchangeable under chance; the least p that n draws
@@ -31,8 +32,8 @@ def of_draws(values: Tensor, draws: Tensor) -> Chance:
     positively, which `false_discovery` withstands.
 
     Args:
-        values: [...].
-        draws: [draw, ...], or of a shape that broadcasts to it; undefined ones do not count.
+        values: the scores.
+        draws: of each score, or of a shape that broadcasts to it; undefined ones do not count.
 
     Source: Phipson and Smyth 2010, "Permutation P-values should never be zero"; Bates et al. 2023, "Testing for
     outliers with conformal p-values", theorem 2.
@@ -47,15 +48,15 @@ def of_draws(values: Tensor, draws: Tensor) -> Chance:
     return _chance(values, mean, sd, p, len(draws))
 
 
-def of_few(values: Tensor, others: Tensor) -> Chance:
+def of_few(values: Float[Tensor, "*heads"], others: Float[Tensor, "draw ..."]) -> Chance:
     """Compare with a few values of chance, by Student's t: whether one more of them might be as large.
 
     t = (value - mean) / (sd sqrt(1 + 1/n)) has n - 1 degrees of freedom if chance is normal. The rank among a
     few values could not tell a good head from a perfect one: with n = 8, its p is never below 1/9.
 
     Args:
-        values: [...].
-        others: [other, ...], or of a shape that broadcasts to it; at least two, or all is undefined.
+        values: the scores.
+        others: of each score, or of a shape that broadcasts to it; at least two, or all is undefined.
     """
     values, others = values.double(), others.double()
     n = len(others)
@@ -66,18 +67,18 @@ def of_few(values: Tensor, others: Tensor) -> Chance:
     return _chance(values, mean, sd, torch.as_tensor(special.stdtr(max(n - 1, 1), -t.numpy())), n)
 
 
-def of_moments(values: Tensor, mean: Tensor, sd: Tensor) -> Chance:
+def of_moments(values: Float[Tensor, "*heads"], mean: Float[Tensor, "..."], sd: Float[Tensor, "..."]) -> Chance:
     """Compare with a mean and a standard deviation known in closed form, by the normal distribution."""
     values, mean, sd = values.double(), mean.double(), sd.double()
     return _chance(values, mean, sd, torch.special.ndtr((mean - values) / _varying(sd, mean)), None)
 
 
-def of_counts(values: Tensor, at_least: Tensor, total: int) -> Chance:
+def of_counts(values: Float[Tensor, "*heads"], at_least: Float64[Tensor, "*heads count"], total: int) -> Chance:
     """Compare shares of a total with the exact distribution of how many they count.
 
     Args:
-        values: [...], in 0 ... 1.
-        at_least: [..., k], how probable a count of k or more is, from k = 0 on; larger counts have the last one's p.
+        values: in 0 ... 1.
+        at_least: how probable a count of k or more is, from k = 0 on; larger counts have the last one's p.
         total: what a share of 1 counts.
     """
     values = values.double()
@@ -89,12 +90,18 @@ def of_counts(values: Tensor, at_least: Tensor, total: int) -> Chance:
     return _chance(values, mean / total, variance.clamp(min=0).sqrt() / total, p, None)
 
 
-def _chance(values: Tensor, mean: Tensor, sd: Tensor, p: Tensor, draws: int | None) -> Chance:
+def _chance(
+    values: Float64[Tensor, "*heads"],
+    mean: Float64[Tensor, "..."],
+    sd: Float64[Tensor, "..."],
+    p: Float[Tensor, "*heads"],
+    draws: int | None,
+) -> Chance:
     z = (values - mean) / _varying(sd, mean)
     mean, sd = (torch.broadcast_to(moment, values.shape) for moment in (mean, sd))
     return Chance(mean, sd, z, p, draws)
 
 
-def _varying(sd: Tensor, mean: Tensor) -> Tensor:
+def _varying(sd: Float64[Tensor, "..."], mean: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
     """Return the deviation, NaN where it is no more than rounding: nothing stands out from what does not vary."""
     return sd.where(sd > ROUNDING * mean.abs(), torch.nan)

@@ -22,3 +22,14 @@ class Case:
     def wiring(self) -> Wiring:
         """What the head attends to and moves."""
         return self.construction.wiring[self.layer]
+
+    @property
+    def block(self) -> int:
+        """Tokens of the block that repeats.
+
+        Raises:
+            ValueError: nothing repeats with a fixed period.
+        """
+        if self.period is None:
+            raise ValueError("block: these sentences have no period; ask where a score is of periodic ones alone")
+        return self.period

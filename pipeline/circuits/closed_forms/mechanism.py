@@ -8,10 +8,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from pipeline.circuits.closed_forms.wiring import Construction, Wiring
 
-Blocks = dict[str, np.ndarray]
+Pattern = Float[np.ndarray, "query key"]
+Seen = Float[np.ndarray, "query d_vocab"]  # how much of each token
+Blocks = dict[str, Seen]  # what each block of the stream holds
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,9 @@ class Followed:
     """What the circuit computes on one sentence."""
 
     tokens: Sequence[int]
-    patterns: list[np.ndarray]  # a layer each: [query, key]
-    written: list[np.ndarray]  # a layer each: [query, d_vocab], how much of each token the head adds to its block
-    logits: np.ndarray  # [position, d_vocab]
+    patterns: list[Pattern]  # a layer each
+    written: list[Seen]  # a layer each, what the head adds to its block
+    logits: Seen
 
     def losses(self) -> list[float]:
         """Return the loss, nats, of each token but the first."""
@@ -35,7 +38,7 @@ def follow(
     construction: Construction,
     tokens: Sequence[int],
     silent: Collection[int] = (),
-    patterns: Sequence[np.ndarray] | None = None,
+    patterns: Sequence[Pattern] | None = None,
     cut: str = "",
 ) -> Followed:
     """Work out what the circuit does on one sentence.
@@ -62,8 +65,8 @@ def follow(
     return Followed(tokens, attended, everything_written, blocks["token"])
 
 
-def attention(construction: Construction, wiring: Wiring, queries: Blocks, keys: Blocks) -> np.ndarray:
-    """Return the pattern [query, key] of a head whose queries and keys read these blocks."""
+def attention(construction: Construction, wiring: Wiring, queries: Blocks, keys: Blocks) -> Pattern:
+    """Return the pattern of a head whose queries and keys read these blocks."""
     length = len(keys["token"])
     pattern = np.zeros((length, length))
     for query in range(length):
@@ -83,8 +86,8 @@ def score(construction: Construction, wiring: Wiring, query: tuple[Blocks, int],
     return 0.0
 
 
-def moved(construction: Construction, wiring: Wiring, seen: np.ndarray) -> np.ndarray:
-    """Return what a head writes [query, d_vocab] that has seen so much of each token."""
+def moved(construction: Construction, wiring: Wiring, seen: Seen) -> Seen:
+    """Return what a head writes that has seen so much of each token."""
     gain = wiring.sign * (construction.copy_gain if wiring.moves[1] == "token" else 1.0)
     written = np.zeros_like(seen)
     for token in range(construction.d_vocab):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.circuits.closed_forms.mechanism import Followed, follow, moved
+from pipeline.circuits.closed_forms.mechanism import Followed, Seen, follow, moved
 from pipeline.circuits.closed_forms.wiring import Construction
 
 Name = tuple[str, str]  # metric, definition
@@ -36,11 +36,11 @@ def without_head(construction: Construction, sentences: Sequence[Followed], laye
 def without_edge(construction: Construction, sentences: Sequence[Followed]) -> dict[Name, float]:
     """Return the change of the loss when layer 1's queries, keys or values do not read what layer 0 wrote."""
     whole = loss(sentences)
-    cut = {kind: [follow(construction, sentence.tokens, cut=kind) for sentence in sentences] for kind in "QKV"}
-    return {("edge", kind): loss(changed) - whole for kind, changed in cut.items()}
+    cut = {side: [follow(construction, sentence.tokens, cut=side) for sentence in sentences] for side in "QKV"}
+    return {("edge", side): loss(changed) - whole for side, changed in cut.items()}
 
 
-def _logits(construction: Construction, sentence: Followed, order: int) -> np.ndarray:
+def _logits(construction: Construction, sentence: Followed, order: int) -> Seen:
     """Return the logits that paths of at most `order` heads add up to."""
     embedded = np.eye(construction.d_vocab)[list(sentence.tokens)]
     if order == 0:

@@ -4,11 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from pipeline.circuits.closed_forms.case import Case
 from pipeline.circuits.closed_forms.expected import ROUNDING, UNDEFINED, Expected
 
-Looked = tuple[np.ndarray, list[int], int]  # a query's attention [key], the keys it should look at, and the query
+Row = Float[np.ndarray, " key"]  # a query's attention
+Looked = tuple[Row, list[int], int]  # the row, the keys it should look at, and the query
 ROLES: dict[str, Callable[[Sequence[int], int, int], list[int]]] = {  # of tokens, a query, and the first real position
     "previous_token": lambda tokens, query, first: [query - 1] if query else [],
     "current_token": lambda tokens, query, first: [query],
@@ -35,9 +37,9 @@ def counted(role: str, average: str) -> Callable[[Case], float]:
 def stripe(case: Case) -> float:
     """Mean of the diagonal one short of the period."""
     return _mean(
-        sentence.patterns[case.layer][query, query - case.period + 1]
+        sentence.patterns[case.layer][query, query - case.block + 1]
         for sentence in case.sentences
-        for query in range(case.period - 1, len(sentence.tokens))
+        for query in range(case.block - 1, len(sentence.tokens))
     )
 
 
@@ -47,7 +49,7 @@ def olsson(case: Case) -> Expected:
         return UNDEFINED if case.construction.basis == "one_hot" else ROUNDING
     values = []
     for sentence in case.sentences:
-        sample = range(case.first, case.first + case.period)
+        sample = range(case.first, case.first + case.block)
         attended = total = 0.0
         for query in sample:
             logits = sentence.written[case.layer][query]
@@ -76,7 +78,7 @@ def _looked(case: Case, role: str) -> list[Looked]:
     ]
 
 
-def _distance(row: np.ndarray, keys: list[int], query: int) -> float:
+def _distance(row: Row, keys: list[int], query: int) -> float:
     return sum(abs(row[key] - (key in keys)) for key in range(query + 1))
 
 

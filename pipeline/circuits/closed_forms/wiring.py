@@ -70,8 +70,8 @@ class Construction:
     def blocks(self) -> dict[str, slice]:
         """Where each block lies, before the basis is turned."""
         ends = {"token": self.d_vocab, "position": self.n_ctx, "carried": self.d_vocab}
-        result, start = {}, 0
+        slices, start = {}, 0
         for name, width in ends.items():
-            result[name] = slice(start, start + width)
+            slices[name] = slice(start, start + width)
             start += width
-        return result | {"spare": slice(start, self.d_model)}
+        return slices | {"spare": slice(start, self.d_model)}

@@ -18,12 +18,12 @@ matrix has a trace.
 """
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Generator, Tensor
 
 from pipeline.circuits.chance import null_circuits, null_patterns, null_ranks
@@ -32,6 +32,7 @@ from pipeline.circuits.chance.significance import Chance, of_draws, of_few, of_m
 from pipeline.circuits.definitions.definition import (
     Definition,
     Name,
+    NullKind,
     OfCircuit,
     OfPattern,
     OfPositions,
@@ -48,7 +49,9 @@ from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 
-Kinds = dict[str, Chance]
+Kinds = dict[NullKind, Chance]
+RandomHeads = Mapping[Name, Float[Tensor, " draw"]]  # scores of heads that all of a model's share
+CircuitScore = Callable[[Grams], Float64[Tensor, "..."]]
 Chances = dict[Name, Kinds]
 
 
@@ -91,7 +94,7 @@ class Reference:
         return cls(weights, folded, before, ranked, draws, generator, between)
 
 
-def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> dict[Name, Float[Tensor, " draw"]]:
+def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> RandomHeads:
     """Draw the scores of heads with Gaussian matrices, which all heads of the model share.
 
     Args:
@@ -120,7 +123,7 @@ def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> d
     return drawn
 
 
-def of_circuits(reference: Reference, layer: int, scores: Scores, random: Mapping[Name, Tensor]) -> Chances:
+def of_circuits(reference: Reference, layer: int, scores: Scores, random: RandomHeads) -> Chances:
     """Return what chance gives for the `circuit_scores` of a layer, [head] each.
 
     Args:
@@ -149,7 +152,7 @@ def of_circuits(reference: Reference, layer: int, scores: Scores, random: Mappin
     return _all(chances, _of_random_heads(scores, random), of_step_0(scores, before))
 
 
-def of_sequences(reference: Reference, sequences: Tokens, scores: Scores, random: Mapping[Name, Tensor]) -> Chances:
+def of_sequences(reference: Reference, sequences: Tokens, scores: Scores, random: RandomHeads) -> Chances:
     """Return what chance gives for scores on sequences, [layer, head] each; arguments as in `of_circuits`."""
     batch, chances = reference.draws.batch, {}
     if any(name in scores for name in _prefixes()):
@@ -170,13 +173,15 @@ def of_step_0(scores: Scores, before: Scores | None) -> Chances:
         scores: [..., head] each.
         before: the same before training; None where that is not known.
     """
-    names = [name for name in scores if before is not None and name in before]
+    if before is None:
+        return {}
+    names = [name for name in scores if name in before]
     others = {name: before[name].value.movedim(-1, 0)[..., None] for name in names}
     return {name: {"step_0": of_few(scores[name].value, others[name])} for name in names}
 
 
 def rotations(
-    circuits: list[Grams], functions: null_circuits.Functions, draws: int, generator: Generator
+    circuits: list[Grams], functions: Mapping[Name, CircuitScore], draws: int, generator: Generator
 ) -> dict[Name, Float[Tensor, "draw head"]]:
     """Draw scores of several heads' circuits under rotation."""
     drawn = [null_circuits.rotations(circuit, functions, draws, generator) for circuit in circuits]
@@ -192,7 +197,7 @@ def ordered(name: Name, kinds: Kinds) -> Kinds:
     named = DEFINITIONS[name].nulls
     if strange := set(kinds) - set(named):
         raise ValueError(f"{'_'.join(name)} is compared with {sorted(strange)[0]}, which its definition does not name")
-    return {kind: kinds[kind] for kind in named if kind in kinds}
+    return {null_kind: kinds[null_kind] for null_kind in named if null_kind in kinds}
 
 
 def _all(*parts: Chances) -> Chances:
@@ -209,7 +214,7 @@ def _prefixes() -> dict[Name, OfPrefixes]:
     return {entry.name: measure for entry, measure in measured_as(OfPrefixes, HEADS)}
 
 
-def _of_random_heads(scores: Scores, drawn: Mapping[Name, Tensor]) -> Chances:
+def _of_random_heads(scores: Scores, drawn: RandomHeads) -> Chances:
     values = {name: scores[name].value for name in drawn if name in scores}
     return {
         name: {"gaussian": of_draws(value, drawn[name].unflatten(0, (-1, *[1] * value.ndim)))}

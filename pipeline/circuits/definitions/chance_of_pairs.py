@@ -1,13 +1,14 @@
 """What chance gives for every score of pairs of heads, as `chance_of_heads` does for single heads."""
 
 import torch
+from jaxtyping import Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.chance import null_circuits, null_composition, null_ranks
 from pipeline.circuits.chance.null_circuits import balanced
 from pipeline.circuits.chance.significance import of_counts, of_draws, of_few
 from pipeline.circuits.definitions.chance_of_heads import Chances, Reference, ordered
-from pipeline.circuits.definitions.definition import OfComposition, OfPairCircuit, OfPairRanks, OfPath
+from pipeline.circuits.definitions.definition import Name, OfComposition, OfPairCircuit, OfPairRanks, OfPath
 from pipeline.circuits.definitions.measure_pairs import composition_scores, path_scores, ranked_circuit
 from pipeline.circuits.definitions.registry import PAIRS, measured_as
 from pipeline.circuits.scores.grams import Grams
@@ -15,7 +16,9 @@ from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
 
 
-def of_pairs(reference: Reference, source: int, reader: int, scores: Scores, text: Tensor) -> Chances:
+def of_pairs(
+    reference: Reference, source: int, reader: int, scores: Scores, text: Int[Tensor, "batch position"]
+) -> Chances:
     """Return what chance gives for the scores of two layers' pairs, [source head, reader head] each.
 
     Args:
@@ -23,7 +26,7 @@ def of_pairs(reference: Reference, source: int, reader: int, scores: Scores, tex
         source: the earlier layer.
         reader: the later layer.
         scores: of these layers.
-        text: [batch, position], on which the model before training is scored.
+        text: on which the model before training is scored.
     """
     chances = _of_composition(reference, source, reader, scores)
     if any(entry.name in scores for entry, _ in measured_as(OfPairCircuit, PAIRS)):
@@ -93,7 +96,7 @@ def _of_circuits(reference: Reference, source: int, reader: int, scores: Scores)
     return chances
 
 
-def _rotations(reference: Reference, circuits: dict[str, Grams]) -> dict[tuple[str, str], Tensor]:
+def _rotations(reference: Reference, circuits: dict[str, Grams]) -> dict[Name, Float64[Tensor, " draw"]]:
     drawn = {}
     for name, circuit in circuits.items():
         measures = [(entry, measure) for entry, measure in measured_as(OfPairCircuit, PAIRS) if measure.circuit == name]
@@ -102,7 +105,9 @@ def _rotations(reference: Reference, circuits: dict[str, Grams]) -> dict[tuple[s
     return drawn
 
 
-def _of_step_0(reference: Reference, source: int, reader: int, scores: Scores, text: Tensor) -> Chances:
+def _of_step_0(
+    reference: Reference, source: int, reader: int, scores: Scores, text: Int[Tensor, "batch position"]
+) -> Chances:
     if reference.before is None:
         return {}
     before = composition_scores(reference.before, source, reader)

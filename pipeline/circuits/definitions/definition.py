@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.closed_forms.case import Case
@@ -16,11 +17,13 @@ from pipeline.circuits.closed_forms.expected import Expected
 from pipeline.circuits.definitions.views import Paths, Predictions, Tokens, Turned
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.head_patterns import Template
-from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import Factors
 
 Name = tuple[str, str]  # metric, definition
+Predicted = tuple[Tensor, Bool[Tensor, "batch position"], float]  # values, those that count, chance
 Level = float | Callable[[Weights], float]
+Window = tuple[float, float]  # from and to, as shares of a sequence
 NullKind = Literal["rotation", "gaussian", "permuted_tokens", "step_0"]
 
 
@@ -29,14 +32,24 @@ class OfPattern:
     """Of attention patterns on sequences: how much each entry counts. Chance and ideal are counted on the same ones."""
 
     template: Callable[[Tokens], Template | None]  # None where the sequences are not of the kind it asks for
-    turned: Callable[[Turned], Tensor] | None = None  # the same where tokens have changed places
+    turned: Callable[[Turned], Float64[Tensor, "draw layer head"]] | None = (
+        None  # the same where tokens have changed places
+    )
 
 
 @dataclass(frozen=True)
 class OfOutputs:
     """Of what heads write on random tokens, before the first repeat."""
 
-    function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # pattern, output, W_U, tokens; see `olsson_scores`
+    function: Callable[  # pattern, output, W_U, tokens; see `olsson_scores`
+        [
+            Float[Tensor, "batch head query key"],
+            Float[Tensor, "batch head query d_model"],
+            Float[Tensor, "d_model d_vocab"],
+            Int[Tensor, "batch key"],
+        ],
+        Float64[Tensor, "batch head"],
+    ]
     chance: Callable[[int], float]  # of the tokens in the sample
 
 
@@ -45,8 +58,8 @@ class OfCircuit:
     """Of a head's own circuit, by its small products; `stream` is W_V W_O, between nothing."""
 
     circuit: Literal["OV", "QK", "stream"]
-    function: Callable[[Grams], Tensor]  # changes its sign with the circuit's
-    relabelled_sd: Callable[[Grams], Tensor] | None = None  # where the tokens of one side change places
+    function: Callable[[Grams], Float64[Tensor, "..."]]  # changes its sign with the circuit's
+    relabelled_sd: Callable[[Grams], Float64[Tensor, "..."]] | None = None  # where the tokens of one side change places
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,8 @@ class OfRanks:
 class OfPositions:
     """Of a head's position-position circuit, where the model has learned positions."""
 
-    function: Callable[[Tensor, Tensor], Tensor]  # of the queries' and the keys' factor
+    # Of the queries' and the keys' factor.
+    function: Callable[[Float[Tensor, "position d_head"], Float[Tensor, "position d_head"]], Float64[Tensor, ""]]
     positions: int | None = None  # the first ones alone; None for all
     despite_norms: bool = True  # whether it is defined where a norm divides by what depends on the rest of the stream
 
@@ -70,7 +84,7 @@ class OfPositions:
 class OfPrefixes:
     """Of `induction.prefix_circuit`, from a query's token to what earlier heads carried: trace or eigenvalues."""
 
-    function: Callable[[Grams], Tensor]
+    function: Callable[[Grams], Float64[Tensor, "..."]]
 
 
 @dataclass(frozen=True)
@@ -86,14 +100,14 @@ class OfPairCircuit:
     """Of a circuit through two heads, by its small products."""
 
     circuit: Literal["K_circuit", "virtual"]
-    function: Callable[[Grams], Tensor]
+    function: Callable[[Grams], Float64[Tensor, "..."]]
 
 
 @dataclass(frozen=True)
 class OfPairRanks:
     """Share of tokens that are the largest of their own row of a circuit through two heads."""
 
-    circuit: Callable[..., Factors]  # of the weights, the first and the second head
+    circuit: Callable[[Weights, Head, Head], Factors]  # of the first and the second head
     transposed: bool = False
 
 
@@ -101,21 +115,24 @@ class OfPairRanks:
 class OfPath:
     """Of what flows through two heads in a row on sequences; only where paths add up."""
 
-    function: Callable[[Paths], Tensor]  # [head, sentence], or [head] for what no sentence has alone
+    # By sentence and head, or by head where no sentence has a value alone.
+    function: Callable[[Paths], Float[Tensor, "sentence head"] | Float[Tensor, " head"]]
 
 
 @dataclass(frozen=True)
 class OfPredictions:
     """Of what the model predicts on sequences made to mislead: values, which of them count, and chance."""
 
-    function: Callable[[Predictions], tuple[Tensor, Tensor, float] | None]  # None as of OfPattern
+    function: Callable[[Predictions], Predicted | None]  # None as of OfPattern
 
 
 @dataclass(frozen=True)
 class OfLosses:
-    """Of the losses of sequences [sentence, position], and the classes of their tokens."""
+    """Of the losses of sequences, the classes of their tokens, and what counts as early and as late in them."""
 
-    function: Callable[..., Tensor]
+    function: Callable[
+        [Float[Tensor, "sentence position"], Int[Tensor, "sentence position"], tuple[Window, Window]], Float[Tensor, ""]
+    ]
 
 
 Measure = (

@@ -1,12 +1,13 @@
 """All that is known of a network before it is measured, under the names the tables give it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.circuits.closed_forms import of_effects
 from pipeline.circuits.closed_forms.case import Case
 from pipeline.circuits.closed_forms.expected import DEPENDS, Expected
 from pipeline.circuits.closed_forms.mechanism import Followed, follow
+from pipeline.circuits.closed_forms.of_circuits import ClosedForm
 from pipeline.circuits.closed_forms.wiring import Construction
 from pipeline.circuits.definitions.definition import Definition, Name, level
 from pipeline.circuits.definitions.registry import DEFINITIONS, HEADS, PAIRS
@@ -40,14 +41,15 @@ def of_wired(construction: Construction, sets: dict[Set, Sequence[Sequence[int]]
     followed = {which: [follow(construction, tokens) for tokens in sentences] for which, sentences in sets.items()}
     text, layers = followed["text", None], range(len(construction.wiring))
     for layer in layers:
-        for entry in (entry for entry in HEADS if entry.closed_form):
+        for entry, closed_form in _with_closed_form(HEADS):
             for (eval_set, period), sentences in _sets(entry, followed).items():
                 case = Case(construction, layer, sentences, first, period, text)
-                yield Known(*entry.name, eval_set, period, entry.closed_form(case), layer)
+                yield Known(*entry.name, eval_set, period, closed_form(case), layer)
     if len(layers) == 2:
         case = Case(construction, 1, text, first, None, text)
-        for entry in PAIRS:
-            yield Known(*entry.name, entry.eval_set, None, entry.closed_form(case), layer=1, pair=True)
+        for entry, closed_form in _with_closed_form(PAIRS):
+            for eval_set, period in _sets(entry, followed):
+                yield Known(*entry.name, eval_set, period, closed_form(case), layer=1, pair=True)
     yield from _effects(construction, followed)
 
 
@@ -55,6 +57,10 @@ def of_random(name: Name, weights: Weights) -> Expected:
     """Return what independent random weights score on average, where that has a closed form."""
     entry = DEFINITIONS.get(name)
     return level(entry.chance, weights) if entry is not None and entry.random_mean else DEPENDS
+
+
+def _with_closed_form(definitions: Iterable[Definition]) -> Iterator[tuple[Definition, ClosedForm]]:
+    return ((entry, entry.closed_form) for entry in definitions if entry.closed_form is not None)
 
 
 def _sets(entry: Definition, followed: dict[Set, list[Followed]]) -> dict[Set, list[Followed]]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+from jaxtyping import Float64
 from torch import Tensor
 
 from pipeline.circuits.chance.null_circuits import relabelled_sd
@@ -43,29 +44,30 @@ from pipeline.circuits.definitions.sources import (
 )
 from pipeline.circuits.definitions.views import Tokens, Turned
 from pipeline.circuits.scores import copying, head_patterns, induction, positional
-from pipeline.circuits.scores.head_patterns import Template, detector_abs, detector_mul, entry_mean, mass
+from pipeline.circuits.scores.head_patterns import Mask, Template, detector_abs, detector_mul, entry_mean, mass
 from pipeline.circuits.transformer.weights import Weights
 
-Role = Callable[[Tokens], Tensor]  # which keys a query should look at: bool [batch, query, key]
+Role = Callable[[Tokens], Mask]
+Draws = Callable[[Turned], Float64[Tensor, "draw layer head"]]
 
 
-def _previous(tokens: Tokens) -> Tensor:
+def _previous(tokens: Tokens) -> Mask:
     return tokens.previous
 
 
-def _copies(tokens: Tokens) -> Tensor:
+def _copies(tokens: Tokens) -> Mask:
     return tokens.copies
 
 
-def _targets(tokens: Tokens) -> Tensor:
+def _targets(tokens: Tokens) -> Mask:
     return tokens.targets
 
 
-def _averaged(role: Role, average: Callable[[Tensor], Template], turned=None) -> OfPattern:
+def _averaged(role: Role, average: Callable[[Mask], Template], turned: Draws | None = None) -> OfPattern:
     return OfPattern(lambda tokens: average(role(tokens)), turned)
 
 
-def _detected(metric: str, role: Role, turned: dict[str, Callable[[Turned], Tensor]]) -> tuple[Definition, ...]:
+def _detected(metric: str, role: Role, turned: dict[str, Draws]) -> tuple[Definition, ...]:
     """Return a role's scores by the detector of TransformerLens."""
     nulls = ("permuted_tokens", "step_0") if turned else ("step_0",)
     entries = (("detector_mul", detector_mul, SHARE), ("detector_abs", detector_abs, DISTANCE))
@@ -128,8 +130,9 @@ def _even_positions(weights: Weights) -> float:
     return math.nan if weights.W_pos is None else float(head_patterns.even(len(weights.W_pos)).diagonal(-1).mean())
 
 
-def _one_in_positions(weights: Weights, most: float = math.inf) -> float:
-    return math.nan if weights.W_pos is None else 1 / (min(len(weights.W_pos), most) - 1)
+def _one_in_positions(weights: Weights, positions: int | None = None) -> float:
+    """Return the share of keys that one is, among the first positions that have a token before them."""
+    return math.nan if weights.W_pos is None else 1 / (len(weights.W_pos[:positions]) - 1)
 
 
 def _ranked(definition: str, most: int, meaning: str, source: str) -> Definition:
@@ -278,7 +281,7 @@ WEIGHTS = (
         source=BIETTI,
         unit=FRACTION,
         measure=OfPositions(positional.recall, 64),
-        chance=partial(_one_in_positions, most=64),
+        chance=partial(_one_in_positions, positions=64),
         ideal=1.0,
         nulls=("gaussian", "step_0"),
         closed_form=of_circuits.recall,

@@ -1,6 +1,6 @@
 """Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -36,21 +36,18 @@ from pipeline.circuits.vocabulary.factors import Factors, gains_folded, ov_circu
 CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
 
 
-def sequence_scores(
-    weights: Weights, sequences: Tokens, batch: int, definitions: Sequence[Definition] = HEADS
-) -> tuple[Scores, Float[Tensor, "batch position"]]:
+def sequence_scores(weights: Weights, sequences: Tokens, batch: int) -> tuple[Scores, Float[Tensor, "batch position"]]:
     """Run the model on sequences and score its patterns; on repeated tokens, what its heads write too.
 
     Args:
         weights: the transformer.
         sequences: what it reads; the random tokens before the first repeat are those that outputs are scored on.
         batch: sequences in one forward pass; bounds memory, not the result.
-        definitions: the scores wanted.
 
     Returns:
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
-    patterns, outputs, losses = _Patterns(sequences.tokens.shape[1], definitions), {}, []
+    patterns, outputs, losses = _Patterns(sequences.tokens.shape[1], HEADS), {}, []
     unembedding = gains_folded(weights).W_U
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
@@ -58,11 +55,12 @@ def sequence_scores(
         losses.append(token_losses(trace.logits, part.tokens))
         if part.period is not None:
             sample = slice(part.first, part.first + part.period)
-            for entry, measure in measured_as(OfOutputs, definitions):
-                outputs.setdefault(entry, []).append(_of_outputs(weights, trace, measure, sample, unembedding))
+            for entry, measure in measured_as(OfOutputs, HEADS):
+                sentences = _of_outputs(weights, trace, measure, sample, unembedding)
+                outputs.setdefault((entry, measure.chance(part.period)), []).append(sentences)
     scores = patterns.scores()
-    for entry, parts in outputs.items():
-        sentences, chance = torch.cat(parts), entry.measure.chance(sequences.period)
+    for (entry, chance), parts in outputs.items():
+        sentences = torch.cat(parts)
         scores[entry.name] = pooled(sentences, (~sentences.isnan()).double(), chance, level(entry.ideal, weights))
     return scores, torch.cat(losses)
 
@@ -199,7 +197,7 @@ def _parts(sequences: Tokens, batch: int) -> list[Tokens]:
 
 
 def _of_outputs(
-    weights: Weights, trace: Trace, measure: OfOutputs, sample: slice, W_U: Tensor
+    weights: Weights, trace: Trace, measure: OfOutputs, sample: slice, W_U: Float[Tensor, "d_model d_vocab"]
 ) -> Float[Tensor, "batch layer head"]:
     """Score what heads write at the positions `sample`, by these alone."""
     scores = []
@@ -210,7 +208,9 @@ def _of_outputs(
     return torch.stack(scores, 1)
 
 
-def _head_scores(weights: Weights, head: Head, ranked: Tensor, tile: int) -> dict[Definition, Tensor]:
+def _head_scores(
+    weights: Weights, head: Head, ranked: Int[Tensor, " token"], tile: int
+) -> dict[Definition, Float[Tensor, ""]]:
     circuits = {name: Grams.of(*circuit_of(weights, name, head)) for name in ("OV", "QK", "stream")}
     rank = diagonal_rank(*ov_circuit(weights, head), ranked, tile)
     values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in measured_as(OfCircuit, HEADS)}
@@ -225,7 +225,9 @@ def _head_scores(weights: Weights, head: Head, ranked: Tensor, tile: int) -> dic
     return values
 
 
-def _shares_of_text(weights: Weights, text: Tensor, most: int, tile: int) -> Float[Tensor, "batch layer head"]:
+def _shares_of_text(
+    weights: Weights, text: Int[Tensor, "batch position"], most: int, tile: int
+) -> Float[Tensor, "batch layer head"]:
     """Return the share of each sentence's tokens that are among the largest of their own row of the OV circuit."""
     occurring, place = text.unique(return_inverse=True)
     heads = [(layer, head) for layer in range(weights.n_layers) for head in range(weights.n_heads)]

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.circuits.definitions.definition import Definition, OfLosses, OfPredictions
+from pipeline.circuits.definitions.definition import Definition, OfLosses, OfPredictions, Predicted, Window
 from pipeline.circuits.definitions.sources import FRACTION, LOGITS, NATS, OLSSON, OURS
 from pipeline.circuits.definitions.views import Predictions
 from pipeline.circuits.scores.challenges import RIVALS
@@ -17,7 +18,11 @@ def _mean_of(number: int) -> OfLosses:
     return OfLosses(lambda losses, classes, windows: losses[classes == number].nanmean())
 
 
-def _late_minus_early(losses: Tensor, classes: Tensor, windows: tuple) -> Tensor:
+def _late_minus_early(
+    losses: Float[Tensor, "sentence position"],
+    classes: Int[Tensor, "sentence position"],
+    windows: tuple[Window, Window],
+) -> Float[Tensor, ""]:
     return in_context_learning(losses, *windows)
 
 
@@ -44,8 +49,10 @@ LOSSES = (
 )
 
 
-def _between_rivals(context: int, pick: Callable[[Predictions], tuple[Tensor, float]]) -> OfPredictions:
-    def function(predictions: Predictions) -> tuple[Tensor, Tensor, float] | None:
+def _between_rivals(
+    context: int, pick: Callable[[Predictions], tuple[Float[Tensor, "batch position"], float]]
+) -> OfPredictions:
+    def function(predictions: Predictions) -> Predicted | None:
         if predictions.sequences.context != context:
             return None
         values, chance = pick(predictions)
@@ -73,7 +80,7 @@ def _of_rivals(context: int) -> tuple[Definition, ...]:
             meaning=f"how often the token at the {first} target has the larger logit",
             source=OURS,
             unit=FRACTION,
-            measure=_between_rivals(context, lambda predictions: (predictions.lead > 0, 0.5)),
+            measure=_between_rivals(context, lambda predictions: ((predictions.lead > 0).double(), 0.5)),
             on_challenges=True,
         ),
     )

@@ -5,11 +5,10 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.circuits.scores.head_patterns import same_token
+from pipeline.circuits.scores.head_patterns import Mask, same_token
 
 # The two continuations of an ambiguous token, by how many tokens of context tell them apart.
 RIVALS = {1: ("recent", "earlier"), 2: ("same_context", "other_context")}
-Mask = Bool[Tensor, "batch query key"]
 
 
 def rivals(tokens: Int[Tensor, "batch position"], targets: Mask, context: int) -> tuple[Mask, Mask]:

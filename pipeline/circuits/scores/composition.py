@@ -1,12 +1,13 @@
 """How much a later head reads of what an earlier head writes, from the weights alone."""
 
 from einops import einsum
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
 
 
-def composition(weights: Weights, source: int, reader: int) -> dict[str, Tensor]:
+def composition(weights: Weights, source: int, reader: int) -> dict[str, Float64[Tensor, "source reader"]]:
     """Q-, K- and V-composition of every head of one layer with every head of a later one.
 
     With W_OV = W_V W_O of the source and W_QK = W_Q W_K^T, W_OV of the reader: Q is
@@ -19,7 +20,7 @@ def composition(weights: Weights, source: int, reader: int) -> dict[str, Tensor]
         reader: the later layer.
 
     Returns:
-        Q, K and V: [source head, reader head], float64, in 0 ... 1; NaN where a head's matrix is zero.
+        Q, K and V: in 0 ... 1; NaN where a head's matrix is zero.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"; matrices act on row
     vectors here, so the products stand in the reverse order.
@@ -31,25 +32,32 @@ def composition(weights: Weights, source: int, reader: int) -> dict[str, Tensor]
         "K": (W_K, W_Q),
         "V": (weights.W_V[reader].double(), weights.W_O[reader].double().mT),
     }
-    return {kind: _composition(W_V, W_O, inward, outward) for kind, (inward, outward) in reads.items()}
+    return {through: _composition(W_V, W_O, *reading) for through, reading in reads.items()}
 
 
-def _composition(W_V: Tensor, W_O: Tensor, inward: Tensor, outward: Tensor) -> Tensor:
-    """Return ||W_V W_O inward outward^T|| over both halves' norms; inward and outward [head, d_model, rank]."""
+def _composition(
+    W_V: Float[Tensor, "source d_model rank"],
+    W_O: Float[Tensor, "source rank d_model"],
+    inward: Float[Tensor, "reader d_model inner"],
+    outward: Float[Tensor, "reader d_model inner"],
+) -> Float[Tensor, "source reader"]:
+    """Return ||W_V W_O inward outward^T|| over both halves' norms."""
     values, outputs, read, passed = _gram(W_V), _gram(W_O.mT), _gram(inward), _gram(outward)
-    between = einsum(W_O, inward, "source rank d_model, reader d_model other -> source reader rank other")
-    left = einsum(values, between, "source rank inner, source reader inner other -> source reader rank other")
-    right = einsum(between, passed, "source reader rank inner, reader inner other -> source reader rank other")
+    between = einsum(W_O, inward, "source rank d_model, reader d_model inner -> source reader rank inner")
+    left = einsum(values, between, "source rank middle, source reader middle inner -> source reader rank inner")
+    right = einsum(between, passed, "source reader rank middle, reader middle inner -> source reader rank inner")
     scale = einsum(_norm(values, outputs), _norm(read, passed), "source, reader -> source reader")
     return _norm(left, right) / scale
 
 
-def _gram(factor: Tensor) -> Tensor:
-    """Return F^T F [head, rank, rank] of tall factors [head, d_model, rank]."""
+def _gram(factor: Float[Tensor, "head d_model rank"]) -> Float[Tensor, "head rank rank"]:
+    """Return F^T F of tall factors."""
     return factor.mT @ factor
 
 
-def _norm(left: Tensor, right: Tensor) -> Tensor:
+def _norm(
+    left: Float[Tensor, "*heads rows columns"], right: Float[Tensor, "*heads rows columns"]
+) -> Float[Tensor, "*heads"]:
     """Return sqrt(sum left * right), a Frobenius norm without forming what it is the norm of.
 
     ||A M B^T||^2 = tr(A^T A M B^T B M^T): left is A^T A M, right M B^T B; nothing exceeds rank x rank.

@@ -2,13 +2,13 @@
 
 import einops
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.scores.grams import Grams
 
 
-def eigenvalue(circuit: Grams) -> Float[Tensor, "..."]:
+def eigenvalue(circuit: Grams) -> Float64[Tensor, "..."]:
     """How far the circuit maps directions in the vocabulary onto themselves: Re(sum z) / sum |z|.
 
     Returns:
@@ -21,7 +21,7 @@ def eigenvalue(circuit: Grams) -> Float[Tensor, "..."]:
     return eigenvalues.sum(-1).real / eigenvalues.abs().sum(-1)
 
 
-def diagonal_z(circuit: Grams) -> Float[Tensor, "..."]:
+def diagonal_z(circuit: Grams) -> Float64[Tensor, "..."]:
     """How far the circuit's diagonal stands out: (mean diagonal - mean entry) / sd of all entries.
 
     Returns:
@@ -36,7 +36,7 @@ def diagonal_z(circuit: Grams) -> Float[Tensor, "..."]:
     return (trace(circuit) / circuit.size - mean) / deviation
 
 
-def trace(circuit: Grams) -> Float[Tensor, "..."]:
+def trace(circuit: Grams) -> Float64[Tensor, "..."]:
     """Sum of the circuit's diagonal, in the unit of its entries."""
     return circuit.cross.diagonal(dim1=-2, dim2=-1).sum(-1)
 
@@ -50,13 +50,13 @@ def diagonal_rank(
     of zeros copies nothing. By chance, k / d_vocab of the tokens are among their own top k.
 
     Args:
-        rows: [d_vocab, rank].
-        columns: [d_vocab, rank].
-        tokens: [row], which rows to look at; each is compared with the whole vocabulary.
+        rows: the circuit is rows @ columns^T.
+        columns: as many.
+        tokens: which rows to look at; each is compared with the whole vocabulary.
         tile: rows held at a time; memory is tile x d_vocab numbers.
 
     Returns:
-        [row], int64: 0 where the diagonal is the strict maximum of its row.
+        0 where the diagonal is the strict maximum of its row.
     """
     counts = []
     for part in tokens.split(tile):
@@ -77,7 +77,7 @@ def olsson_scores(
     output: Float[Tensor, "batch head query d_model"],
     W_U: Float[Tensor, "d_model d_vocab"],
     tokens: Int[Tensor, "batch key"],
-) -> Float[Tensor, "batch head"]:
+) -> Float64[Tensor, "batch head"]:
     """Does a head, on random tokens, raise the logits of the tokens it attends to, and of no others?
 
     The head's output is read as logits, centred over the vocabulary; the positive part is the rise. With
@@ -86,14 +86,14 @@ def olsson_scores(
     the ratio, minus 1. A query counts as much as it attends to the sample, and not to [BEGIN].
 
     Args:
-        pattern: [batch, head, query, key], attention of one layer over the sample's tokens only ([BEGIN]
+        pattern: attention of one layer over the sample's tokens only ([BEGIN]
             left out), so rows may sum to less than 1.
-        output: [batch, head, query, d_model], what the heads add to the residual stream there.
-        W_U: [d_model, d_vocab].
-        tokens: [batch, key], the sample; no token twice.
+        output: what the heads add to the residual stream there.
+        W_U: with the last norm's gain folded in.
+        tokens: the sample; no token twice.
 
     Returns:
-        [batch, head], float64: 1 if only attended tokens rise, -1 if none of them does; NaN where a head
+        1 if only attended tokens rise, -1 if none of them does; NaN where a head
         raises nothing.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", appendix; the weighting by

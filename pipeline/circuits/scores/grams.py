@@ -1,14 +1,15 @@
 """A token-to-token circuit by the small products that its scores need.
 
-A circuit is given by factors, never as the d_vocab x d_vocab matrix M: M = rows @ columns^T, with rows and columns
-[d_vocab, rank]. For a head's OV circuit W_E W_V W_O W_U, rows are W_E W_V and columns (W_O W_U)^T; for its QK circuit,
-W_E W_Q and W_E W_K. Its trace and non-zero eigenvalues are those of columns^T rows, its sum of squares is
-tr(rows^T rows columns^T columns): nothing exceeds rank x rank.
+A circuit is given by factors, never as the d_vocab x d_vocab matrix M: M = rows @ columns^T. For a head's OV circuit
+W_E W_V W_O W_U, rows are W_E W_V and columns (W_O W_U)^T; for its QK circuit, W_E W_Q and W_E W_K. Its trace and
+non-zero eigenvalues are those of columns^T rows, its sum of squares is tr(rows^T rows columns^T columns): nothing
+exceeds rank x rank.
 """
 
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 PORTION = 4096  # rows of a circuit in float64 at a time
@@ -16,28 +17,28 @@ PORTION = 4096  # rows of a circuit in float64 at a time
 
 @dataclass(frozen=True)
 class Grams:
-    """A circuit rows @ columns^T by its products on the side of its rank, float64; many along leading axes."""
+    """A circuit rows @ columns^T by its products on the side of its rank; many along leading axes."""
 
-    cross: Tensor  # [..., rank, rank], columns^T rows
-    rows: Tensor  # [..., rank, rank], rows^T rows
-    columns: Tensor  # [..., rank, rank], columns^T columns
-    row_mean: Tensor  # [..., rank]
-    column_mean: Tensor  # [..., rank]
+    cross: Float64[Tensor, "... rank rank"]  # columns^T rows
+    rows: Float64[Tensor, "... rank rank"]  # rows^T rows
+    columns: Float64[Tensor, "... rank rank"]  # columns^T columns
+    row_mean: Float64[Tensor, "... rank"]
+    column_mean: Float64[Tensor, "... rank"]
     size: int  # the circuit has size x size entries
 
     @classmethod
-    def of(cls, rows: Tensor, columns: Tensor) -> "Grams":
-        """Take the products of rows and columns, both [size, rank]."""
-        cross, row_squares, column_squares = 0, 0, 0
+    def of(cls, rows: Float[Tensor, "size rank"], columns: Float[Tensor, "size rank"]) -> "Grams":
+        """Take the products of rows and columns."""
+        cross, row_squares, column_squares = torch.zeros(3, rows.shape[1], rows.shape[1], dtype=torch.float64)
         for left, right in zip(rows.split(PORTION), columns.split(PORTION), strict=True):
             left, right = left.double(), right.double()
             cross, row_squares = cross + right.mT @ left, row_squares + left.mT @ left
             column_squares = column_squares + right.mT @ right
-        means = (side.mean(0, dtype=torch.float64) for side in (rows, columns))
-        return cls(cross, row_squares, column_squares, *means, len(rows))
+        row_mean, column_mean = (side.mean(0, dtype=torch.float64) for side in (rows, columns))
+        return cls(cross, row_squares, column_squares, row_mean, column_mean, len(rows))
 
-    def through(self, read: Tensor, written: Tensor) -> "Grams":
-        """Return the circuits rows @ read @ (columns @ written)^T; both [..., rank, new rank]."""
+    def through(self, read: Float64[Tensor, "... rank new"], written: Float64[Tensor, "... rank new"]) -> "Grams":
+        """Return the circuits rows @ read @ (columns @ written)^T, of a rank of their own."""
         return type(self)(
             written.mT @ (self.cross @ read),
             read.mT @ (self.rows @ read),
@@ -47,8 +48,8 @@ class Grams:
             self.size,
         )
 
-    def turned(self, turns: Tensor) -> "Grams":
-        """Return the circuits rows @ turn @ columns^T, for turns [draw, rank, rank]."""
+    def turned(self, turns: Float64[Tensor, "draw rank rank"]) -> "Grams":
+        """Return the circuits rows @ turn @ columns^T."""
         return type(self)(
             self.cross @ turns,
             turns.mT @ self.rows @ turns,
@@ -59,6 +60,6 @@ class Grams:
         )
 
 
-def _times(vector: Tensor, matrix: Tensor) -> Tensor:
-    """Return vectors [..., rank] @ matrices [..., rank, new rank]."""
+def _times(vector: Float64[Tensor, "... rank"], matrix: Float64[Tensor, "... rank new"]) -> Float64[Tensor, "... new"]:
+    """Return each vector times its matrix."""
     return (vector[..., None, :] @ matrix).squeeze(-2)

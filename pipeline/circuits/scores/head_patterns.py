@@ -1,7 +1,7 @@
 """Scores of attention patterns: how much of its attention a head spends where a role would spend it.
 
-A role says which keys a query should look at: its mask, bool [batch, query, key]. A definition turns a
-mask into a template, which says how much each entry of the attention counts.
+A role says which keys a query should look at: its mask. A definition turns a mask into a template, which says how
+much each entry of the attention counts.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 import einops
 import torch
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
+
+Mask = Bool[Tensor, "batch query key"]  # whether a query should look at a key
 
 
 @dataclass(frozen=True)
@@ -19,90 +22,85 @@ class Template:
     The score of a set is the mean of its sentences' scores by weight; it is NaN where all weights are 0.
     """
 
-    entries: Tensor  # [batch, query, key], float64, how much each entry of the pattern counts
-    weight: Tensor  # [batch], float64, how many entries or queries the score averages over
-    role: Tensor  # [batch, query, key], bool, the keys a head of this role looks at
+    entries: Float64[Tensor, "batch query key"]  # how much each entry of the pattern counts
+    weight: Float64[Tensor, " batch"]  # how many entries or queries the score averages over
+    role: Mask  # the keys a head of this role looks at
 
-    def by(self, pattern: Tensor) -> Tensor:
-        """Sum entries times one head's pattern [query, key] or [batch, query, key]: [batch]."""
+    def by(self, pattern: Float[Tensor, "query key"] | Float[Tensor, "batch query key"]) -> Float64[Tensor, " batch"]:
+        """Sum entries times one head's pattern, of all sentences or of each."""
         return (self.entries * pattern).sum((-2, -1))
 
 
-def match(pattern: Tensor, templates: Sequence[Template]) -> Tensor:
+def match(
+    pattern: Float[Tensor, "batch layer head query key"], templates: Sequence[Template]
+) -> Float64[Tensor, "template batch layer head"]:
     """Sum entries times pattern, of every template, sentence and head; over `weight`, the scores.
 
     Args:
-        pattern: [batch, layer, head, query, key], attention after softmax.
+        pattern: attention after softmax.
         templates: of the same sentences.
-
-    Returns:
-        [template, batch, layer, head], float64.
     """
     entries = torch.stack([template.entries for template in templates])
     axes = "batch layer head query key, template batch query key -> template batch layer head"
     return einops.einsum(pattern.double(), entries, axes)
 
 
-def score(pattern: Tensor, template: Template) -> Tensor:
-    """Score every head on a set of sentences: [layer, head], float64."""
+def score(pattern: Float[Tensor, "batch layer head query key"], template: Template) -> Float64[Tensor, "layer head"]:
+    """Score every head on a set of sentences."""
     return match(pattern, [template])[0].sum(0) / template.weight.sum()
 
 
-def even(length: int) -> Tensor:
-    """Return the pattern [query, key] that spreads attention evenly over all it may look at: chance."""
+def even(length: int) -> Float64[Tensor, "query key"]:
+    """Return the pattern that spreads attention evenly over all it may look at: chance."""
     causal = torch.ones(length, length, dtype=torch.float64).tril()
     return causal / causal.sum(-1, keepdim=True)
 
 
-def perfect(role: Tensor) -> Tensor:
-    """Return the pattern [batch, query, key] of a perfect head: attention spread evenly over the role's keys.
+def perfect(role: Mask) -> Float64[Tensor, "batch query key"]:
+    """Return the pattern of a perfect head: attention spread evenly over the role's keys.
 
     Where a query has none, no score counts where it looks, and its row is left 0.
     """
     return role / role.sum(-1, keepdim=True, dtype=torch.float64).clamp(min=1)
 
 
-def previous_token(tokens: Tensor) -> Tensor:
-    """Mask [batch, query, key] of the token just before, for all but the first query.
-
-    Args:
-        tokens: [batch, position].
-    """
+def previous_token(tokens: Int[Tensor, "batch position"]) -> Mask:
+    """Mask of the token just before, for all but the first query."""
     return looking_back(tokens, 1)
 
 
-def current_token(tokens: Tensor) -> Tensor:
-    """Mask [batch, query, key] of the query's own position."""
+def current_token(tokens: Int[Tensor, "batch position"]) -> Mask:
+    """Mask of the query's own position."""
     return looking_back(tokens, 0)
 
 
-def first_token(tokens: Tensor) -> Tensor:
-    """Mask [batch, query, key] of position 0, for all later queries."""
+def first_token(tokens: Int[Tensor, "batch position"]) -> Mask:
+    """Mask of position 0, for all later queries."""
     mask = torch.zeros(len(tokens), tokens.shape[1], tokens.shape[1], dtype=torch.bool)
     mask[:, 1:, 0] = True
     return mask
 
 
-def duplicate_token(tokens: Tensor) -> Tensor:
-    """Mask [batch, query, key] of all earlier copies of the query's token."""
+def duplicate_token(tokens: Int[Tensor, "batch position"]) -> Mask:
+    """Mask of all earlier copies of the query's token."""
     return same_token(tokens).tril(-1)
 
 
-def looking_back(tokens: Tensor, offset: int) -> Tensor:
-    """Mask [batch, query, key] of the key `offset` positions before the query."""
+def looking_back(tokens: Int[Tensor, "batch position"], offset: int) -> Mask:
+    """Mask of the key `offset` positions before the query."""
     length = tokens.shape[1]
     diagonal = torch.ones(length, length, dtype=torch.bool).tril(-offset).triu(-offset)
     return einops.repeat(diagonal, "query key -> batch query key", batch=len(tokens))
 
 
-def same_token(tokens: Tensor) -> Tensor:
-    """Whether two positions hold the same token: bool [batch, query, key], every pair, future ones too."""
+def same_token(tokens: Int[Tensor, "batch position"]) -> Mask:
+    """Whether two positions hold the same token: every pair, future ones too."""
     return einops.rearrange(tokens, "batch query -> batch query 1") == einops.rearrange(
         tokens, "batch key -> batch 1 key"
     )
 
 
-def mass(role: Tensor) -> Template:
+def mass(role: Mask) -> Template:
     """Attention to all of the role's keys together, averaged over queries that have any; perfect head 1.
 
     Where a query has one key at most, this is the mean attention to it: the previous-token score of Olsson
@@ -112,7 +110,7 @@ def mass(role: Tensor) -> Template:
     return Template(role.double(), role.any(-1).sum(-1).double(), role)
 
 
-def entry_mean(role: Tensor) -> Template:
+def entry_mean(role: Mask) -> Template:
     """Mean over all (query, key) entries of the mask; perfect head: queries per entry, 0.5 for four repeats.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", appendix, read literally: "the
@@ -121,7 +119,7 @@ def entry_mean(role: Tensor) -> Template:
     return Template(role.double(), role.sum((-2, -1)).double(), role)
 
 
-def detector_mul(role: Tensor) -> Template:
+def detector_mul(role: Mask) -> Template:
     """Share of all attention, over every query, that lies on the mask; perfect head: share of queries with keys.
 
     Source: TransformerLens, `head_detector.py`, error_measure "mul".
@@ -129,7 +127,7 @@ def detector_mul(role: Tensor) -> Template:
     return Template(role.double(), _queries(role), role)
 
 
-def detector_abs(role: Tensor) -> Template:
+def detector_abs(role: Mask) -> Template:
     """1 - sum |pattern - mask| / queries; at most 1, and negative where keys outnumber attention.
 
     The absolute difference is linear here: on the mask it is 1 - pattern, elsewhere the pattern itself,
@@ -141,5 +139,5 @@ def detector_abs(role: Tensor) -> Template:
     return Template(2 * wanted - wanted.sum(-1, keepdim=True), _queries(role), role)
 
 
-def _queries(role: Tensor) -> Tensor:
+def _queries(role: Mask) -> Float64[Tensor, " batch"]:
     return torch.full((len(role),), float(role.shape[1]), dtype=torch.float64)

@@ -7,22 +7,23 @@ is comparable only with others of the same definition.
 
 import torch
 from einops import einsum
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.scores.head_patterns import Template, looking_back, mass, same_token
+from pipeline.circuits.scores.head_patterns import Mask, Template, looking_back, mass, same_token
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import Factors
 
 
-def targets(tokens: Tensor, first: int) -> Tensor:
+def targets(tokens: Int[Tensor, "batch position"], first: int) -> Mask:
     """Which keys follow an earlier occurrence of the query's token: the mask of the induction role.
 
     Args:
-        tokens: [batch, position].
+        tokens: the sequences.
         first: the first position that may be such an occurrence: 1 where sequences start with [BEGIN].
 
     Returns:
-        bool [batch, query, key]: the token before the key equals the query's and comes before the query.
+        True where the token before the key equals the query's and comes before the query.
     """
     earlier = same_token(tokens).tril(-1)
     earlier[:, :, :first] = False
@@ -30,7 +31,7 @@ def targets(tokens: Tensor, first: int) -> Tensor:
     return earlier.roll(1, dims=-1)
 
 
-def most_recent(targets: Tensor) -> Template:
+def most_recent(targets: Mask) -> Template:
     """Attention to each query's latest target alone, averaged over queries that have any.
 
     The perfect head of its `role` looks at all targets alike, and so has less than 1 where there are several.
@@ -41,7 +42,7 @@ def most_recent(targets: Tensor) -> Template:
     return Template(chosen.entries, chosen.weight, targets)
 
 
-def stripe(tokens: Tensor, period: int, targets: Tensor) -> Template:
+def stripe(tokens: Int[Tensor, "batch position"], period: int, targets: Mask) -> Template:
     """Mean of the diagonal on which a token looks `period` - 1 back, matches and all else on it.
 
     A perfect head stays below 1: the first entries of the diagonal, before any repeat, are no matches.
@@ -52,33 +53,30 @@ def stripe(tokens: Tensor, period: int, targets: Tensor) -> Template:
     return Template(chosen.entries, chosen.weight, targets)
 
 
-def shifted(weights: Weights, layer: int, previous: Tensor) -> Tensor:
+def shifted(weights: Weights, layer: int, previous: Float[Tensor, " head"]) -> Float64[Tensor, "d_model d_model"]:
     """Return what a layer's heads carry from a token to the next one: the sum over heads of previous * W_V W_O.
 
     Args:
         weights: with layer norm's gains folded in.
         layer: which layer.
-        previous: [head], each head's attention to the token before.
-
-    Returns:
-        [d_model, d_model], float64.
+        previous: each head's attention to the token before.
     """
     axes = "head, head d_model d_head, head d_head out -> d_model out"
     return einsum(previous.double(), weights.W_V[layer].double(), weights.W_O[layer].double(), axes)
 
 
-def prefix_circuit(weights: Weights, carried: Tensor, reader: Head) -> Factors:
+def prefix_circuit(weights: Weights, carried: Float64[Tensor, "d_model d_model"], reader: Head) -> Factors:
     """Query token -> token that earlier heads copied to the next position: W_E W_Q (W_E carried W_K)^T.
 
     A query matches a key if the token before the key is its own.
 
     Args:
         weights: with layer norm's gains folded in.
-        carried: [d_model, d_model], the sum of `shifted` over all earlier layers; 0 for layer 0.
+        carried: the sum of `shifted` over all earlier layers; 0 for layer 0.
         reader: (layer, head) with W_Q and W_K.
 
     Returns:
-        Rows and columns, [d_vocab, d_head] each, float64.
+        Rows and columns, float64.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", appendix, where the trace of this
     circuit is the prefix-matching score of weights.

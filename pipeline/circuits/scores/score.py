@@ -6,43 +6,58 @@ from dataclasses import dataclass
 
 import torch
 from einops import einsum
+from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.circuits.resampling import interval
 
+ByHead = Float[Tensor, "*heads"]
+BySentence = Float[Tensor, "sentence *heads"]
+Counts = Float[Tensor, "resample sentence"]  # how often each sentence comes in each resample
+
 
 @dataclass(frozen=True)
 class Score:
-    """A score of heads, or of pairs of heads: axes [...], such as [layer, head]. NaN is undefined."""
+    """A score of heads, or of pairs of heads: axes such as [layer, head]; of the model, none. NaN is undefined."""
 
-    value: Tensor  # [...], float64
+    value: ByHead
     chance: float = math.nan  # expected under uniform attention, or for independent random weights
     ideal: float = math.nan  # of a head that plays the role perfectly
-    sentences: Tensor | None = None  # [sentence, ...], of each sentence alone; None if no sentence is involved
-    weight: Tensor | None = None  # [sentence, ...], how much each counts: value is their weighted mean
+    sentences: BySentence | None = None  # of each sentence alone; None if none is involved
+    weight: BySentence | None = None  # how much each counts: value is their weighted mean
 
-    def interval(self, counts: Tensor | None, confidence: float) -> tuple[Tensor, Tensor]:
-        """Return the ends [...] of the bootstrap interval over sentences; NaN without sentences.
+    def interval(self, counts: Counts | None, confidence: float) -> tuple[ByHead, ByHead]:
+        """Return the ends of the bootstrap interval over sentences; NaN without sentences.
 
         Args:
-            counts: [resample, sentence], how often each sentence comes in each resample; None without sentences.
+            counts: of resamples; None without sentences.
             confidence: of the interval.
+
+        Raises:
+            ValueError: there are sentences, but no counts.
         """
-        if self.sentences is None:
+        if self.sentences is None or self.weight is None:
             nothing = self.value * math.nan
             return nothing, nothing
+        if counts is None:
+            raise ValueError(f"interval of a score of {len(self.sentences)} sentences: give counts of resamples")
         return interval(self.value, _mean(self.sentences, self.weight, counts), confidence)
 
 
 Scores = dict[tuple[str, str], Score]
 
 
-def pooled(sentences: Tensor, weight: Tensor, chance: float = math.nan, ideal: float = math.nan) -> Score:
+def pooled(
+    sentences: BySentence,
+    weight: Float[Tensor, "..."],
+    chance: float = math.nan,
+    ideal: float = math.nan,
+) -> Score:
     """Return the score of a set of sentences: the weighted mean of theirs.
 
     Args:
-        sentences: [sentence, ...], each one's score; NaN where it has none.
-        weight: the same axes, or some of length 1; 0 where a sentence has no score.
+        sentences: each one's score; NaN where it has none.
+        weight: of the same axes, or some of length 1; 0 where a sentence has no score.
         chance: as in Score.
         ideal: as in Score.
     """
@@ -51,9 +66,9 @@ def pooled(sentences: Tensor, weight: Tensor, chance: float = math.nan, ideal: f
     return Score(_mean(sentences, weight, once)[0], chance, ideal, sentences, weight)
 
 
-def _mean(sentences: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
-    """Return the weighted mean [sample, ...] of sentences that come `counts` times."""
-    axes = "sample sentence, sentence ... -> sample ..."
+def _mean(sentences: BySentence, weight: BySentence, counts: Counts) -> Float[Tensor, "resample ..."]:
+    """Return the weighted mean of sentences that come `counts` times."""
+    axes = "resample sentence, sentence ... -> resample ..."
     return einsum(counts, (sentences * weight).nan_to_num(), axes) / einsum(counts, weight, axes)
 
 

@@ -1,5 +1,6 @@
 """Two heads in a row act as one: pattern A2 A1, output W_V1 W_O1 W_V2 W_O2, from the stream to the logits."""
 
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.transformer.forward import Trace
@@ -7,7 +8,7 @@ from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Head, Weights
 
 
-def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Tensor:
+def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Float[Tensor, "batch query d_head"]:
     """What the second head makes of what the first one wrote: A2 (A1 X W_V1) W_O1 W_V2.
 
     Args:
@@ -17,7 +18,7 @@ def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Ten
         reader: (layer, head) of the second head, 2, in a later layer.
 
     Returns:
-        [batch, query, d_head]; times the second head's W_O, the virtual head's output.
+        Times the second head's W_O, the virtual head's output.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", virtual heads.
     """
@@ -25,21 +26,21 @@ def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Ten
     return trace.pattern[:, *reader] @ (trace.z[:, *source] @ carried)
 
 
-def mixed_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Tensor:
+def mixed_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Float[Tensor, "batch query d_head"]:
     """The notebook's quantity: A2 (A1 X W_V1 W_O1 + X) W_V2, with X the stream the first head reads.
 
-    It adds the second head's own reading of X to the virtual head. Arguments and shape as in `virtual_z`.
+    It adds the second head's own reading of X to the virtual head. Arguments as in `virtual_z`.
     """
     stream = trace.resid[:, source[0]]
     return virtual_z(weights, trace, source, reader) + trace.pattern[:, *reader] @ (stream @ weights.W_V[reader])
 
 
-def norm_share(path: Tensor, layer: Tensor) -> float:
+def norm_share(path: Float[Tensor, "batch position d_model"], layer: Float[Tensor, "batch position d_model"]) -> float:
     """Size of one path's output beside that of the whole layer it ends in: a ratio of Frobenius norms.
 
     Args:
-        path: [batch, position, d_model], what the path adds to the stream.
-        layer: [batch, position, d_model], the sum of all of the layer's heads.
+        path: what the path adds to the stream.
+        layer: the sum of all of the layer's heads.
 
     Returns:
         At least 0, no upper end, because paths may cancel; NaN if the layer adds nothing.
@@ -47,17 +48,18 @@ def norm_share(path: Tensor, layer: Tensor) -> float:
     return float(path.double().norm() / layer.double().norm())
 
 
-def loss_without(logits: Tensor, path: Tensor, tokens: Tensor) -> Tensor:
+def loss_without(
+    logits: Float[Tensor, "batch position d_vocab"],
+    path: Float[Tensor, "batch position d_vocab"],
+    tokens: Int[Tensor, "batch position"],
+) -> Float64[Tensor, " batch"]:
     """Each sentence's mean loss, nats per token, without one path to the logits; patterns and all else as it is.
 
     Exact where paths add up to the logits, which a final layer norm would prevent.
 
     Args:
-        logits: [batch, position, d_vocab], the model's.
-        path: [batch, position, d_vocab], what the path adds to them.
-        tokens: [batch, position].
-
-    Returns:
-        [batch], float64.
+        logits: the model's.
+        path: what the path adds to them.
+        tokens: the sentences.
     """
     return token_losses(logits - path, tokens)[:, 1:].mean(-1)

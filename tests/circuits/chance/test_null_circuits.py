@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from pipeline.circuits.chance import null_circuits
-from pipeline.circuits.chance.null_circuits import Grams, balanced
+from pipeline.circuits.chance.null_circuits import balanced
 from pipeline.circuits.chance.random_matrices import orthogonal
 from pipeline.circuits.scores import copying
+from pipeline.circuits.scores.grams import Grams
 
 D_VOCAB, D_MODEL, D_HEAD, DRAWS = 14, 8, 3, 4000
 
@@ -20,6 +21,7 @@ def seeded(seed=0):
 
 
 LEFT, RIGHT = random(D_VOCAB, D_MODEL) + 0.5, random(D_VOCAB, D_MODEL, seed=1) - 0.3
+SCORES = {"eigenvalue": copying.eigenvalue, "diagonal_z": copying.diagonal_z, "trace": copying.trace}
 READ, WRITTEN = random(D_MODEL, D_HEAD, seed=2), random(D_MODEL, D_HEAD, seed=3)
 
 
@@ -40,25 +42,6 @@ def assert_same_distribution(ours, theirs):
         assert ((ours**power).mean() - (theirs**power).mean()).abs() < 5 * error
 
 
-def test_small_products_give_the_scores_of_the_dense_circuit():
-    circuits = Grams.of(LEFT, RIGHT).through(READ, WRITTEN).turned(orthogonal(4, D_HEAD, seeded()))
-    dense = LEFT @ READ @ orthogonal(4, D_HEAD, seeded()) @ WRITTEN.mT @ RIGHT.mT
-    for name, expected in dense_scores(dense).items():
-        torch.testing.assert_close(null_circuits.SCORES[name](circuits), expected)
-
-
-def test_they_are_the_scores_that_heads_have():
-    circuit, rows, columns = Grams.of(LEFT, RIGHT).through(READ, WRITTEN), LEFT @ READ, RIGHT @ WRITTEN
-    torch.testing.assert_close(null_circuits.eigenvalue(circuit), copying.eigenvalue_score(rows, columns))
-    torch.testing.assert_close(null_circuits.diagonal_z(circuit), copying.diagonal_z(rows, columns))
-
-
-def test_portions_bound_memory_and_change_nothing(monkeypatch):
-    whole = Grams.of(LEFT, RIGHT)
-    monkeypatch.setattr(null_circuits, "PORTION", 3)
-    torch.testing.assert_close(vars(Grams.of(LEFT, RIGHT)), vars(whole))
-
-
 def test_balanced_halves_make_the_head_whatever_its_gauge():
     gauge = random(D_HEAD, D_HEAD, seed=4)
     for read, written in ((READ, WRITTEN), (READ @ gauge, WRITTEN @ torch.linalg.inv(gauge).mT)):
@@ -72,7 +55,7 @@ def test_balanced_halves_make_the_head_whatever_its_gauge():
 @pytest.mark.parametrize("name", ["eigenvalue", "diagonal_z", "trace"])
 def test_rotations_are_those_of_dense_matrices_with_the_heads_singular_values(name):
     circuit = Grams.of(LEFT, RIGHT).through(*balanced(READ, WRITTEN))
-    ours = null_circuits.rotations(circuit, (name,), DRAWS, seeded())[name]
+    ours = null_circuits.rotations(circuit, {name: SCORES[name]}, DRAWS, seeded())[name]
     U, S, Vh = torch.linalg.svd(READ @ WRITTEN.mT)
     turned = (U[:, :D_HEAD] * S[:D_HEAD]) @ orthogonal(DRAWS, D_HEAD, seeded(1)) @ Vh[:D_HEAD]
     torch.testing.assert_close(torch.linalg.svdvals(turned), S.expand(DRAWS, -1), atol=1e-9, rtol=0)
@@ -83,7 +66,7 @@ def test_rotations_are_those_of_dense_matrices_with_the_heads_singular_values(na
 @pytest.mark.parametrize("name", ["eigenvalue", "diagonal_z"])
 def test_gaussians_are_those_of_dense_random_heads(name, monkeypatch):
     monkeypatch.setattr(null_circuits, "AT_ONCE", 900)
-    ours = null_circuits.gaussians(Grams.of(LEFT, RIGHT), D_HEAD, (name,), DRAWS, seeded())[name]
+    ours = null_circuits.gaussians(Grams.of(LEFT, RIGHT), D_HEAD, {name: SCORES[name]}, DRAWS, seeded())[name]
     heads = random(DRAWS, D_MODEL, D_HEAD, seed=5) @ random(DRAWS, D_HEAD, D_MODEL, seed=6)
     assert len(ours) == DRAWS
     assert_same_distribution(ours, dense_scores(LEFT @ heads @ RIGHT.mT)[name])
@@ -92,20 +75,22 @@ def test_gaussians_are_those_of_dense_random_heads(name, monkeypatch):
 def test_no_rotation_has_the_trace_of_a_head_that_sends_all_it_reads_back():
     identity = torch.eye(D_MODEL, dtype=torch.float64)
     circuit = Grams.of(identity, identity).through(*balanced(READ, READ))
-    assert null_circuits.eigenvalue(circuit).item() == pytest.approx(1)
+    assert copying.eigenvalue(circuit).item() == pytest.approx(1)
     # tr(S O) < tr(S) for every other orthogonal O.
-    drawn = null_circuits.rotations(circuit, ("trace",), 200, seeded())["trace"]
-    assert (drawn < null_circuits.trace(circuit)).all()
+    drawn = null_circuits.rotations(circuit, {"trace": copying.trace}, 200, seeded())["trace"]
+    assert (drawn < copying.trace(circuit)).all()
 
 
 def test_relabelled_deviation_is_that_over_every_order_of_tokens():
     rows, columns = LEFT[:6] @ READ, RIGHT[:6] @ WRITTEN
-    every = torch.stack([copying.diagonal_z(rows, columns[list(order)]) for order in orders(range(6))])
+    every = torch.stack([copying.diagonal_z(Grams.of(rows, columns[list(order)])) for order in orders(range(6))])
     assert every.mean().abs() < 1e-12
     torch.testing.assert_close(null_circuits.relabelled_sd(Grams.of(rows, columns)), every.std(correction=0))
 
 
 def test_a_head_of_zeros_has_no_chance():
     circuit = Grams.of(LEFT, RIGHT).through(*balanced(READ * 0, WRITTEN))
-    drawn = null_circuits.rotations(circuit, ("eigenvalue", "diagonal_z"), 4, seeded())
-    assert all(scores.isnan().all() for scores in drawn.values())
+    drawn = null_circuits.rotations(circuit, SCORES, 4, seeded())
+    assert drawn["eigenvalue"].isnan().all()
+    assert drawn["diagonal_z"].isnan().all()
+    assert (drawn["trace"] == 0).all()

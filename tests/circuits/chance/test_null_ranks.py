@@ -6,6 +6,7 @@ from scipy import stats
 
 from pipeline.circuits.chance import null_ranks
 from pipeline.circuits.chance.random_matrices import gaussian
+from pipeline.circuits.scores.positional import recall
 
 D_VOCAB = 7
 
@@ -54,11 +55,12 @@ def test_gaussian_heads_are_ranked_as_dense_circuits():
 
 def test_gaussian_recalls_are_those_of_dense_circuits_of_positions():
     W_pos = random(70, 5)
-    found = null_ranks.gaussian_recalls(W_pos, 2, 3, seeded())
+    measures = {"recall": (recall, None), "recall_64": (recall, 64)}
+    drawn = null_ranks.gaussian_positions(W_pos, 2, measures, 3, seeded())
     generator = seeded()
     for draw in range(3):
         W_Q, W_K = gaussian(2, 5, 2, generator=generator)
         circuit = W_pos @ W_Q @ W_K.mT @ W_pos.mT
         for definition, n in (("recall", 70), ("recall_64", 64)):
             hits = sum(max(range(n - 1), key=lambda k, q=q: circuit[q, k]) == q - 1 for q in range(1, n))
-            assert found[definition][draw].item() == pytest.approx(hits / (n - 1))
+            assert drawn[definition][draw].item() == pytest.approx(hits / (n - 1))

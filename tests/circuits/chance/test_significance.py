@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.chance.significance import benjamini_hochberg, of_counts, of_draws, of_few, of_moments
+from pipeline.circuits.chance.significance import of_counts, of_draws, of_few, of_moments
 
 
 def test_p_of_draws_counts_those_at_least_as_large():
@@ -71,21 +71,3 @@ def test_counts_are_compared_with_their_exact_distribution():
     assert chance.sd.tolist() == pytest.approx([math.sqrt(1 / 8)] * 4)
     beyond = of_counts(torch.tensor(1.0), torch.tensor([1, 0.1]).double(), 50)
     assert beyond.p.item() == pytest.approx(0.1)
-
-
-def test_q_of_the_worked_example():
-    # Benjamini and Hochberg 1995, section 4.2: at 5 %, the four smallest of fifteen are significant.
-    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
-    p += [0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
-    q = benjamini_hochberg(torch.tensor(p, dtype=torch.float64))
-    assert (q < 0.05).tolist() == [True] * 4 + [False] * 11
-    assert q[3].item() == pytest.approx(0.0095 * 15 / 4)
-    assert q[-1] == 1
-
-
-def test_q_does_not_depend_on_order_and_leaves_out_the_undefined():
-    p = torch.tensor([0.2, torch.nan, 0.01, 0.03], dtype=torch.float64)
-    q = benjamini_hochberg(p)
-    assert q[1].isnan()
-    assert q[[2, 3, 0]].tolist() == pytest.approx([0.03, 0.045, 0.2])
-    assert benjamini_hochberg(torch.full((2,), torch.nan)).isnan().all()

@@ -6,11 +6,13 @@ import torch
 from pipeline.circuits.scores.copying import (
     diagonal_rank,
     diagonal_z,
-    eigenvalue_score,
+    eigenvalue,
     olsson_chance,
     olsson_scores,
     spread,
+    trace,
 )
+from pipeline.circuits.scores.grams import Grams
 
 
 def random(*shape, seed=0):
@@ -27,40 +29,49 @@ def random(*shape, seed=0):
     ],
 )
 def test_eigenvalue_score_of_a_known_circuit(circuit, expected):
-    assert eigenvalue_score(circuit, torch.eye(len(circuit))).item() == pytest.approx(expected)
+    assert eigenvalue(Grams.of(circuit, torch.eye(len(circuit)))).item() == pytest.approx(expected)
 
 
 def test_eigenvalue_score_is_that_of_the_dense_circuit():
     rows, columns = random(9, 3), random(9, 3, seed=1)
     z = torch.linalg.eigvals(rows @ columns.mT)
-    assert eigenvalue_score(rows, columns).item() == pytest.approx((z.sum().real / z.abs().sum()).item())
+    assert eigenvalue(Grams.of(rows, columns)).item() == pytest.approx((z.sum().real / z.abs().sum()).item())
 
 
-def test_diagonal_z_is_that_of_the_dense_circuit():
+def test_diagonal_z_and_trace_are_those_of_the_dense_circuit():
     rows, columns = random(9, 3), random(9, 3, seed=1)
     circuit = rows @ columns.mT
     expected = (circuit.diagonal().mean() - circuit.mean()) / circuit.std(correction=0)
-    torch.testing.assert_close(diagonal_z(rows, columns), expected)
+    torch.testing.assert_close(diagonal_z(Grams.of(rows, columns)), expected)
+    torch.testing.assert_close(trace(Grams.of(rows, columns)), circuit.trace())
 
 
 @pytest.mark.parametrize("gain", [0.1, 40.0])
 def test_diagonal_z_of_a_multiple_of_the_identity(gain):
-    assert diagonal_z(gain * torch.eye(17), torch.eye(17)).item() == pytest.approx(math.sqrt(17 - 1))
+    assert diagonal_z(Grams.of(gain * torch.eye(17), torch.eye(17))).item() == pytest.approx(math.sqrt(17 - 1))
 
 
 def test_what_is_zero_or_constant_has_no_score():
-    nothing, one = torch.zeros(5, 2), torch.full((5, 2), 0.1)
-    assert eigenvalue_score(nothing, one).isnan()
-    assert diagonal_z(nothing, one).isnan()
+    nothing = Grams.of(torch.zeros(5, 2), torch.full((5, 2), 0.1))
+    assert eigenvalue(nothing).isnan()
+    assert diagonal_z(nothing).isnan()
+    assert trace(nothing) == 0
     same = random(1, 3).expand(7, 3)  # a constant circuit whose variance rounding keeps from being zero
-    assert diagonal_z(same, same).isnan()
+    assert diagonal_z(Grams.of(same, same)).isnan()
 
 
-@pytest.mark.parametrize("score", [eigenvalue_score, diagonal_z])
+@pytest.mark.parametrize("score", [eigenvalue, diagonal_z, trace])
 def test_scores_ignore_how_the_circuit_is_factored(score):
     rows, columns, gauge = random(9, 3), random(9, 3, seed=1), random(3, 3, seed=2)
-    other = score(rows @ gauge, columns @ torch.linalg.inv(gauge).mT)
-    torch.testing.assert_close(other, score(rows, columns))
+    regauged = Grams.of(rows @ gauge, columns @ torch.linalg.inv(gauge).mT)
+    torch.testing.assert_close(score(regauged), score(Grams.of(rows, columns)))
+
+
+def test_many_circuits_are_scored_at_once():
+    whole, heads = Grams.of(random(9, 4), random(9, 4, seed=1)), random(2, 5, 4, 3, seed=2)
+    for score in (eigenvalue, diagonal_z, trace):
+        apart = [score(whole.through(read, written)) for read, written in zip(*heads, strict=True)]
+        torch.testing.assert_close(score(whole.through(*heads)), torch.stack(apart))
 
 
 @pytest.mark.parametrize("tile", [1, 4, 100])

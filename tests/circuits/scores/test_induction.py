@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from pipeline.circuits.scores.head_scores import sequence_scores
+from hand_wired import shifter_and_matcher
 
 from pipeline.circuits.scores import head_patterns, induction
 from pipeline.circuits.scores.head_patterns import detector_abs, detector_mul, entry_mean, even, mass, previous_token
@@ -100,41 +100,11 @@ def test_chance_of_the_mass_counts_targets():
     assert score(even(16)[None, None, None], template) == pytest.approx(expected)
 
 
-def induction_network(d_vocab, n_ctx, gain):
-    """Two heads by hand: one shifts tokens by one, the next matches on what was shifted.
-
-    The stream has a block for the token, one for the token before it, one for the position; a head's
-    space is wide enough for one-hot tokens and positions. Scores of matches: 1000, then `gain`.
-    """
-    width = max(d_vocab, n_ctx)
-    d_model = 2 * d_vocab + n_ctx
-    token, before, position = (torch.zeros(size, d_model, dtype=torch.float64) for size in (d_vocab, d_vocab, n_ctx))
-    token[:, :d_vocab] = torch.eye(d_vocab)
-    before[:, d_vocab : 2 * d_vocab] = torch.eye(d_vocab)
-    position[:, 2 * d_vocab :] = torch.eye(n_ctx)
-    pad = lambda rows: torch.eye(width, dtype=torch.float64)[: len(rows)]  # noqa: E731
-    shifted = torch.eye(width, dtype=torch.float64)[torch.arange(n_ctx).sub(1).clamp(min=0)]
-    W_Q = torch.stack([1000 * position.mT @ shifted, gain * token.mT @ pad(token)])
-    W_K = torch.stack([position.mT @ pad(position), before.mT @ pad(before)])
-    W_V = torch.stack([token.mT @ pad(token)] * 2)
-    W_O = torch.stack([pad(before).mT @ before, pad(token).mT @ token])
-    return Weights(
-        positions="queries_and_keys",
-        W_E=token,
-        W_U=token.mT,
-        W_Q=W_Q[:, None] * math.sqrt(width),
-        W_K=W_K[:, None],
-        W_V=W_V[:, None],
-        W_O=W_O[:, None],
-        W_pos=position,
-    )
-
-
 @pytest.mark.parametrize("gain", [0.0, 2.0, 6.0])
 def test_network_wired_by_hand(gain):
     block, repeats = 7, 3
     tokens = repeated(block, repeats)
-    trace = forward(induction_network(block + 1, tokens.shape[1], gain), tokens)
+    trace = forward(shifter_and_matcher(block + 1, tokens.shape[1], gain), tokens)
     shifter = head_patterns.score(trace.pattern, mass(previous_token(tokens)))[0, 0]
     matcher = head_patterns.score(trace.pattern, mass(induction.targets(tokens, first=1)))[1, 0]
     expected = []
@@ -164,22 +134,8 @@ def test_the_prefix_circuit_is_the_sum_over_earlier_heads_of_what_they_carry():
 
 def test_the_prefix_circuit_of_the_network_wired_by_hand_is_the_identity():
     d_vocab, gain = 8, 2.0
-    weights = induction_network(d_vocab, 22, gain)
+    weights = shifter_and_matcher(d_vocab, 22, gain)
     carried = induction.shifted(weights, 0, torch.ones(1))
     rows, columns = induction.prefix_circuit(weights, carried, (1, 0))
     # The score of a match is divided by sqrt(d_head), the circuit is not.
     torch.testing.assert_close(rows @ columns.mT, gain * math.sqrt(22) * torch.eye(d_vocab, dtype=torch.float64))
-
-
-def test_every_definition_gives_the_network_wired_by_hand_what_it_calls_ideal():
-    block, repeats = 6, 3
-    tokens = repeated(block, repeats)
-    found, _ = sequence_scores(induction_network(block + 1, tokens.shape[1], 60.0), tokens, 1, block, batch=1)
-    for name, score in found.items():
-        if name[0] == "previous_token":
-            assert score.value[0, 0].item() == pytest.approx(score.ideal), name
-        if name[0] == "induction":
-            # Where nothing matches, this head looks everywhere alike, and two such entries lie on the stripe.
-            rest = (1 / block + 1 / (block + 1)) / (tokens.shape[1] - block + 1) if name[1] == "stripe" else 0
-            assert score.value[1, 0].item() == pytest.approx(score.ideal + rest), name
-    assert found["copying", "olsson"].ideal == 1

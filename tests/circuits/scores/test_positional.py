@@ -34,6 +34,13 @@ def test_later_keys_compete():
     assert recall(rows, columns).item() == (N_CTX - 2) / (N_CTX - 1)
 
 
+def test_a_model_without_positions_has_no_such_circuit():
+    eye = torch.eye(2)
+    weights = Weights("none", eye, eye, **dict.fromkeys(("W_Q", "W_K", "W_V", "W_O"), eye[None, None]))
+    with pytest.raises(ValueError, match=r"position_circuit of head 0\.0: the model has no W_pos"):
+        position_circuit(weights, (0, 0))
+
+
 def test_the_circuit_is_that_of_positions_alone():
     generator = torch.Generator().manual_seed(0)
     random = lambda *shape: torch.randn(shape, generator=generator, dtype=torch.float64)  # noqa: E731

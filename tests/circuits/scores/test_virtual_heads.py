@@ -1,6 +1,5 @@
 import pytest
 import torch
-from pipeline.circuits.scores.pair_scores import path_scores, promoted_tokens
 
 from pipeline.circuits.scores.virtual_heads import loss_without, mixed_z, norm_share, virtual_z
 from pipeline.circuits.transformer.forward import forward
@@ -73,24 +72,3 @@ def test_norm_share_compares_frobenius_norms():
     layer = torch.tensor([[[3.0, 0.0], [0.0, 4.0]]])
     assert norm_share(layer, layer) == pytest.approx(1)
     assert norm_share(torch.tensor([[[0.0, 0.0], [0.0, 1.0]]]), layer) == pytest.approx(1 / 5)
-
-
-def test_scores_of_paths_agree_with_dense_paths():
-    found = path_scores(W, TRACE, (0, 1), 1)
-    written = sum(TRACE.pattern[:, 1, h] @ TRACE.resid[:, 1] @ W.W_V[1, h] @ W.W_O[1, h] for h in range(N_HEADS))
-    loss = token_losses(TRACE.logits, TOKENS)[:, 1:].mean()
-    for head in range(N_HEADS):
-        path = dense_paths()[1, head]
-        stream = TRACE.pattern[:, 1, head] @ TRACE.pattern[:, 0, 1] @ X @ W.W_V[0, 1] @ W.W_O[0, 1]
-        share = (stream @ W.W_V[1, head] @ W.W_O[1, head]).norm() / written.norm()
-        removed = token_losses(TRACE.logits - path, TOKENS)[:, 1:].mean() - loss
-        torch.testing.assert_close(found["virtual", "norm_share"].value[head], share)
-        torch.testing.assert_close(found["virtual", "loss_removed"].value[head], removed)
-
-
-def test_promoted_tokens_are_the_largest_logits():
-    values, ids = promoted_tokens(W, TRACE, (0, 1), 1, count=4)["virtual"]
-    for head in range(N_HEADS):
-        expected, places = dense_paths()[1, head].sort(descending=True)
-        torch.testing.assert_close(values[head], expected[..., :4])
-        torch.testing.assert_close(ids[head], places[..., :4])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pipeline.circuits.resampling import resampled_counts
-from pipeline.circuits.scores.score import Score, pooled
+from pipeline.circuits.scores.score import Score, pooled, stacked
 
 NAN = torch.nan
 SENTENCES = torch.tensor([[1.0, 4.0], [2.0, NAN], [NAN, NAN]], dtype=torch.float64)
@@ -42,3 +42,38 @@ def test_without_sentences_there_is_no_interval():
     lo, hi = Score(torch.ones(2)).interval(torch.ones(3, 4), 0.95)
     assert lo.isnan().all()
     assert hi.isnan().all()
+
+
+def test_a_wider_confidence_gives_a_wider_interval():
+    """Of a normal distribution, 50 % lie within 0.6745 deviations of the mean, 95 % within 1.96."""
+    generator = torch.Generator().manual_seed(0)
+    score = pooled(torch.randn(400, 1, generator=generator).double(), torch.ones(400, 1).double())
+    counts = resampled_counts(400, 4000, generator)
+    (lo, hi), (least, most) = score.interval(counts, 0.5), score.interval(counts, 0.95)
+    assert ((hi - lo) / (most - least)).item() == pytest.approx(0.6745 / 1.96, rel=0.1)
+
+
+def test_sentences_need_resamples_for_an_interval():
+    with pytest.raises(ValueError, match="interval of a score of 3 sentences: give counts"):
+        pooled(SENTENCES, WEIGHT).interval(None, 0.95)
+
+
+def test_scores_of_one_source_each_become_those_of_all():
+    of_sources = [
+        {
+            ("a", "b"): pooled(SENTENCES + source, WEIGHT, 0.25, 1.0),
+            ("c", "d"): Score(torch.tensor([1.0, 2.0]) * source),
+        }
+        for source in range(3)
+    ]
+    scores = stacked(of_sources)
+    assert scores["c", "d"].value.tolist() == [[0, 0], [1, 2], [2, 4]]
+    assert scores["c", "d"].sentences is None
+    of_sentences = scores["a", "b"]
+    assert (of_sentences.chance, of_sentences.ideal) == (0.25, 1.0)
+    assert of_sentences.value.shape == (3, 2)
+    for source, score in enumerate(of_sources):
+        alone = score["a", "b"]
+        torch.testing.assert_close(of_sentences.value[source], alone.value)
+        torch.testing.assert_close(of_sentences.sentences[:, source], alone.sentences, equal_nan=True)
+        torch.testing.assert_close(of_sentences.weight[:, source], alone.weight)

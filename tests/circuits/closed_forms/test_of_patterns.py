@@ -1,0 +1,77 @@
+import math
+
+import pytest
+from constructions import case, construction, repeated
+
+from pipeline.circuits.closed_forms import of_patterns
+from pipeline.circuits.closed_forms.case import Case
+from pipeline.circuits.closed_forms.expected import ROUNDING, UNDEFINED
+from pipeline.circuits.closed_forms.mechanism import follow
+from pipeline.circuits.closed_forms.of_patterns import counted
+
+SHARP = {"position_gain": 40.0, "match_gain": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("repeats", "period", "closed_form", "expected"),
+    [
+        (2, 50, counted("induction", "mass"), 1.0),
+        (4, 25, counted("induction", "entry_mean"), 0.5),  # 75 queries with 150 targets, as Olsson et al. count
+        (2, 50, counted("induction", "detector_mul"), 50 / 101),  # TransformerLens divides by every query
+        # Right at all queries with targets, and wrong about all that the 51 others give.
+        (2, 50, counted("induction", "detector_abs"), 1 - 51 / 101),
+        (2, 50, of_patterns.stripe, (50 + 1 / 50 + 1 / 51) / 52),  # two entries are no matches: even attention there
+    ],
+)
+def test_a_perfect_induction_head_by_every_definition(repeats, period, closed_form, expected):
+    wired = construction("induction", d_vocab=52, n_ctx=101, d_model=205, **SHARP)
+    read = [follow(wired, repeated(period, repeats))]
+    assert closed_form(case(wired, 1, read, period)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_positional_head_passes_for_induction_at_its_own_period_alone():
+    wired = construction("positional_shortcut", offset=4, position_gain=40.0)
+    mass = counted("induction", "mass")
+    assert mass(case(wired, 0, period=5)) == pytest.approx(1)
+    assert mass(case(wired, 0, period=4)) == pytest.approx(0, abs=1e-6)
+
+
+def test_even_attention_scores_harmonic_numbers():
+    even = case(construction("copy"), 0)
+    assert counted("current_token", "mass")(even) == pytest.approx(sum(1 / n for n in range(1, 12)) / 11)
+    first = counted("first_token", "mass")(even)
+    assert first == pytest.approx(sum(1 / n for n in range(2, 12)) / 10)
+    assert counted("previous_token", "mass")(even) == pytest.approx(first)
+
+
+def test_the_latest_of_several_targets_has_its_share():
+    """Three repeats: queries of the second have one target, those of the third two, alike to the head."""
+    wired = construction("induction", **SHARP, n_ctx=16, d_model=44)
+    thrice = case(wired, 1, [follow(wired, repeated(5, 3))])
+    assert counted("induction", "most_recent")(thrice) == pytest.approx((5 * 1 + 5 / 2) / 10, abs=1e-6)
+
+
+def test_where_no_query_counts_there_is_no_score():
+    wired = construction("copy")
+    assert math.isnan(counted("duplicate_token", "mass")(case(wired, 0, [follow(wired, [0, 1, 2, 3])])))
+
+
+def test_what_olsson_copying_gives_a_head_that_raises_only_what_it_attends_to():
+    assert of_patterns.olsson(case(construction("previous_token", position_gain=40.0), 0)) == pytest.approx(1)
+    # One that lowers what it attends to raises all others.
+    assert of_patterns.olsson(case(construction("anticopy"), 0)) < 0
+
+
+def test_a_head_that_does_not_write_to_the_logits_has_no_olsson_copying():
+    assert of_patterns.olsson(case(construction("induction"), 0)) == UNDEFINED
+    dense = construction("induction", basis="random", d_model=64)
+    assert of_patterns.olsson(case(dense, 0)) == ROUNDING
+
+
+def test_attention_to_the_token_before_is_counted_on_text():
+    wired = construction("induction")
+    gain = math.exp(3.0)
+    expected = [gain / (gain + query) for query in range(1, 11)]
+    text = [follow(wired, repeated(5, 2))]
+    on_nothing = Case(wired, 1, [], first=1, period=None, text=text)
+    assert of_patterns.previous_attention(on_nothing, 0) == pytest.approx(sum(expected) / len(expected))
