@@ -6,7 +6,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Before anything of the pipeline is imported: whatever is annotated is held to its shapes and types in every test.
-install_import_hook(["pipeline.circuits", "pipeline.models"], "beartype.beartype")
+install_import_hook(["pipeline.circuits"], "beartype.beartype")
 
 from tiny_checkpoints import model_of  # noqa: E402
 
