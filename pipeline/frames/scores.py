@@ -50,9 +50,9 @@ def null_rows(axes: str, chances: Chances, **constants: Any) -> pd.DataFrame:
     """Return a row an element of each kind of chance of each score; `chosen` marks the kind to compare with."""
     frames = [pd.DataFrame()]
     for name, kinds in chances.items():
-        for place, (kind, chance) in enumerate(kinds.items()):
+        for place, (null_kind, chance) in enumerate(kinds.items()):
             frame = to_frame(axes, null_mean=chance.mean, null_sd=chance.sd, z=chance.z, p=chance.p)
-            frame = frame.assign(**_named(name), eval_set=DEFINITIONS[name].eval_set, null_kind=kind)
+            frame = frame.assign(**_named(name), eval_set=DEFINITIONS[name].eval_set, null_kind=null_kind)
             frames.append(frame.assign(draws=chance.draws, chosen=place == 0))
     return pd.concat(frames).assign(**constants)
 

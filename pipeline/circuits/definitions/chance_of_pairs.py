@@ -69,17 +69,17 @@ def _of_circuits(reference: Reference, source: int, reader: int, scores: Scores)
     QK = [balanced(folded.W_Q[reader, head], folded.W_K[reader, head]) for head in heads]
     OV = [balanced(folded.W_V[reader, head], folded.W_O[reader, head].mT) for head in heads]
     rotated, largest = [], []
-    for head in heads:
-        carried = folded.W_V[source, head].double() @ folded.W_O[source, head].double()
-        for other in heads:
-            (asks, offers), (takes, gives) = QK[other], OV[other]
+    for first in heads:
+        carried = folded.W_V[source, first].double() @ folded.W_O[source, first].double()
+        for second in heads:
+            (asks, offers), (takes, gives) = QK[second], OV[second]
             circuits = {
                 "K_circuit": reference.between["QK"].through(asks, carried @ offers),
                 "virtual": reference.between["OV"].through(carried @ takes, gives),
             }
             rotated.append(_rotations(reference, circuits))
             ranked = [
-                ranked_circuit(folded, measure, (source, head), (reader, other))
+                ranked_circuit(folded, measure, (source, first), (reader, second))
                 for _, measure in measured_as(OfPairRanks, PAIRS)
             ]
             rows = [null_ranks.largest(*circuit, reference.ranked, draws.tile) for circuit in ranked]
