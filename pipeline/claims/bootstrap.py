@@ -116,5 +116,5 @@ def _by_t(value: float, error: float, free: float, confidence: float) -> Differe
     """Return the interval and the p value; without any spread, no difference has p = 1, and any other none."""
     if error <= ROUNDING * abs(value):
         return Difference(value, value, value, 1.0 if value == 0 else math.nan)
-    half = float(stats.t.ppf((1 + confidence) / 2, free) * error)
-    return Difference(value, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, free)))
+    lo, hi = stats.t.interval(confidence, free, loc=value, scale=error)
+    return Difference(value, float(lo), float(hi), float(2 * stats.t.sf(abs(value) / error, free)))

@@ -30,8 +30,8 @@ def emergence_order(emergence: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """
     runs = emergence.dropna(subset=["seed", "step"]).astype({"step": float, "lo": float, "hi": float})
     rows = []
-    for experiment, found in runs.groupby("experiment"):
-        columns = {name: found.pivot(index="seed", columns="event", values=name) for name in ("step", "lo", "hi")}
+    for experiment, seeds in runs.groupby("experiment"):
+        columns = {name: seeds.pivot(index="seed", columns="event", values=name) for name in ("step", "lo", "hi")}
         for first, second in combinations([event for event in EVENTS if event in columns["step"]], 2):
             one, other = (
                 pd.DataFrame({name: table[event] for name, table in columns.items()}) for event in (first, second)
