@@ -4,9 +4,9 @@ from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.columns import CONFIDENCE
 
 EVENT = (
-    "previous_token: the best previous-token head attends to the token before; k_composition: it feeds the best induction "
-    "head's keys; prefix_matching: that head attends to what followed its token before; copying: its OV circuit "
-    "copies; loss_drop: second copies in text are predicted better than first ones"
+    "previous_token: the best previous-token head attends to the token before; k_composition: it feeds the best "
+    "induction head's keys; prefix_matching: that head attends to what followed its token before; copying: its OV "
+    "circuit copies; loss_drop: second copies in text are predicted better than first ones"
 )
 EVENTS = ("previous_token", "k_composition", "prefix_matching", "copying", "loss_drop")
 EXPERIMENT = Column("experiment", "string", "name", "the experiment")
