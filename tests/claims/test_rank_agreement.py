@@ -16,7 +16,6 @@ from pipeline.claims.rank_agreement import (
     variances,
 )
 
-RANDOM = np.random.default_rng(0)
 ONCE = np.ones((1, 6))
 VALUES = np.array([[3.0, 1.0, 1.0, 4.0, 9.0, 1.0], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]])  # with ties, and without
 HITS = np.array([[1.0, 0, 0, 1, 0, 1]])
