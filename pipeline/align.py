@@ -25,17 +25,16 @@ def run(settings: AlignSettings, inputs: Paths, outputs: Paths) -> None:
     torch.set_num_threads(settings.threads)
     files = {path.parent.name: path for path in inputs.all("weights.parquet")}
     frames = [pd.DataFrame(columns=ALIGNMENT.names)]
-    for one, other in tqdm([pair for pair in combinations(settings.runs, 2) if comparable(*pair)], desc="pairs"):
-        models = [gains_folded(weights_of(read_file(WEIGHTS, files[each.weights])), "folded") for each in (one, other)]
+    for a, b in tqdm([pair for pair in combinations(settings.runs, 2) if comparable(*pair)], desc="pairs"):
+        models = [gains_folded(weights_of(read_file(WEIGHTS, files[run.weights])), "folded") for run in (a, b)]
         for rows in aligned(*models, Generator().manual_seed(settings.seed)):
-            frames.append(rows.assign(experiment=one.experiment, seed_a=one.seed, seed_b=other.seed))
+            frames.append(rows.assign(experiment=a.experiment, seed_a=a.seed, seed_b=b.seed))
     write(ALIGNMENT, pd.concat(frames[1:] or frames), outputs)
 
 
-def comparable(one: AlignedRun, other: AlignedRun) -> bool:
+def comparable(a: AlignedRun, b: AlignedRun) -> bool:
     """Whether two runs are of one experiment and vocabulary, but not of one and the same model."""
-    same = one.experiment == other.experiment and one.vocabulary == other.vocabulary
-    return same and one.weights != other.weights
+    return a.experiment == b.experiment and a.vocabulary == b.vocabulary and a.weights != b.weights
 
 
 def aligned(a: Weights, b: Weights, generator: Generator) -> Iterator[pd.DataFrame]:
@@ -47,9 +46,9 @@ def aligned(a: Weights, b: Weights, generator: Generator) -> Iterator[pd.DataFra
     }
     for name, (space, shuffled) in spaces.items():
         by_chance = correlations(a, b, shuffled)
-        for matrix, found in correlations(a, b, space).items():
+        for matrix, correlation in correlations(a, b, space).items():
             chance = by_chance[matrix][matched(by_chance[matrix])].nanmean()
-            rows = to_frame("layer_a head_a layer_b head_b", correlation=found, matched=matched(found))
+            rows = to_frame("layer_a head_a layer_b head_b", correlation=correlation, matched=matched(correlation))
             yield rows.assign(space=name, matrix=matrix, chance=float(chance))
 
 

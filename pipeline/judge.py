@@ -11,6 +11,8 @@ from pipeline.claims.emergence import emergence
 from pipeline.claims.finding import Tables
 from pipeline.claims.intervals import intervals
 from pipeline.claims.matching import head_matches
+from pipeline.claims.measured import MEASURED
+from pipeline.claims.measures import measures
 from pipeline.claims.order import emergence_order
 from pipeline.claims.roles import head_roles
 from pipeline.claims.validity import validity
@@ -34,46 +36,56 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     """Read the study once, judge it from every side."""
     of_runs = [table.with_run() for stage in STAGES for table in OF_A_RUN[stage]]
     tables = {table.name: read(table, inputs) for table in (*of_runs, RUNS)}
-    roles = head_roles(tables, **settings.roles.model_dump())
-    write(HEAD_ROLES, roles, outputs)
-    write(HEAD_MATCHES, head_matches(tables["head_scores"], settings.experiments[0]), outputs)
-    draws = settings.confidence, settings.resamples, np.random.default_rng(settings.seed)
-    write(INTERVALS, intervals(tables, *draws), outputs)
-    write(EFFECTS, effects(tables, settings.experiments[0], *draws), outputs)
-    names = ("head_scores", "ablations", "head_pairs", "edges")
-    draws = settings.validity_resamples, settings.permutations, settings.seed
-    write(VALIDITY, validity(*(tables[name] for name in names), *draws), outputs)
-    tables["emergence"] = emergence(
-        tables["checkpoint_scores"], settings.smallest_rise.model_dump(), settings.confidence
-    )
-    write(EMERGENCE, tables["emergence"], outputs)
-    write(EMERGENCE_ORDER, emergence_order(tables["emergence"], settings.confidence), outputs)
+    base, confidence, significance = settings.experiments[0], settings.confidence, settings.significance
+    noted = {"confidence": confidence, "significance": significance}
+
+    roles = head_roles(tables, settings.roles.attention, settings.roles.copying, significance, confidence)
+    write(HEAD_ROLES, roles.assign(**noted), outputs)
+    write(HEAD_MATCHES, head_matches(tables["head_scores"], base), outputs)
+
+    measured = measures(tables, settings.early, settings.late), tables["runs"]
+    draws = confidence, settings.resamples, np.random.default_rng(settings.seed)
+    write(INTERVALS, intervals(*measured, *draws).assign(confidence=confidence), outputs)
+    write(EFFECTS, effects(*measured, base, *draws).assign(**noted), outputs)
+
+    scores_and_effects = (tables[name] for name in ("head_scores", "ablations", "head_pairs", "edges"))
+    draws = settings.validity_resamples, settings.permutations, confidence, settings.seed
+    write(VALIDITY, validity(*scores_and_effects, *draws).assign(**noted), outputs)
+
+    smallest = settings.smallest_rise.model_dump()
+    events = emergence(tables["checkpoint_scores"], smallest, confidence, settings.fewest_checkpoints)
+    write(EMERGENCE, events.assign(confidence=confidence), outputs)
+    write(EMERGENCE_ORDER, emergence_order(events, confidence).assign(confidence=confidence), outputs)
+
+    tables["emergence"] = events
     claims = [judged(claim, experiment, tables, settings) for experiment in settings.experiments for claim in CLAIMS]
     write(CLAIMS_TABLE, pd.DataFrame(claims), outputs)
 
 
 def judged(claim: Claim, experiment: str, tables: Tables, settings: JudgeSettings) -> dict:
     """Measure one claim on every seed of one experiment, and compare the interval with the threshold."""
-    measured = [(seed, claim.measure(run)) for seed, run in runs_of(tables, experiment)]
-    found = [(seed, finding) for seed, finding in measured if finding is not None]
-    value, lo, hi = t_interval([finding.value for _, finding in found], settings.confidence)
-    chances = [finding.chance for _, finding in found if finding.chance is not None]
+    given = {name: getattr(settings, name) for name in claim.settings}
+    measured = [(seed, MEASURED[claim.name](run, **given)) for seed, run in runs_of(tables, experiment)]
+    findings = {seed: finding for seed, finding in measured if finding is not None}
+    value, lo, hi = t_interval([finding.value for finding in findings.values()], settings.confidence)
+    chances = [finding.chance for finding in findings.values() if finding.chance is not None]
     chance = sum(chances) / len(chances) if chances else None
     threshold = getattr(settings.thresholds, claim.name)
     return {
         "experiment": experiment,
         "claim": claim.name,
         "statement": claim.statement,
-        "statistic": claim.statistic,
+        "statistic": claim.statistic.format(**given),
         "value": value,
         "lo": lo,
         "hi": hi,
+        "confidence": settings.confidence,
         "chance": chance,
         "threshold": threshold,
-        "verdict": verdict(lo, hi, threshold, chance) if found else "not applicable",
+        "verdict": verdict(lo, hi, threshold, chance) if findings else "not applicable",
         "rule": RULE,
-        "seeds": len(found),
-        "evidence": "; ".join(f"seed {seed}: {finding.evidence}" for seed, finding in found),
+        "n_seeds": len(findings),
+        "evidence": "; ".join(f"seed {seed}: {finding.evidence}" for seed, finding in findings.items()),
     }
 
 

@@ -1,6 +1,7 @@
 """Put the tables of all runs of a study into one table a kind."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,32 +18,25 @@ def run(settings: SummariseSettings, inputs: Paths, outputs: Paths) -> None:
     for stage, tables in OF_A_RUN.items():
         for table in tables:
             frames = [
-                read_file(table, folders[stage, one.ids[stage]] / f"{table.name}.parquet").assign(
-                    experiment=one.experiment, seed=one.seed
+                read_file(table, folders[stage, member.ids[stage]] / f"{table.name}.parquet").assign(
+                    experiment=member.experiment, seed=member.seed
                 )
-                for one in settings.runs
+                for member in settings.runs
             ]
             write(table.with_run(), pd.concat(frames), outputs)
-    write(RUNS, pd.DataFrame([row for one in settings.runs for row in run_rows(one, folders)]), outputs)
+    write(RUNS, pd.DataFrame([row for member in settings.runs for row in run_rows(member, folders)]), outputs)
     with atomic(outputs.file("request.json")) as temporary:
         temporary.write_text(json.dumps({"request": settings.request}) + "\n", encoding="utf-8")
 
 
-def run_rows(one: RunSettings, folders: dict) -> list[dict]:
+def run_rows(member: RunSettings, folders: dict[tuple[str, str], Path]) -> list[dict]:
     """Return a row a stage: where its files are and the settings they were made with."""
     rows = []
-    for stage, identity in one.ids.items():
+    for stage, identity in member.ids.items():
         path = sorted(folders[stage, identity].glob("*.parquet"))[0]
         settings = json.dumps(provenance_of(path)["settings"], sort_keys=True)
-        rows.append(
-            {
-                "experiment": one.experiment,
-                "seed": one.seed,
-                "stage": stage,
-                "id": identity,
-                "settings": settings,
-            }
-        )
+        names = {"experiment": member.experiment, "seed": member.seed, "stage": stage, "id": identity}
+        rows.append(names | {"settings": settings})
     return rows
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from pipeline import timing
-from pipeline.figures.stages import stages
 from pipeline.plumbing.artefacts import Paths, read
 from pipeline.settings.timing import TimingSettings
 from pipeline.tables.timing import STAGES
@@ -46,15 +45,3 @@ def test_a_row_per_stage_adds_up_its_jobs(files, tmp_path):
 def test_without_any_times_a_line_says_what_to_do(tmp_path):
     with pytest.raises(ValueError, match="forceall"):
         timing.by_stage([tmp_path / "store/train/aaa/benchmark.tsv"])
-
-
-def test_the_figure_shows_the_longest_stage_on_top(files):
-    axes = stages(timing.by_stage(files)).axes[0]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["known_answers", "render", "project", "train"]
-    assert [bar.get_width() for bar in axes.patches] == [1, 3, 6, 90, 1, 2, 4, 60]
-    assert axes.texts[-1].get_text() == "2 jobs, 90.0%, 600 MiB"
-    assert axes.texts[1].get_text() == "2 jobs, 3.0%"
-
-
-def test_without_jobs_a_sentence_says_so(files):
-    assert stages(timing.by_stage(files).iloc[:0]).axes == []

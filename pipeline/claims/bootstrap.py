@@ -76,8 +76,8 @@ def paired_difference(
 
 
 def unpaired_difference(
-    one: tuple[np.ndarray, np.ndarray],
-    other: tuple[np.ndarray, np.ndarray],
+    treated: tuple[np.ndarray, np.ndarray],
+    untreated: tuple[np.ndarray, np.ndarray],
     confidence: float,
     generator: np.random.Generator,
 ) -> Difference:
@@ -86,16 +86,16 @@ def unpaired_difference(
     With three runs each, the exact test, permuting labels, cannot reach below p = 2 / 20.
 
     Args:
-        one: values [run] and draws [resample, run], as in `paired_difference`, of one experiment's runs.
-        other: those of the experiment they are compared with.
+        treated: values [run] and draws [resample, run], as in `paired_difference`, of one experiment's runs.
+        untreated: those of the experiment they are compared with.
         confidence: of the interval.
         generator: draws the runs of each.
     """
-    value = _mean(one[0]) - _mean(other[0])
-    if min(len(one[0]), len(other[0])) < 2:
+    value = _mean(treated[0]) - _mean(untreated[0])
+    if min(len(treated[0]), len(untreated[0])) < 2:
         return Difference(value, math.nan, math.nan, math.nan)
-    error = np.nanstd(_mean_of_runs(one[1], generator) - _mean_of_runs(other[1], generator))
-    spreads = [(np.var(values, ddof=1) / len(values), len(values) - 1) for values, _ in (one, other)]
+    error = np.nanstd(_mean_of_runs(treated[1], generator) - _mean_of_runs(untreated[1], generator))
+    spreads = [(np.var(values, ddof=1) / len(values), len(values) - 1) for values, _ in (treated, untreated)]
     total = sum(spread for spread, _ in spreads)
     fewest = min(free for _, free in spreads)
     free = total**2 / sum(spread**2 / free for spread, free in spreads) if total else fewest
@@ -116,5 +116,5 @@ def _by_t(value: float, error: float, free: float, confidence: float) -> Differe
     """Return the interval and the p value; without any spread, no difference has p = 1, and any other none."""
     if error <= ROUNDING * abs(value):
         return Difference(value, value, value, 1.0 if value == 0 else math.nan)
-    half = float(stats.t.ppf((1 + confidence) / 2, free) * error)
-    return Difference(value, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, free)))
+    lo, hi = stats.t.interval(confidence, free, loc=value, scale=error)
+    return Difference(value, float(lo), float(hi), float(2 * stats.t.sf(abs(value) / error, free)))

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-FEWEST = 6  # points: two levels, two ends of a ramp, and more than one to judge the fit by
-
 
 @dataclass(frozen=True)
 class ChangePoint:
@@ -19,7 +17,7 @@ class ChangePoint:
     after: float
 
 
-def change_point(steps: np.ndarray, values: np.ndarray, confidence: float) -> ChangePoint | None:
+def change_point(steps: np.ndarray, values: np.ndarray, confidence: float, fewest: int) -> ChangePoint | None:
     """Fit a level, then a ramp, straight in log(step + first checkpoint), then a second level.
 
     Every ramp from one checkpoint to a later one is tried, so no better least squares are missed; the change
@@ -35,16 +33,17 @@ def change_point(steps: np.ndarray, values: np.ndarray, confidence: float) -> Ch
         steps: [checkpoint], rising, the first 0 or more.
         values: [checkpoint], the measure; NaN where it is undefined, which is left out.
         confidence: of the interval, in (0, 1).
+        fewest: points that are a curve, 5 or more: two levels, two ends of a ramp, and some to judge the fit by.
 
     Returns:
-        The best ramp, falling or rising; None for fewer than FEWEST points.
+        The best ramp, falling or rising; None for fewer points than `fewest`.
 
     Source: Bai and Perron 1998, "Estimating and Testing Linear Models with Multiple Structural Changes", for
     exhaustive least squares; the interval inverts a likelihood-ratio test.
     """
     known = np.isfinite(values)
     steps, values = np.asarray(steps, float)[known], np.asarray(values, float)[known]
-    if len(steps) < FEWEST:
+    if len(steps) < fewest:
         return None
     offset = steps[steps > 0][0]
     places = np.log(steps + offset)

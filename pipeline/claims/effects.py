@@ -2,18 +2,22 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from pipeline.circuits.chance.false_discovery import false_discovery
 from pipeline.claims.bootstrap import paired_difference, unpaired_difference
-from pipeline.claims.finding import Tables
 from pipeline.claims.intervals import Drawn, drawn, probes_of, stacked
-from pipeline.claims.measures import MEASURE, measures
+from pipeline.claims.measures import MEASURE
 
 COLUMNS = [*MEASURE, "experiment", "against", "value", "base", "difference", "lo", "hi", "p", "q", "n_seeds", "paired"]
 
 
 def effects(
-    tables: Tables, against: str, confidence: float, resamples: int, generator: np.random.Generator
+    measures: pd.DataFrame,
+    runs: pd.DataFrame,
+    against: str,
+    confidence: float,
+    resamples: int,
+    generator: np.random.Generator,
 ) -> pd.DataFrame:
     """Compare each experiment with one of them.
 
@@ -22,51 +26,49 @@ def effects(
     left out then.
 
     Args:
-        tables: head_scores, head_pairs, sentence_scores, loss_by_position and runs of a study.
+        measures: what `measures` returns, of a study.
+        runs: RUNS of the study.
         against: the experiment the others are compared with.
         confidence: of the intervals.
         resamples: of the bootstrap.
         generator: draws them.
 
     Returns:
-        EFFECTS; q is Benjamini and Hochberg's, over the measures of an experiment.
+        Columns COLUMNS; q is Benjamini and Hochberg's, over the measures of an experiment.
     """
-    probes = probes_of(tables["runs"])
+    probes = probes_of(runs)
     texts = {experiment: {probe for run, probe in probes.items() if run[0] == experiment} for experiment, _ in probes}
     rows = []
-    for measure, found in drawn(measures(tables), probes, resamples, generator).items():
-        base = found.pop(against, {})
-        for experiment, values in found.items() if base else ():
+    for measure, experiments in drawn(measures, probes, resamples, generator).items():
+        base = experiments.pop(against, {})
+        for experiment, values in experiments.items() if base else ():
             paired = texts[experiment] == texts[against] and len(values.keys() & base.keys()) > 1
             names = dict(zip(MEASURE, measure, strict=True)) | {"experiment": experiment, "against": against}
             rows.append(names | compared(values, base, paired, confidence, generator))
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.assign(q=frame.groupby("experiment")["p"].transform(false_discovery).astype(float))
+    q = frame.groupby("experiment")["p"].transform(lambda p: false_discovery(p.to_numpy(float)))
+    return frame.assign(q=q.astype(float))
 
 
-def compared(one: Drawn, other: Drawn, paired: bool, confidence: float, generator: np.random.Generator) -> dict:
-    """Return one measure's columns in EFFECTS, of one experiment's runs against another's."""
+def compared(
+    treated: Drawn, untreated: Drawn, paired: bool, confidence: float, generator: np.random.Generator
+) -> dict[str, float]:
+    """Return one measure's columns in EFFECTS: of an experiment's runs against those of the one they depart from."""
     if paired:
-        shared = one.keys() & other.keys()
-        one, other = ({seed: runs[seed] for seed in shared} for runs in (one, other))
-    (values, draws), (base, base_draws) = stacked(one), stacked(other)
+        shared = treated.keys() & untreated.keys()
+        treated, untreated = ({seed: runs[seed] for seed in shared} for runs in (treated, untreated))
+    (values, draws), (base, base_draws) = stacked(treated), stacked(untreated)
     if paired:
-        found = paired_difference(values - base, draws - base_draws, confidence, generator)
+        difference = paired_difference(values - base, draws - base_draws, confidence, generator)
     else:
-        found = unpaired_difference((values, draws), (base, base_draws), confidence, generator)
+        difference = unpaired_difference((values, draws), (base, base_draws), confidence, generator)
     return {
         "value": np.mean(values),
         "base": np.mean(base),
-        "difference": found.value,
-        "lo": found.lo,
-        "hi": found.hi,
-        "p": found.p,
+        "difference": difference.value,
+        "lo": difference.lo,
+        "hi": difference.hi,
+        "p": difference.p,
         "n_seeds": min(len(values), len(base)),
         "paired": paired,
     }
-
-
-def false_discovery(p: pd.Series) -> pd.Series:
-    """Return Benjamini and Hochberg's q of the p values that are known; NaN for the others."""
-    known = p.dropna()
-    return pd.Series(stats.false_discovery_control(known) if len(known) else [], known.index).reindex(p.index)

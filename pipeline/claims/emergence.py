@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 
+from pipeline.claims.best_heads import best_head, role_scores
 from pipeline.claims.change_points import ChangePoint, change_point
-from pipeline.claims.of_heads import best_induction_head, best_previous_token_head, role_scores
+from pipeline.claims.keys import RUN
 from pipeline.claims.verdicts import t_interval
 
 EVENTS = ("previous_token", "k_composition", "prefix_matching", "copying", "loss_drop")
 LEVELS = ["before_level", "after_level"]
-COLUMNS = ["experiment", "seed", "event", "layer", "head", "step", "lo", "hi", *LEVELS, "rank", "n_seeds"]
+COLUMNS = [*RUN, "event", "layer", "head", "step", "lo", "hi", *LEVELS, "rank", "n_seeds"]
 Curve = tuple[tuple[int, int] | None, pd.Series]
 
 
@@ -19,7 +20,7 @@ def curves(checkpoint_scores: pd.DataFrame) -> dict[str, Curve]:
     """Return what each event is seen in: whose it is, (layer, head) or None for the model, and its values by step.
 
     The heads are those that the last checkpoint shows to be best, followed back: a head's number is the same
-    all through a training. previous_token: the best layer-0 head's attention to the token before, on text;
+    all through a training. previous_token: the best previous-token head's attention to the token before, on text;
     prefix_matching: the best induction head's mass on its worst period at each step; copying: its OV circuit's
     eigenvalue score; k_composition: of these two heads, over chance; loss_drop: nats by which second copies in
     text are predicted better than first copies.
@@ -27,27 +28,27 @@ def curves(checkpoint_scores: pd.DataFrame) -> dict[str, Curve]:
     Args:
         checkpoint_scores: CHECKPOINT_SCORES of one run; where it has no such part (one layer), the event is left out.
     """
-    last = {"head_scores": checkpoint_scores[checkpoint_scores["step"] == checkpoint_scores["step"].max()]}
-    source, reader = best_previous_token_head(last), best_induction_head(last)
-    found = {}
+    last = checkpoint_scores[checkpoint_scores["step"] == checkpoint_scores["step"].max()]
+    source, reader = best_head(last, "previous_token"), best_head(last, "induction")
+    seen = {}
     if source is not None:
-        found["previous_token"] = _of_head(checkpoint_scores, "previous_token", source)
+        seen["previous_token"] = _of_head(checkpoint_scores, "previous_token", source)
     if reader is not None:
-        found["prefix_matching"] = _of_head(checkpoint_scores, "induction", reader)
-        found["copying"] = _of_head(checkpoint_scores, "copying", reader)
+        seen["prefix_matching"] = _of_head(checkpoint_scores, "induction", reader)
+        seen["copying"] = _of_head(checkpoint_scores, "copying", reader)
     if source is not None and reader is not None and source["layer"] < reader["layer"]:
-        found["k_composition"] = _of_pair(checkpoint_scores, source, reader)
+        seen["k_composition"] = _of_pair(checkpoint_scores, source, reader)
     losses = checkpoint_scores[
         (checkpoint_scores["metric"] == "loss") & (checkpoint_scores["eval_set"] == "repeated_text")
     ]
     losses = losses.pivot(index="step", columns="definition", values="value")
     if {"first_copy", "second_copy"} <= set(losses):
-        found["loss_drop"] = (None, losses["first_copy"] - losses["second_copy"])
-    return found
+        seen["loss_drop"] = (None, losses["first_copy"] - losses["second_copy"])
+    return seen
 
 
 def _of_head(checkpoint_scores: pd.DataFrame, role: str, head: pd.Series) -> Curve:
-    rows = role_scores({"head_scores": checkpoint_scores}, role)
+    rows = role_scores(checkpoint_scores, role)
     rows = rows[(rows["layer"] == head["layer"]) & (rows["head"] == head["head"])]
     return (int(head["layer"]), int(head["head"])), rows.groupby("step")["value"].min()
 
@@ -56,17 +57,14 @@ def _of_pair(checkpoint_scores: pd.DataFrame, source: pd.Series, reader: pd.Seri
     rows = checkpoint_scores[
         (checkpoint_scores["metric"] == "K_composition") & (checkpoint_scores["definition"] == "frobenius")
     ]
-    for column, value in {
-        "src_layer": source["layer"],
-        "src_head": source["head"],
-        "layer": reader["layer"],
-        "head": reader["head"],
-    }.items():
-        rows = rows[rows[column] == value]
+    rows = rows[(rows["src_layer"] == source["layer"]) & (rows["src_head"] == source["head"])]
+    rows = rows[(rows["layer"] == reader["layer"]) & (rows["head"] == reader["head"])]
     return (int(reader["layer"]), int(reader["head"])), (rows["value"] / rows["chance"]).set_axis(rows["step"])
 
 
-def emergence(checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
+def emergence(
+    checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confidence: float, fewest: int
+) -> pd.DataFrame:
     """Find when each event happened in each run, and over the seeds of each experiment.
 
     Over seeds, a step is the geometric mean of the runs in which the event happened, its interval Student's t
@@ -76,13 +74,14 @@ def emergence(checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confi
         checkpoint_scores: CHECKPOINT_SCORES of a study.
         smallest: event -> the rise between the levels, in the measure's unit, that counts as happening.
         confidence: of the intervals.
+        fewest: checkpoints that are enough to see a change in.
 
     Returns:
         EMERGENCE; an event that does not happen has a step of null and no rank.
     """
     runs = [
-        _of_run(rows, smallest, confidence).assign(experiment=experiment, seed=seed)
-        for (experiment, seed), rows in checkpoint_scores.groupby(["experiment", "seed"])
+        _of_run(rows, smallest, confidence, fewest).assign(experiment=experiment, seed=seed)
+        for (experiment, seed), rows in checkpoint_scores.groupby(RUN)
     ]
     every = pd.concat([pd.DataFrame(columns=COLUMNS), *runs])
     over = [
@@ -93,11 +92,13 @@ def emergence(checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confi
     return together.astype(dict.fromkeys(["seed", "layer", "head", "n_seeds"], "Int64"))
 
 
-def _of_run(checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confidence: float) -> pd.DataFrame:
-    found, rows = curves(checkpoint_scores), []
+def _of_run(
+    checkpoint_scores: pd.DataFrame, smallest: dict[str, float], confidence: float, fewest: int
+) -> pd.DataFrame:
+    seen, rows = curves(checkpoint_scores), []
     for event in EVENTS:
-        head, values = found.get(event, (None, pd.Series(dtype=float)))
-        change = change_point(values.index.to_numpy(), values.to_numpy(float), confidence)
+        head, values = seen.get(event, (None, pd.Series(dtype=float)))
+        change = change_point(values.index.to_numpy(), values.to_numpy(float), confidence, fewest)
         rows.append({"event": event, **_named(head), **_levels(change, smallest[event])})
     frame = pd.DataFrame(rows)
     earlier = came_before(frame["hi"].to_numpy()[:, None], frame["lo"].to_numpy()).sum(0)

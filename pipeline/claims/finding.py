@@ -1,10 +1,11 @@
-"""What the measure of a claim returns."""
+"""What the measure of a claim is given, and what it returns."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
 Tables = dict[str, pd.DataFrame]
+Share = tuple[float, float]  # from, to: a part of a sequence or of a training, whose whole is (0, 1)
 
 
 @dataclass(frozen=True)

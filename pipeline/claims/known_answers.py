@@ -37,8 +37,8 @@ def of_losses(
 
 
 def _measured(parts: list[pd.DataFrame], value: str) -> pd.DataFrame:
-    found = [keyed(part)[[*KEY, value]].assign(null_sd=part.get("null_sd")) for part in parts]
-    return pd.concat([part.astype({"null_sd": "float64"}) for part in found]).rename(columns={value: "measured"})
+    named = [keyed(part)[[*KEY, value]].assign(null_sd=part.get("null_sd")) for part in parts]
+    return pd.concat([part.astype({"null_sd": "float64"}) for part in named]).rename(columns={value: "measured"})
 
 
 def judged(rows: pd.DataFrame, tolerance: pd.Series, undefined: pd.Series) -> pd.DataFrame:

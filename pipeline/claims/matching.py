@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-RUN = ["experiment", "seed"]
-SCORE = ["metric", "definition", "eval_set"]
-COLUMNS = [*RUN, "layer", "head", "reference_experiment", "reference_seed", "reference_head", "similarity", "at_random"]
+from pipeline.claims.keys import HEAD, RUN, SCORE
+
+COLUMNS = [*HEAD, "reference_experiment", "reference_seed", "reference_head", "similarity", "at_random"]
 
 
 def head_matches(head_scores: pd.DataFrame, against: str) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def head_matches(head_scores: pd.DataFrame, against: str) -> pd.DataFrame:
     Returns:
         HEAD_MATCHES; a head without a partner, where the reference has fewer, has nulls.
     """
-    vectors = head_scores.pivot_table("value", [*RUN, "layer", "head"], SCORE, aggfunc="mean")
+    vectors = head_scores.pivot_table("value", HEAD, SCORE, aggfunc="mean")
     spread = vectors.std(ddof=0)
     vectors = (vectors - vectors.mean()) / spread.where(spread > 0)
     if against not in vectors.index.get_level_values("experiment"):

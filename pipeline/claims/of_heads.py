@@ -1,101 +1,78 @@
 """Claims about single heads and the pair that makes induction: each measured on one run's tables.
 
-Each function returns a `Finding`, or None where the model has no such part.
+Each function bears its claim's name, and returns a `Finding`, or None where the model has no such part.
 """
 
 import pandas as pd
 
+from pipeline.claims.best_heads import best_head, role_scores
 from pipeline.claims.finding import Finding, Tables
-from pipeline.claims.roles import ROLES
-
-SIGNIFICANT = 0.05  # false discoveries allowed among the heads called so: Benjamini-Hochberg q
-
-
-def role_scores(tables: Tables, role: str) -> pd.DataFrame:
-    """Return each head's scores in a role, with the head written `layer.head`; no rows if it was not measured."""
-    rows = tables["head_scores"]
-    definition, eval_set = ROLES[role]
-    rows = rows[(rows["metric"] == role) & (rows["definition"] == definition) & (rows["eval_set"] == eval_set)]
-    return rows.assign(name=rows["layer"].astype(str) + "." + rows["head"].astype(str)).dropna(subset="value")
-
-
-def best_previous_token_head(tables: Tables) -> pd.Series | None:
-    """Return the layer-0 head that attends most to the token before, on held-out text; None if none was scored."""
-    rows = role_scores(tables, "previous_token")
-    rows = rows[rows["layer"] == 0]
-    return None if rows.empty else rows.loc[rows["value"].idxmax()]
-
-
-def best_induction_head(tables: Tables) -> pd.Series | None:
-    """Return the head with the most prefix-matching attention on its worst period; None if none was scored."""
-    rows = role_scores(tables, "induction")
-    if rows.empty:
-        return None
-    worst = rows.loc[rows.groupby(["layer", "head"])["value"].idxmin()]
-    return worst.loc[worst["value"].idxmax()]
+from pipeline.claims.keys import head_name
 
 
 def shift_by_one(tables: Tables) -> Finding | None:
-    """Attention to the token before, of the best layer-0 head."""
-    head = best_previous_token_head(tables)
+    """Attention to the token before, of the best previous-token head."""
+    head = best_head(tables["head_scores"], "previous_token")
     if head is None:
         return None
-    return Finding(head["value"], f"head {head['name']}: {head['value']:.3f}", head["chance"])
+    return Finding(head["value"], f"head {_name(head)}: {head['value']:.3f}", head["chance"])
 
 
 def induction(tables: Tables) -> Finding | None:
     """Prefix-matching mass of the best head, on the worst of the periods."""
-    head = best_induction_head(tables)
+    head = best_head(tables["head_scores"], "induction")
     if head is None:
         return None
-    rows = role_scores(tables, "induction")
-    rows = rows[rows["name"] == head["name"]].sort_values("period")
-    by_period = ", ".join(
-        f"{value:.3f} at period {period:.0f}" for period, value in zip(rows["period"], rows["value"], strict=True)
-    )
-    return Finding(head["value"], f"head {head['name']}: {by_period}", head["chance"])
+    periods = _of_head(role_scores(tables["head_scores"], "induction"), head).sort_values("period")
+    by_period = ", ".join(f"{row.value:.3f} at period {row.period:.0f}" for row in periods.itertuples())
+    return Finding(head["value"], f"head {_name(head)}: {by_period}", head["chance"])
 
 
 def copying(tables: Tables) -> Finding | None:
     """Eigenvalue copying score of the best induction head's OV circuit."""
-    head = best_induction_head(tables)
+    head = best_head(tables["head_scores"], "induction")
     if head is None:
         return None
-    rows = role_scores(tables, "copying")
-    row = rows[rows["name"] == head["name"]].iloc[0]
-    return Finding(row["value"], f"head {row['name']}: {row['value']:.3f}{_significance(row)}", row["chance"])
+    score = _of_head(role_scores(tables["head_scores"], "copying"), head).iloc[0]
+    return Finding(score["value"], f"head {_name(head)}: {score['value']:.3f}{_significance(score)}", score["chance"])
 
 
-def most_heads_copy(tables: Tables) -> Finding | None:
-    """Share of all heads whose OV circuit's eigenvalues are more positive than chance has it, at q < 0.05."""
-    rows = role_scores(tables, "copying").dropna(subset="q")
-    if rows.empty:
+def most_heads_copy(tables: Tables, significance: float) -> Finding | None:
+    """Share of all heads whose OV circuit's eigenvalues are significantly more positive than chance has it."""
+    scores = role_scores(tables["head_scores"], "copying").dropna(subset="q")
+    if scores.empty:
         return None
-    copiers = rows[rows["q"] < SIGNIFICANT]
-    named = ", ".join(f"{row['name']} ({row['value']:.2f})" for _, row in copiers.iterrows())
-    return Finding(len(copiers) / len(rows), f"{len(copiers)} of {len(rows)} heads: {named or 'none'}", SIGNIFICANT)
+    copiers = scores[scores["q"] < significance]
+    named = ", ".join(f"{_name(row)} ({row['value']:.2f})" for _, row in copiers.iterrows())
+    evidence = f"{len(copiers)} of {len(scores)} heads: {named or 'none'}"
+    return Finding(len(copiers) / len(scores), evidence, significance)
 
 
 def k_composition(tables: Tables) -> Finding | None:
     """K-composition of the best previous-token head with the best induction head, over its chance level."""
-    source, reader = best_previous_token_head(tables), best_induction_head(tables)
+    source, reader = (best_head(tables["head_scores"], role) for role in ("previous_token", "induction"))
     if source is None or reader is None:
         return None
-    rows = tables["head_pairs"]
-    rows = rows[(rows["metric"] == "K_composition") & (rows["definition"] == "frobenius")]
-    pair = rows[
-        (rows["src_layer"] == source["layer"])
-        & (rows["src_head"] == source["head"])
-        & (rows["dst_layer"] == reader["layer"])
-        & (rows["dst_head"] == reader["head"])
-    ]
-    if pair.empty:
+    pairs = tables["head_pairs"]
+    pairs = pairs[(pairs["metric"] == "K_composition") & (pairs["definition"] == "frobenius")]
+    pairs = pairs[(pairs["src_layer"] == source["layer"]) & (pairs["src_head"] == source["head"])]
+    pairs = pairs[(pairs["dst_layer"] == reader["layer"]) & (pairs["dst_head"] == reader["head"])]
+    if pairs.empty:
         return None
-    row = pair.iloc[0]
-    ratio = float(row["value"] / row["chance"])
-    return Finding(ratio, f"{source['name']} -> {reader['name']}: {ratio:.2f} times chance{_significance(row)}", 1.0)
+    pair = pairs.iloc[0]
+    ratio = float(pair["value"] / pair["chance"])
+    evidence = f"{_name(source)} -> {_name(reader)}: {ratio:.2f} times chance{_significance(pair)}"
+    return Finding(ratio, evidence, 1.0)
 
 
-def _significance(row: pd.Series) -> str:
+def _of_head(rows: pd.DataFrame, head: pd.Series) -> pd.DataFrame:
+    return rows[(rows["layer"] == head["layer"]) & (rows["head"] == head["head"])]
+
+
+def _name(row: pd.Series) -> str:
+    return head_name(row["layer"], row["head"])
+
+
+def _significance(score: pd.Series) -> str:
     """Return a score's distance from its null in words, if it has one."""
-    return "" if pd.isna(row["z"]) else f" (z {row['z']:.1f}, q {row['q']:.2g})"
+    return "" if pd.isna(score["z"]) else f" (z {score['z']:.1f}, q {score['q']:.2g})"

@@ -1,12 +1,15 @@
 """Claims about what heads do to the loss: each measured on one run's tables.
 
-Each function returns a `Finding`, or None where the model has no such part.
+Each function bears its claim's name, and returns a `Finding`, or None where the model has no such part.
 """
+
+import math
 
 import pandas as pd
 
-from pipeline.claims.finding import Finding, Tables
-from pipeline.claims.of_heads import best_induction_head
+from pipeline.claims.best_heads import best_head
+from pipeline.claims.finding import Finding, Share, Tables
+from pipeline.claims.keys import head_name
 
 
 def virtual_heads_matter(tables: Tables) -> Finding | None:
@@ -16,7 +19,7 @@ def virtual_heads_matter(tables: Tables) -> Finding | None:
     if rows.empty:
         return None
     top = rows.loc[rows["value"].idxmax()]
-    name = f"{top['src_layer']}.{top['src_head']} -> {top['dst_layer']}.{top['dst_head']}"
+    name = f"{head_name(top['src_layer'], top['src_head'])} -> {head_name(top['dst_layer'], top['dst_head'])}"
     return Finding(float(top["value"]), f"{name}: {top['value']:+.4f} nats", 0.0)
 
 
@@ -42,17 +45,15 @@ def second_copy_gain(tables: Tables) -> Finding | None:
     return Finding(gain, f"{mean['first_copy']:.2f} nats on first copies, {mean['second_copy']:.2f} on second", 0.0)
 
 
-def in_context_learning(tables: Tables) -> Finding | None:
-    """Loss on held-out text in the second tenth of positions minus that in the last tenth."""
+def in_context_learning(tables: Tables, early: Share, late: Share) -> Finding | None:
+    """Loss on held-out text early in the sequence minus that late in it; both parts hold their first position."""
     rows = tables["loss_by_position"]
     rows = rows[rows["eval_set"] == "text"]
-    length = rows["position"].max() + 1
-    early = rows[(rows["position"] >= length / 10) & (rows["position"] < length / 5)]
-    late = rows[rows["position"] >= length * 9 / 10]
-    if early.empty or late.empty:
+    place = rows["position"] / (rows["position"].max() + 1)
+    mean = [_mean(rows[(place >= start) & (place < end)]) for start, end in (early, late)]
+    if any(map(math.isnan, mean)):
         return None
-    gain = _mean(early) - _mean(late)
-    return Finding(gain, f"{_mean(early):.3f} nats early, {_mean(late):.3f} late", 0.0)
+    return Finding(mean[0] - mean[1], f"{mean[0]:.3f} nats early, {mean[1]:.3f} late", 0.0)
 
 
 def induction_is_causal(tables: Tables) -> Finding | None:
@@ -60,7 +61,7 @@ def induction_is_causal(tables: Tables) -> Finding | None:
 
     By chance: the same for a random vector of the head's size taken from the stream.
     """
-    head, rows = best_induction_head(tables), tables["ablations"]
+    head, rows = best_head(tables["head_scores"], "induction"), tables["ablations"]
     if head is None:
         return None
     rows = rows[(rows["layer"] == head["layer"]) & (rows["head"] == head["head"])]
@@ -74,9 +75,10 @@ def induction_is_causal(tables: Tables) -> Finding | None:
     both = (
         f"{effects['zero', 'second_copy']:+.3f} nats on second copies, {effects['zero', 'novel']:+.3f} on novel tokens"
     )
-    return Finding(spared, f"head {head['name']}: {both}", at_random)
+    return Finding(spared, f"head {head_name(head['layer'], head['head'])}: {both}", at_random)
 
 
 def _mean(rows: pd.DataFrame) -> float:
-    """Return the mean loss of tokens, given means by position and class."""
-    return float((rows["loss"] * rows["n"]).sum() / rows["n"].sum())
+    """Return the mean loss of tokens, given means by position and class; NaN without any."""
+    tokens = rows["n"].sum()
+    return float((rows["loss"] * rows["n"]).sum() / tokens) if tokens else math.nan

@@ -1,6 +1,6 @@
 """Claims about the four terms of layer 0's scores: each measured on one run's tables.
 
-Each function returns a `Finding`, or None where the model has no positions.
+Each function bears its claim's name, and returns a `Finding`, or None where the model has no positions.
 """
 
 import pandas as pd

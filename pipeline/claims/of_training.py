@@ -1,6 +1,7 @@
 """Claims about how heads came about: each measured on one run's tables.
 
-Each function returns a `Finding`, or None where the model has no past or the events did not happen in it.
+Each function bears its claim's name, and returns a `Finding`, or None where the model has no past or the events did not
+happen in it.
 """
 
 import math
@@ -10,14 +11,12 @@ import numpy as np
 from pipeline.claims.emergence import curves
 from pipeline.claims.finding import Finding, Tables
 
-WINDOW = 2.0  # times; how far before and after an event counts as at the same time
 
-
-def phase_change(tables: Tables) -> Finding | None:
+def phase_change(tables: Tables, window: float) -> Finding | None:
     """Share of all that second copies ever gain that they gain while prefix matching appears.
 
-    That is, between half and twice the step of its change point, between checkpoints in a straight line over
-    the step's logarithm. By chance: that window's share of all of training, on the same scale.
+    That is, from its change point's step over `window` to `window` times it, between checkpoints in a straight
+    line over the step's logarithm. By chance: that window's share of all of training, on the same scale.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", argument 1.
     """
@@ -27,14 +26,13 @@ def phase_change(tables: Tables) -> Finding | None:
     if gain is None or "prefix_matching" not in steps:
         return None
     step = steps["prefix_matching"]
+    start, end = step / window, step * window
     at, values = np.log1p(gain.index.to_numpy(float)), gain.to_numpy(float)
-    window = np.clip(np.log1p([step / WINDOW, step * WINDOW]), at[0], at[-1])
-    before, after = np.interp(window, at, values)
+    ends = np.clip(np.log1p([start, end]), at[0], at[-1])
+    before, after = np.interp(ends, at, values)
     whole = values[-1] - values[0]
-    evidence = (
-        f"{before:+.2f} nats at step {step / WINDOW:.0f}, {after:+.2f} at {step * WINDOW:.0f}, {whole:+.2f} in all"
-    )
-    return Finding((after - before) / whole, evidence, float((window[1] - window[0]) / (at[-1] - at[0])))
+    evidence = f"{before:+.2f} nats at step {start:.0f}, {after:+.2f} at {end:.0f}, {whole:+.2f} in all"
+    return Finding((after - before) / whole, evidence, float((ends[1] - ends[0]) / (at[-1] - at[0])))
 
 
 def previous_token_first(tables: Tables) -> Finding | None:

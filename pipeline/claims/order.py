@@ -30,32 +30,30 @@ def emergence_order(emergence: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """
     runs = emergence.dropna(subset=["seed", "step"]).astype({"step": float, "lo": float, "hi": float})
     rows = []
-    for experiment, found in runs.groupby("experiment"):
-        columns = {name: found.pivot(index="seed", columns="event", values=name) for name in ("step", "lo", "hi")}
+    for experiment, seeds in runs.groupby("experiment"):
+        columns = {name: seeds.pivot(index="seed", columns="event", values=name) for name in ("step", "lo", "hi")}
         for first, second in combinations([event for event in EVENTS if event in columns["step"]], 2):
-            one, other = (
-                pd.DataFrame({name: table[event] for name, table in columns.items()}) for event in (first, second)
-            )
-            both = one["step"].notna() & other["step"].notna()
+            when = [pd.DataFrame({name: table[event] for name, table in columns.items()}) for event in (first, second)]
+            both = when[0]["step"].notna() & when[1]["step"].notna()
             if both.any():
                 row = {"experiment": experiment, "first": first, "second": second}
-                rows.append(row | _ordered(one[both], other[both], confidence))
+                rows.append(row | _ordered(when[0][both], when[1][both], confidence))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _ordered(one: pd.DataFrame, other: pd.DataFrame, confidence: float) -> dict:
+def _ordered(first: pd.DataFrame, second: pd.DataFrame, confidence: float) -> dict:
     """Return the columns of two events, given step, lo and hi of each in the same runs."""
-    before, after = int(came_before(one["hi"], other["lo"]).sum()), int(came_before(other["hi"], one["lo"]).sum())
+    before, after = int(came_before(first["hi"], second["lo"]).sum()), int(came_before(second["hi"], first["lo"]).sum())
     share, lo, hi = math.nan, math.nan, math.nan
     if before + after:
         share = before / (before + after)
         lo, hi = stats.binomtest(before, before + after).proportion_ci(confidence, "exact")
-    factors = other["step"] / one["step"]
+    factors = second["step"] / first["step"]
     factor, *ends = geometric_mean(factors, confidence)
     # Events that share their checkpoints in every run are not known to coincide to the step.
     shortest, longest = ends if np.ptp(factors) else (math.nan, math.nan)
     return {
-        "n_seeds": len(one),
+        "n_seeds": len(first),
         "before": before,
         "after": after,
         "share": share,

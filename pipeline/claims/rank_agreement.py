@@ -18,140 +18,194 @@ from pipeline.claims.bootstrap import resampled
 
 CHANCE = {"spearman": 0.0, "auroc": 0.5}
 LEAST = {"spearman": -1.0, "auroc": 0.0}
+ROUNDING = 1e-9  # a product of sizes or counts no larger is 0
+AS_FAR = 1e-12  # what is as far from chance but for rounding is as far
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run's units (heads, or pairs of heads), in one order."""
+class RankedUnits:
+    """The units of one run, heads or pairs of heads, in one order: what they score, and what taking them away does."""
 
     scores: np.ndarray  # [score, unit]
     effects: np.ndarray  # [effect, unit], nats per token
     hits: np.ndarray  # [effect, unit], 1 where the effect's interval lies above 0
 
-    def of(self, units: np.ndarray, scores: np.ndarray) -> "Run":
+    def of(self, units: np.ndarray, scores: list[int]) -> "RankedUnits":
         """Return the same for some units and scores."""
-        return Run(self.scores[scores][:, units], self.effects[:, units], self.hits[:, units])
+        return RankedUnits(self.scores[scores][:, units], self.effects[:, units], self.hits[:, units])
 
 
-def agreement(run: Run, counts: np.ndarray, order: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def agreement(units: RankedUnits, counts: np.ndarray, order: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Compare each score with each effect over one run's units.
 
     Args:
-        run: its scores and effects.
+        units: of the run.
         counts: [draw, unit], how often each unit counts.
         order: [draw, unit], whose score each unit gets; None for its own.
 
     Returns:
         spearman and auroc, [draw, score, effect]; NaN where a side does not vary, or no effect counts as one.
     """
-    one, other = _ranks(run.scores, counts), _ranks(run.effects, counts)
+    score_ranks, effect_ranks = ranks(units.scores, counts), ranks(units.effects, counts)
     if order is not None:
-        one = np.take_along_axis(one, order[:, None], 2)
-    total, weight = counts.sum(1)[:, None, None], counts[:, None]
-    deviations = [ranks - (ranks * weight).sum(2, keepdims=True) / total for ranks in (one, other)]
-    products = (deviations[0] * weight) @ deviations[1].swapaxes(1, 2)
-    one_size, other_size = (np.sqrt((part**2 * weight).sum(2)) for part in deviations)
-    sizes = one_size[:, :, None] * other_size[:, None]
-    # Mann and Whitney: the ranks of those with an effect, less what they would have among themselves.
-    hits = (run.hits @ counts.T).T[:, None]
-    above = (one * weight) @ run.hits.T - hits**2 / 2
-    pairs = hits * (total - hits)
-    divided = {"spearman": (products, sizes), "auroc": (above, pairs)}
+        score_ranks = np.take_along_axis(score_ranks, order[:, None], 2)
     return {
-        name: np.divide(value, by, out=np.full(value.shape, math.nan), where=np.broadcast_to(by > 1e-9, value.shape))
-        for name, (value, by) in divided.items()
+        "spearman": correlation(score_ranks, effect_ranks, counts),
+        "auroc": area_under_curve(score_ranks, units.hits, counts),
     }
 
 
-def _ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Rank values [row, unit] among units that count so often: [draw, row, unit], ties in the middle."""
-    one, other = values[:, :, None], values[:, None]
-    below = (other < one) + 0.5 * (other == one)
+def ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return how many units lie below each, and half of those that equal it, itself among them.
+
+    Args:
+        values: [row, unit].
+        counts: [draw, unit], how often each unit counts.
+
+    Returns:
+        [draw, row, unit].
+    """
+    each, other = values[:, :, None], values[:, None]
+    below = (other < each) + 0.5 * (other == each)
     return np.einsum("rij,dj->dri", below, counts, optimize=True)
 
 
+def correlation(score_ranks: np.ndarray, effect_ranks: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Pearson's correlation over units, which of ranks is Spearman's.
+
+    Args:
+        score_ranks: [draw, score, unit].
+        effect_ranks: [draw, effect, unit].
+        counts: [draw, unit].
+
+    Returns:
+        [draw, score, effect].
+    """
+    weights = counts[:, None]
+    totals = weights.sum(2, keepdims=True)
+    scores, effects = (side - (side * weights).sum(2, keepdims=True) / totals for side in (score_ranks, effect_ranks))
+    covariances = (scores * weights) @ effects.swapaxes(1, 2)
+    score_sizes, effect_sizes = (np.sqrt((side**2 * weights).sum(2)) for side in (scores, effects))
+    return _divided(covariances, score_sizes[:, :, None] * effect_sizes[:, None])
+
+
+def area_under_curve(score_ranks: np.ndarray, hits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """How often, of a unit with an effect and one without, the one with it has the higher score; ties count half.
+
+    By Mann and Whitney: the ranks of those with an effect, less what they would add up to among themselves.
+
+    Args:
+        score_ranks: [draw, score, unit].
+        hits: [effect, unit], 1 for a unit with an effect, 0 for one without.
+        counts: [draw, unit].
+
+    Returns:
+        [draw, score, effect].
+    """
+    n_hits = (counts @ hits.T)[:, None]
+    n_misses = counts.sum(1)[:, None, None] - n_hits
+    rank_sums = (score_ranks * counts[:, None]) @ hits.T
+    return _divided(rank_sums - n_hits**2 / 2, n_hits * n_misses)
+
+
+def _divided(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Return quotients, NaN where the divisor is 0."""
+    by = np.broadcast_to(by, values.shape)
+    return np.divide(values, by, out=np.full(values.shape, math.nan), where=by > ROUNDING)
+
+
 def pooled(
-    runs: list[Run], resamples: int, permutations: int, generator: np.random.Generator
+    runs: list[RankedUnits], resamples: int, permutations: int, confidence: float, generator: np.random.Generator
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Compare scores with effects over the heads of some runs.
+    """Compare scores with effects over the units of some runs.
 
     Args:
         runs: of the same scores and effects; those of fewer than two units do not count.
         resamples: of runs and units.
         permutations: of units within their runs.
+        confidence: of the intervals.
         generator: of both.
 
     Returns:
-        For spearman and auroc, [score, effect] each: value, lo and hi (95 %, Student's t; NaN for one run),
-        control and control_hi (mean and 95 % point for units in random order), p (two-sided, by the same),
-        seeds (runs where the statistic is defined). Empty without runs.
+        For spearman and auroc, [score, effect] each: value, lo and hi (Student's t; NaN for one run),
+        control and control_hi (mean, and the quantile `confidence`, for units in random order), p (two-sided, by
+        the same), n_seeds (runs where the statistic is defined). Empty without runs.
     """
     runs = [run for run in runs if run.scores.shape[1] > 1]
-    found, drawn, control = [], [], []
-    for run in runs:
-        size = run.scores.shape[1]
-        once = np.ones((1, size))
-        found.append(agreement(run, once))
-        drawn.append(agreement(run, resampled(size, resamples, generator)))
-        order = generator.permuted(np.tile(np.arange(size), (permutations, 1)), axis=1)
-        control.append(agreement(run, np.broadcast_to(once, order.shape), order))
     if not runs:
         return {}
-    counts, units = resampled(len(runs), resamples, generator), sum(run.scores.shape[1] for run in runs)
-    return {
-        name: _columns(
-            name, *(np.stack([draw[name] for draw in each]) for each in (found, drawn, control)), counts, units
-        )
-        for name in CHANCE
-    }
+    measured, redrawn, shuffled = [], [], []
+    for run in runs:
+        n_units = run.scores.shape[1]
+        once = np.ones((permutations, n_units))
+        measured.append(agreement(run, once[:1]))
+        redrawn.append(agreement(run, resampled(n_units, resamples, generator)))
+        order = generator.permuted(np.tile(np.arange(n_units), (permutations, 1)), axis=1)
+        shuffled.append(agreement(run, once, order))
+    run_counts = resampled(len(runs), resamples, generator)
+    n_units = sum(run.scores.shape[1] for run in runs)
+
+    columns = {}
+    for name, chance in CHANCE.items():
+        values, of_units, at_random = (np.stack([run[name] for run in each]) for each in (measured, redrawn, shuffled))
+        value, n_seeds = mean_over_runs(values[:, 0]), np.isfinite(values[:, 0]).sum(0)
+        lo, hi = interval(value, *variances(of_units, run_counts, n_seeds), n_units, n_seeds, confidence)
+        control = mean_over_runs(at_random)
+        as_far = np.abs(control - chance) >= np.abs(value - chance) - AS_FAR
+        columns[name] = {
+            "value": value,
+            "lo": np.maximum(lo, LEAST[name]),
+            "hi": np.minimum(hi, 1.0),
+            "control": control.mean(0),
+            "control_hi": np.quantile(control, confidence, axis=0),
+            "p": (1 + as_far.sum(0)) / (1 + permutations),
+            "n_seeds": n_seeds,
+        }
+    return columns
 
 
-def _columns(
-    name: str, found: np.ndarray, drawn: np.ndarray, control: np.ndarray, counts: np.ndarray, units: int
-) -> dict[str, np.ndarray]:
-    """Average over runs, [run, draw, score, effect] each, and say how sure that is and what chance gives."""
-    found = found[:, 0]
-    value, seeds = _mean(found), np.isfinite(found).sum(0)
-    # Draws of heads move each run's value, and with it the mean; draws of runs find values that heads have moved
-    # already, so that of what they add as much again is taken off: what is left is how the runs themselves differ.
-    of_heads = _variance(drawn, 1).sum(0) / np.maximum(seeds, 1) ** 2
-    of_both = _variance(_mean(drawn, counts.T[:, :, None, None]), 0)
-    half = _half_width(of_heads, np.maximum(of_both - 2 * of_heads, 0.0), units, seeds)
-    chances = _mean(control)
-    distance = np.abs(value - CHANCE[name])
-    # What is as far but for rounding is as far.
-    as_far = (np.abs(chances - CHANCE[name]) >= distance - 1e-12).sum(0)
-    return {
-        "value": value,
-        "lo": np.maximum(value - half, LEAST[name]),
-        "hi": np.minimum(value + half, 1.0),
-        "control": chances.mean(0),
-        "control_hi": np.quantile(chances, 0.95, axis=0),
-        "p": (1 + as_far) / (1 + len(chances)),
-        "seeds": seeds,
-    }
+def mean_over_runs(values: np.ndarray, counts: np.ndarray | float = 1.0) -> np.ndarray:
+    """Average values [run, ...] over the runs where they are defined, each counted so often; NaN where none is."""
+    weights = np.isfinite(values) * counts
+    totals = weights.sum(0)
+    sums = (np.nan_to_num(values) * weights).sum(0)
+    return np.divide(sums, totals, out=np.full(totals.shape, math.nan), where=totals > 0)
 
 
-def _half_width(of_units: np.ndarray, of_runs: np.ndarray, units: int, runs: np.ndarray) -> np.ndarray:
-    """Return half a 95 % interval from two parts of a variance; NaN for one run.
+def variances(of_units: np.ndarray, run_counts: np.ndarray, n_seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split the variance of a mean over runs: what other units would change, and what other runs would.
+
+    Draws of units move each run's value, and with it the mean. Draws of runs find values that units have moved
+    already, so that these are counted twice in what both together do; what is left is how the runs differ.
+
+    Args:
+        of_units: [run, resample, ...], each run's statistic over redrawn units.
+        run_counts: [resample, run], how often each run counts in each resample.
+        n_seeds: [...], runs where the statistic is defined.
+
+    Returns:
+        Of units and of runs, [...] each.
+    """
+    by_units = _variance(of_units, 1).sum(0) / np.maximum(n_seeds, 1) ** 2
+    by_both = _variance(mean_over_runs(of_units, run_counts.T[:, :, None, None]), 0)
+    return by_units, np.maximum(by_both - 2 * by_units, 0.0)
+
+
+def interval(
+    value: np.ndarray, by_units: np.ndarray, by_runs: np.ndarray, n_units: int, n_seeds: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both ends of an interval from the two parts of a variance; NaN for one run.
 
     Student's t, its degrees of freedom between those of few runs and those of many units, by which part is
     larger (Satterthwaite 1946, "An Approximate Distribution of Estimates of Variance Components").
     """
-    total = of_units + of_runs
-    parts = of_runs**2 / np.maximum(runs - 1, 1) + of_units**2 / np.maximum(units - runs, 1)
-    free = np.divide(total**2, parts, out=np.ones(total.shape), where=parts > 0)
-    return np.where(runs > 1, stats.t.ppf(0.975, free) * np.sqrt(total), math.nan)
+    variance = by_units + by_runs
+    parts = by_runs**2 / np.maximum(n_seeds - 1, 1) + by_units**2 / np.maximum(n_units - n_seeds, 1)
+    free = np.divide(variance**2, parts, out=np.ones(variance.shape), where=parts > 0)
+    lo, hi = (value + end * np.sqrt(variance) for end in stats.t.interval(confidence, free))
+    return np.where(n_seeds > 1, lo, math.nan), np.where(n_seeds > 1, hi, math.nan)
 
 
 def _variance(values: np.ndarray, axis: int) -> np.ndarray:
     """Return the variance along an axis of what is defined; 0 where nothing is."""
     return np.ma.masked_invalid(values).var(axis).filled(0.0)
-
-
-def _mean(values: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
-    """Average over the first axis, runs, what is defined; NaN where nothing is."""
-    weights = np.isfinite(values) * weights
-    total = weights.sum(0)
-    sums = (np.nan_to_num(values) * weights).sum(0)
-    return np.divide(sums, total, out=np.full(total.shape, math.nan), where=total > 0)

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from pipeline.claims.best_heads import SCORES, role_scores
 from pipeline.claims.finding import Tables
-
-HEAD = ["experiment", "seed", "layer", "head"]
+from pipeline.claims.keys import HEAD
 
 
 def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
@@ -25,18 +25,12 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
     """
     scores, terms, ablated = tables["head_scores"], tables["attention_terms"], tables["ablations"]
     heads = tables["challenge_scores"].dropna(subset="layer").astype({"layer": "int64", "head": "int64"})
-    heads = heads[(heads["metric"] == "induction") & (heads["definition"] == "mass")]
-    periodic = _chosen(scores, metric="induction", definition="mass", eval_set="repeated_tokens")
+    heads = _chosen(heads, metric="induction", definition=SCORES["induction"][0])
+    periodic = role_scores(scores, "induction")
     every_period = pd.concat([periodic, heads[heads["challenge"] == "period"]])
     removed = _chosen(ablated, method="zero", eval_set="repeated_text")
     shares = _chosen(terms, statistic="share", component="all")
-    on_text = {
-        name: _chosen(scores, metric=name, definition="mean", eval_set="text")
-        for name in ("previous_token", "current_token", "first_token")
-    }
-    found = on_text | {
-        "duplicate_token": _chosen(scores, metric="duplicate_token", definition="mass", eval_set="repeated_tokens"),
-        "copying": _chosen(scores, metric="copying", definition="eigenvalue", eval_set="weights"),
+    numbers = {role: role_scores(scores, role) for role in SCORES if role != "induction"} | {
         "prefix_worst": every_period,
         "prefix_best": every_period.assign(order=-every_period["value"]),
         "prefix_null": periodic.assign(order=-periodic["q"]).dropna(subset="q"),
@@ -47,7 +41,7 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         "repeated": _chosen(removed, token_class="second_copy").assign(value=lambda rows: rows["difference"]),
         "novel": _chosen(removed, token_class="novel").assign(value=lambda rows: rows["difference"]),
     }
-    return {name: _one_each(rows) for name, rows in found.items()}
+    return {name: _one_each(rows) for name, rows in numbers.items()}
 
 
 def _chosen(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:

@@ -10,15 +10,9 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.claims.finding import Tables
-from pipeline.claims.role_numbers import HEAD, role_numbers
+from pipeline.claims.keys import HEAD
+from pipeline.claims.role_numbers import role_numbers
 
-# Which score tells that a head plays a role: one answer for claims and figures alike.
-# Metric -> definition, and the set of sequences it is measured on; on several periods, the worst counts.
-ROLES = {
-    "previous_token": ("mean", "text"),
-    "induction": ("mass", "repeated_tokens"),
-    "copying": ("eigenvalue", "weights"),
-}
 # Role -> its criteria. A head gets the first role whose criteria all hold; the others are listed beside it.
 CRITERIA = {
     "induction": ("matches", "significant", "jittered", "content", "causal", "specific"),
@@ -30,89 +24,103 @@ CRITERIA = {
     "first_token": ("first_token",),
     "copying": ("copying", "copying_significant"),
 }
-LIKELY = 0.975  # a criterion holds if the whole 95 % interval lies on its side of the threshold
 
 
-def head_roles(tables: Tables, attention: float, copying: float, significant: float) -> pd.DataFrame:
+def head_roles(
+    tables: Tables, attention: float, copying: float, significance: float, confidence: float
+) -> pd.DataFrame:
     """Give every head of every run its role: rows of HEAD_ROLES.
 
-    The confidence is a lower bound (Bonferroni's) of the probability that all criteria of the role hold,
-    over the drawing of sentences, each number normal with the spread of its interval; a q counts as the
-    probability that its criterion fails. Of a head without a role it is the same bound that none holds; a
-    role of which nothing was measured may then hold.
+    A criterion holds if the whole interval of its number lies on its side of the threshold. The certainty is a
+    lower bound (Bonferroni's) of the probability that all criteria of the role hold, over the drawing of
+    sentences, each number normal with the spread of its interval; a q counts as the probability that its
+    criterion fails. Of a head without a role it is the same bound that none holds; a role of which nothing was
+    measured may then hold.
 
     Args:
         tables: head_scores, challenge_scores, attention_terms and ablations of a study.
         attention: probability; the least mean attention to where a role looks.
         copying: the least eigenvalue copying score.
-        significant: the largest Benjamini-Hochberg q that is significant.
+        significance: the largest Benjamini-Hochberg q that is significant.
+        confidence: of the numbers' intervals.
     """
-    heads = pd.MultiIndex.from_frame(tables["head_scores"][HEAD].drop_duplicates().sort_values(HEAD))
-    numbers = {name: rows.reindex(heads) for name, rows in role_numbers(tables).items()}
-    likely = criteria(numbers, attention, copying, significant)
+    every_head = pd.MultiIndex.from_frame(tables["head_scores"][HEAD].drop_duplicates().sort_values(HEAD))
+    numbers = {name: rows.reindex(every_head) for name, rows in role_numbers(tables).items()}
+    likely = criteria(numbers, attention, copying, significance, confidence)
     of_chance = likely.columns.str.endswith("significant")
-    holds = likely.ge(LIKELY) | (likely.ge(1 - significant) & of_chance)
+    # Of what lies outside an interval, half is on either side.
+    holds = likely.ge((1 + confidence) / 2) | (likely.ge(1 - significance) & of_chance)
     played = pd.DataFrame({role: holds[list(names)].all(axis=1) for role, names in CRITERIA.items()})
     played["prefix_matching"] &= ~played["induction"]
     played = [_names(row).split(", ", 1) for _, row in played.iterrows()]
     wanted = list(CRITERIA["induction"])
-    result = shown(numbers).assign(
+    heads = shown(numbers).assign(
         role=[names[0] or "none" for names in played],
         also=["".join(names[1:]) for names in played],
         failed=[_names(row) for _, row in (likely.notna() & ~holds)[wanted].iterrows()],
         unmeasured=[_names(row) for _, row in likely.isna()[wanted].iterrows()],
     )
-    result["confidence"] = [confidence(role, likely.loc[head]) for head, role in result["role"].items()]
-    result["evidence"] = [evidence(row) for row in result.itertuples()]
-    return result.reset_index()
+    heads["certainty"] = [certainty(role, likely.loc[head]) for head, role in heads["role"].items()]
+    heads["evidence"] = [evidence(row) for row in heads.itertuples()]
+    return heads.reset_index()
 
 
 def shown(numbers: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the numbers as columns of HEAD_ROLES, by head."""
-    result = pd.DataFrame({name: rows["value"] for name, rows in numbers.items() if name != "prefix_null"})
-    result["prefix_q"] = numbers["prefix_null"]["q"]
+    values = pd.DataFrame({name: rows["value"] for name, rows in numbers.items() if name != "prefix_null"})
+    values["prefix_q"] = numbers["prefix_null"]["q"]
     for name in ("repeated", "novel"):
-        result[[f"{name}_lo", f"{name}_hi"]] = numbers[name][["lo", "hi"]]
-    return result
+        values[[f"{name}_lo", f"{name}_hi"]] = numbers[name][["lo", "hi"]]
+    return values
 
 
-def criteria(numbers: dict[str, pd.DataFrame], attention: float, copying: float, significant: float) -> pd.DataFrame:
+def criteria(
+    numbers: dict[str, pd.DataFrame], attention: float, copying: float, significance: float, confidence: float
+) -> pd.DataFrame:
     """Return the probability of each criterion, a column each, by head; NaN where it was not measured."""
-    matches, jittered = above(numbers["prefix_worst"], attention), above(numbers["jittered"], attention)
-    content, position = numbers["content"], numbers["position"]
-    weights = numbers["copying"].assign(lo=numbers["copying"]["value"], hi=numbers["copying"]["value"])  # no sentences
-    of_roles = ("previous_token", "duplicate_token", "current_token", "first_token")
+
+    def above(name: str, threshold: float) -> pd.Series:
+        return probability_above(numbers[name], threshold, confidence)
+
+    def leads(name: str, other: str) -> pd.Series:
+        return probability_leads(numbers[name], numbers[other], confidence)
+
+    matches, jittered = above("prefix_worst", attention), above("jittered", attention)
+    of_weights = numbers["copying"].assign(lo=numbers["copying"]["value"], hi=numbers["copying"]["value"])
+    of_attention = ("previous_token", "duplicate_token", "current_token", "first_token")
     return pd.DataFrame(
         {
             "matches": matches,
-            "significant": _significant(numbers["prefix_null"]["q"], significant),
+            "significant": _significant(numbers["prefix_null"]["q"], significance),
             "jittered": jittered,
-            "content": leads(content, position),
-            "causal": above(numbers["repeated"], 0),
-            "specific": leads(numbers["repeated"], numbers["novel"]),
-            "matches_some_period": above(numbers["prefix_best"], attention),
+            "content": leads("content", "position"),
+            "causal": above("repeated", 0),
+            "specific": leads("repeated", "novel"),
+            "matches_some_period": above("prefix_best", attention),
             "fails_elsewhere": 1 - pd.concat([matches, jittered], axis=1).min(axis=1),
-            "by_position": leads(position, content),
-            **{role: above(numbers[role], attention) for role in of_roles},
-            "copying": above(weights, copying),
-            "copying_significant": _significant(numbers["copying"]["q"], significant),
+            "by_position": leads("position", "content"),
+            **{role: above(role, attention) for role in of_attention},
+            # No sentences were drawn for what weights say: it is certain.
+            "copying": probability_above(of_weights, copying, confidence),
+            "copying_significant": _significant(numbers["copying"]["q"], significance),
         }
     )
 
 
-def above(number: pd.DataFrame, threshold: float) -> pd.Series:
+def probability_above(number: pd.DataFrame, threshold: float, confidence: float) -> pd.Series:
     """Probability that a number is above the threshold; 0 for one that is certain, and equal to it."""
-    return _probability(number["value"] - threshold, _spread(number))
+    return _probability(number["value"] - threshold, _spread(number, confidence))
 
 
-def leads(number: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+def probability_leads(number: pd.DataFrame, other: pd.DataFrame, confidence: float) -> pd.Series:
     """Probability that a number is above another; their errors are taken to add up, as at worst they do."""
-    return _probability(number["value"] - other["value"], _spread(number) + _spread(other))
+    return _probability(number["value"] - other["value"], _spread(number, confidence) + _spread(other, confidence))
 
 
-def _spread(number: pd.DataFrame) -> pd.Series:
+def _spread(number: pd.DataFrame, confidence: float) -> pd.Series:
     """Standard deviation over the drawing of sentences; NaN without an interval."""
-    return (number["hi"] - number["lo"]).clip(lower=0) / (2 * stats.norm.ppf(0.975))
+    lowest, highest = stats.norm.interval(confidence)
+    return (number["hi"] - number["lo"]).clip(lower=0) / (highest - lowest)
 
 
 def _probability(margin: pd.Series, spread: pd.Series) -> pd.Series:
@@ -121,11 +129,11 @@ def _probability(margin: pd.Series, spread: pd.Series) -> pd.Series:
     return pd.Series(stats.norm.cdf(z), margin.index).where(margin.notna() & spread.notna())
 
 
-def _significant(q: pd.Series, most: float) -> pd.Series:
-    return (1 - q).where(q <= most, 0.0).where(q.notna())
+def _significant(q: pd.Series, significance: float) -> pd.Series:
+    return (1 - q).where(q <= significance, 0.0).where(q.notna())
 
 
-def confidence(role: str, likely: pd.Series) -> float:
+def certainty(role: str, likely: pd.Series) -> float:
     """Lower bound of the probability that a role's criteria hold or, for no role, that none's do."""
     if role != "none":
         return max(0.0, 1 - float((1 - likely[list(CRITERIA[role])]).sum()))

@@ -27,8 +27,11 @@ def t_interval(values: list[float], confidence: float) -> tuple[float, float, fl
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, math.nan, math.nan
-    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
-    return mean, mean - half, mean + half
+    error = stats.sem(values)
+    if error == 0:
+        return mean, mean, mean
+    lo, hi = stats.t.interval(confidence, len(values) - 1, loc=mean, scale=error)
+    return mean, float(lo), float(hi)
 
 
 def verdict(lo: float, hi: float, threshold: float, chance: float | None) -> str:

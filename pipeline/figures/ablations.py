@@ -7,17 +7,18 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, ink, pivot
 from pipeline.figures.heads import first_seed, heads_of, name
-from pipeline.figures.style import SCORES, new, sentence, styled
+from pipeline.figures.style import SCORES, confidence_of, new, sentence
 
 TITLE = "What the loss does without each head"
 CAPTION = (
     "First seed: loss minus the whole model's, nats per token, on {set}; a number where it is at least 0.005 and the "
-    "95 % interval over sentences leaves out 0. Zero: the head writes nothing. Mean: its mean over all sentences and "
-    "positions. Resample: what it wrote in another sentence. Frozen: zero, with later patterns as they were. Random: "
-    "the control; the head stays, and a random vector as long as its output is taken away. Where zero costs much and "
-    "mean nothing, the head adds a constant."
+    "{confidence} interval over sentences leaves out 0. Zero: the head writes nothing. Mean: its mean over all "
+    "sentences and positions. Resample: what it wrote in another sentence. Frozen: zero, with later patterns as they "
+    "were. Random: the control; the head stays, and a random vector as long as its output is taken away. Where zero "
+    "costs much and mean nothing, the head adds a constant."
 )
 METHODS = {
     "zero": "zero",
@@ -36,7 +37,7 @@ LEAST = 0.005  # nats that are written into a cell; less would read 0.00
 NUMBERS_UP_TO = 40  # heads; more leave no room for numbers
 
 
-@styled
+@drawn_from("ablations")
 def ablations(ablations: pd.DataFrame) -> Figure:
     """Draw the differences of the loss as [head, method], a panel a class of tokens.
 
@@ -46,16 +47,16 @@ def ablations(ablations: pd.DataFrame) -> Figure:
     rows = on_copied_text(first_seed(ablations))
     if rows.empty:
         return sentence(TITLE, "No head of this experiment was taken away: the model does not predict the next token.")
-    heads, kinds = heads_of(rows), [kind for kind in CLASSES if kind in set(rows["token_class"])]
+    heads, classes = heads_of(rows), [each for each in CLASSES if each in set(rows["token_class"])]
     rows = rows.assign(place=[heads.index(pair) for pair in zip(rows["layer"], rows["head"], strict=True)])
-    caption = CAPTION.format(set=SETS[rows["eval_set"].iloc[0]])
-    figure = new(TITLE, caption, 1.4 + 2.4 * len(kinds), min(0.19 * len(heads), 12) + 2.1)
-    panels = figure.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
-    most = max(rows.loc[rows["token_class"].isin(kinds), "difference"].abs().max(), 1e-9)
+    caption = CAPTION.format(set=SETS[rows["eval_set"].iloc[0]], confidence=confidence_of(rows))
+    figure = new(TITLE, caption, 1.4 + 2.4 * len(classes), min(0.19 * len(heads), 12) + 2.1)
+    panels = figure.subplots(1, len(classes), squeeze=False, sharey=True)[0]
+    most = max(rows.loc[rows["token_class"].isin(classes), "difference"].abs().max(), 1e-9)
     norm = TwoSlopeNorm(0, -most, most)
-    for axes, kind in zip(panels, kinds, strict=True):
-        image = _panel(axes, rows[rows["token_class"] == kind], [name(head) for head in heads], norm)
-        axes.set(title=CLASSES[kind], xlabel="in place of the head")
+    for axes, token_class in zip(panels, classes, strict=True):
+        image = _panel(axes, rows[rows["token_class"] == token_class], [name(head) for head in heads], norm)
+        axes.set(title=CLASSES[token_class], xlabel="in place of the head")
     panels[0].set_ylabel("head (layer.head)")
     figure.colorbar(image, ax=panels, label="change of the loss (nats)", aspect=30)
     return figure

@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import BLUE, GREY, RED, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLUE, GREY, RED, new, sentence
 
 TITLE = "Time to find a circuit's strongest token pairs, against the size of the vocabulary"
 CAPTION = (
@@ -13,7 +14,7 @@ CAPTION = (
 )
 
 
-@styled
+@drawn_from("benchmark")
 def benchmark(benchmark: pd.DataFrame) -> Figure:
     """Draw seconds against tokens, both on logarithmic axes.
 

@@ -4,14 +4,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, RED, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, RED, confidence_of, new, sentence
 
 TITLE = "Is it induction, or a shortcut?"
 CAPTION = (
     "Random tokens made to mislead. Above: attention to what followed a token's earlier occurrences (induction mass), "
-    "two best heads of each seed by their worst period; bars: 95 % over sequences; dashes: even attention. Below: loss "
-    "of predicting tokens that a repeat foretells, and of all others; dashes: even guessing. Two continuations: "
-    "attention to each of two, told apart by recency alone, or by the token before. Unseen: training never held them."
+    "two best heads of each seed by their worst period; bars: {confidence} over sequences; dashes: even attention. "
+    "Below: loss of predicting tokens that a repeat foretells, and of all others; dashes: even guessing. Two "
+    "continuations: attention to each of two, told apart by recency alone, or by the token before. Unseen: training "
+    "never held them."
 )
 PANELS = {
     "period": ("a block, repeated", "its tokens"),
@@ -30,7 +32,7 @@ COLOURS = (BLUE, ORANGE, RED)
 MARKERS = ("o", "^")
 
 
-@styled
+@drawn_from("challenge_scores")
 def challenge_scores(challenge_scores: pd.DataFrame) -> Figure:
     """Draw what the best heads attend to, and what the model loses, on every challenge.
 
@@ -39,11 +41,11 @@ def challenge_scores(challenge_scores: pd.DataFrame) -> Figure:
     """
     if challenge_scores.empty:
         return sentence(TITLE, "No model of this experiment could be put to these sequences.")
-    figure = new(TITLE, CAPTION, 12, 5.6)
+    figure = new(TITLE, CAPTION.format(confidence=confidence_of(challenge_scores)), 12, 5.6)
     met = [challenge for challenge in PANELS if (challenge_scores["challenge"] == challenge).any()]
     widths = [max(2, len(_ticks(challenge_scores, challenge))) * WIDER.get(challenge, 1) + 1 for challenge in met]
     upper, lower = figure.subplots(2, len(met), squeeze=False, sharey="row", width_ratios=widths)
-    best = best_heads(challenge_scores)
+    best = shown_heads(challenge_scores)
     for above, below, challenge in zip(upper, lower, met, strict=True):
         rows = challenge_scores[challenge_scores["challenge"] == challenge]
         ticks = _ticks(challenge_scores, challenge)
@@ -60,13 +62,14 @@ def challenge_scores(challenge_scores: pd.DataFrame) -> Figure:
     return figure
 
 
-def best_heads(challenge_scores: pd.DataFrame) -> list[tuple[int, int, int]]:
-    """Return the (seed, layer, head) with the most induction mass on their worst period: the best few of each seed."""
+def shown_heads(challenge_scores: pd.DataFrame) -> list[tuple[int, int, int]]:
+    """Return the (seed, layer, head) that are shown: of each seed the few with the most mass on their worst level."""
     rows = _mass(challenge_scores[challenge_scores["challenge"] == "period"])
     worst = rows.groupby(["seed", "layer", "head"])["value"].min().sort_values(ascending=False, kind="stable")
     chosen = worst.groupby("seed").head(BEST).index
     seeds = sorted(set(chosen.get_level_values("seed")))[:SEEDS]
-    return [(int(seed), int(layer), int(head)) for one in seeds for seed, layer, head in chosen if seed == one]
+    shown = [(int(seed), int(layer), int(head)) for seed, layer, head in chosen if seed in seeds]
+    return sorted(shown, key=lambda head: head[0])  # of a seed, the best stays first
 
 
 def _mass(rows: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +95,7 @@ def _attention(axes: Axes, rows: pd.DataFrame, best: list[tuple[int, int, int]],
         # Side by side, so that equal values stay visible.
         x = mine["place"] + 0.09 * (number - (len(best) - 1) / 2)
         errors = [(mine["value"] - mine["lo"]).clip(lower=0), (mine["hi"] - mine["value"]).clip(lower=0)]
-        rank = [one for one in best if one[0] == head[0]].index(head)
+        rank = [other for other in best if other[0] == head[0]].index(head)
         axes.errorbar(
             x,
             mine["value"],
@@ -134,5 +137,7 @@ def _chance(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _keys(*panels: Axes) -> tuple[list, list[str]]:
     """Return each label once."""
-    found = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    return list(found.values()), list(found)
+    handles = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    return list(handles.values()), list(handles)

@@ -7,14 +7,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from pipeline.claims.catalogue import CLAIMS
-from pipeline.figures.style import new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import confidence_of, new, sentence
 
 TITLE = "Which claims hold, and in which experiment"
 CAPTION = (
-    "In each cell the statistic's mean over seeds and its 95 % interval, judged against the threshold at the right: "
-    "reproduced if the whole interval lies at or above it, and above chance; not reproduced if the whole interval lies "
-    "below it, or not above chance; undecided otherwise and for a single seed. Each statistic in words, and each "
-    "seed's heads and values: the table claims."
+    "In each cell the statistic's mean over seeds and its {confidence} interval, judged against the threshold at the "
+    "right: reproduced if the whole interval lies at or above it, and above chance; not reproduced if the whole "
+    "interval lies below it, or not above chance; undecided otherwise and for a single seed. Each statistic in words, "
+    "and each seed's heads and values: the table claims."
 )
 # Light enough for black text; the mark says the same to who sees no colour.
 VERDICTS = {
@@ -25,7 +26,7 @@ VERDICTS = {
 }
 
 
-@styled
+@drawn_from("claims")
 def claims(claims: pd.DataFrame) -> Figure:
     """Draw verdicts as [claim, experiment], with the values behind them.
 
@@ -37,7 +38,8 @@ def claims(claims: pd.DataFrame) -> Figure:
     in_order = [claim.name for claim in CLAIMS if claim.name in set(claims["claim"])]
     rows = list(dict.fromkeys([*in_order, *claims["claim"]]))
     columns = list(dict.fromkeys(claims["experiment"]))
-    figure = new(TITLE, CAPTION, 4.6 + 1.3 * max(len(columns), 2), 0.48 * len(rows) + 1.7)
+    caption = CAPTION.format(confidence=confidence_of(claims))
+    figure = new(TITLE, caption, 4.6 + 1.3 * max(len(columns), 2), 0.48 * len(rows) + 1.7)
     axes = figure.subplots()
     for cell in claims.itertuples():
         row, column = rows.index(cell.claim), columns.index(cell.experiment)

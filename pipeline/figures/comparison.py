@@ -5,17 +5,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.figures.heads import role_scores
-from pipeline.figures.style import BLACK, BLUE, LIGHT, new, sentence, styled
+from pipeline.claims.best_heads import ranked_heads, role_scores
+from pipeline.claims.keys import HEAD, RUN
+from pipeline.claims.of_losses import second_copy_gain
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLACK, BLUE, LIGHT, new, sentence
 
 TITLE = "The same heads in every experiment?"
 CAPTION = (
     "One dot a seed; the line is their mean. Previous-token head: mean attention to the "
-    "token before on held-out text, best head of layer 0. Induction head: attention to what followed a token's earlier "
+    "token before on held-out text, best head. Induction head: attention to what followed a token's earlier "
     "occurrences in repeated random tokens, worst period, best head; its copying score: sum of its OV circuit's "
     "eigenvalues over the sum of their sizes. Gain: loss on first minus loss on second copies of held-out text."
 )
-RUN = ["experiment", "seed"]
 PANELS = {
     "previous_token": ("best previous-token head", "attention (probability)"),
     "induction": ("best induction head", "attention (probability)"),
@@ -24,7 +26,7 @@ PANELS = {
 }
 
 
-@styled
+@drawn_from("head_scores", "loss_by_position")
 def comparison(head_scores: pd.DataFrame, loss_by_position: pd.DataFrame) -> Figure:
     """Draw four key numbers of every run, a row an experiment.
 
@@ -52,18 +54,19 @@ def comparison(head_scores: pd.DataFrame, loss_by_position: pd.DataFrame) -> Fig
 
 def key_numbers(head_scores: pd.DataFrame, loss_by_position: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of PANELS for every (experiment, seed); NaN where one was not measured."""
-    previous = role_scores(head_scores, "previous_token")
-    induction = role_scores(head_scores, "induction")
-    best = induction.loc[induction.groupby(RUN).idxmax()]
-    text = loss_by_position[loss_by_position["eval_set"] == "repeated_text"]
-    sums = text.assign(loss=text["loss"] * text["n"]).groupby([*RUN, "token_class"])[["loss", "n"]].sum()
-    losses = (sums["loss"] / sums["n"]).unstack("token_class").reindex(columns=["first_copy", "second_copy"])
+    previous, induction = (
+        ranked_heads(head_scores, role).drop_duplicates(RUN) for role in ("previous_token", "induction")
+    )
+    copying = role_scores(head_scores, "copying").merge(induction[HEAD], on=HEAD)
+    gains = {
+        run: second_copy_gain({"loss_by_position": losses}) for run, losses in loss_by_position.groupby(RUN, sort=False)
+    }
     return pd.DataFrame(
         {
-            "previous_token": previous[previous.index.get_level_values("layer") == 0].groupby(RUN).max(),
-            "induction": best.groupby(RUN).max(),
-            "copying": role_scores(head_scores, "copying").reindex(best.index).groupby(RUN).max(),
-            "gain": losses["first_copy"] - losses["second_copy"],
+            "previous_token": previous.set_index(RUN)["value"],
+            "induction": induction.set_index(RUN)["value"],
+            "copying": copying.set_index(RUN)["value"],
+            "gain": pd.Series({run: gain.value for run, gain in gains.items() if gain is not None}, dtype=float),
         },
         index=head_scores.groupby(RUN).size().index,
     )

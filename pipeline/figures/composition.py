@@ -5,9 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, pivot
 from pipeline.figures.heads import first_seed
-from pipeline.figures.style import PROBABILITIES, SCORES, new, sentence, styled
+from pipeline.figures.style import PROBABILITIES, SCORES, new, sentence
 
 TITLE = "Which later heads read what earlier heads write"
 CAPTION = (
@@ -16,10 +17,14 @@ CAPTION = (
     "what independent random weights give, 1/sqrt(d_model). K circuit: share of tokens which, as the query, score "
     "highest on keys whose previous token the writer copied from the same token: what an induction head needs."
 )
-READS = {"Q": "queries (Q composition)", "K": "keys (K composition)", "V": "values (V composition)"}
+READS = {
+    "Q_composition": "queries (Q composition)",
+    "K_composition": "keys (K composition)",
+    "V_composition": "values (V composition)",
+}
 
 
-@styled
+@drawn_from("head_pairs")
 def composition(head_pairs: pd.DataFrame) -> Figure:
     """Draw Q, K and V composition and the K circuit as [writer, reader].
 
@@ -41,10 +46,9 @@ def composition(head_pairs: pd.DataFrame) -> Figure:
     chance, largest = composed["chance"].mean(), composed["value"].max()
     norm = TwoSlopeNorm(chance, min(0, 2 * chance - largest), max(largest, 1.01 * chance))
     numbers = ".2f" if len(readers) <= 16 else ""
-    for axes, (kind, words) in zip(grid.flat, READS.items(), strict=False):
-        matrix = pivot(
-            composed[composed["metric"] == f"{kind}_composition"], "writer", "reader", "value", writers, readers
-        )
+    for axes, (metric, words) in zip(grid.flat, READS.items(), strict=False):
+        rows = composed[composed["metric"] == metric]
+        matrix = pivot(rows, "writer", "reader", "value", writers, readers)
         image = heat_map(axes, matrix, writers, readers, SCORES, norm, numbers)
         axes.set_title(f"through the reader's {words}")
     bar = figure.colorbar(image, ax=grid[0, :], label=f"composition; chance {chance:.2g}", aspect=15)

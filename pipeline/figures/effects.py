@@ -4,15 +4,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import BLUE, GREY, LIGHT, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLUE, GREY, LIGHT, confidence_of, new, sentence
 
 TITLE = "What each experiment changed"
-SIGNIFICANT = 0.05
 CAPTION = (
-    "Difference from the study's first experiment, mean over seeds, with its 95 % interval (Student's t; error by "
-    "bootstrap over seeds and sentences), cut off where it leaves the panel. Filled: q < 0.05 (Benjamini-Hochberg "
-    "over all of the experiment's measures, which titles count); hollow: not, or a single seed. Heads are each run's "
-    "best previous-token head and best induction head."
+    "Difference from the study's first experiment, mean over seeds, with its {confidence} interval (Student's t; error "
+    "by bootstrap over seeds and sentences), cut off where it leaves the panel. Filled: q < {significance:g} "
+    "(Benjamini-Hochberg over all of the experiment's measures, which titles count); hollow: not, or a single seed. "
+    "Heads are each run's best previous-token head and best induction head."
 )
 SCORES = {  # role, metric, definition, eval_set
     "previous_token previous_token mean text": "attention to the token before",
@@ -32,7 +32,7 @@ LOSSES = {
 PANELS = ((SCORES, "difference in score"), (LOSSES, "difference (nats per token)"))
 
 
-@styled
+@drawn_from("effects")
 def effects(effects: pd.DataFrame) -> Figure:
     """Draw the key measures, a column an experiment.
 
@@ -43,7 +43,8 @@ def effects(effects: pd.DataFrame) -> Figure:
         return sentence(TITLE, "One experiment alone has nothing to be compared with.")
     experiments = list(dict.fromkeys(effects["experiment"]))
     against = effects["against"].iloc[0].replace("_", " ")
-    figure = new(f"{TITLE}, against {against}", CAPTION, 2.2 + 2.3 * max(len(experiments), 2), 5)
+    caption = CAPTION.format(confidence=confidence_of(effects), significance=effects["significance"].iloc[0])
+    figure = new(f"{TITLE}, against {against}", caption, 2.2 + 2.3 * max(len(experiments), 2), 5)
     heights = [len(measures) for measures, _ in PANELS]
     grid = figure.subplots(2, len(experiments), sharex="row", sharey="row", squeeze=False, height_ratios=heights)
     names = effects[["role", "metric", "definition", "eval_set"]].astype(object).fillna("").agg(" ".join, axis=1)
@@ -61,10 +62,9 @@ def effects(effects: pd.DataFrame) -> Figure:
         if reach > 0:
             line[0].set_xlim(-reach, reach)
     for axes, experiment in zip(grid[0], experiments, strict=True):
-        q = effects.loc[effects["experiment"] == experiment, "q"]
-        differ = (
-            f"{int((q < SIGNIFICANT).sum())} of {len(q)} measures differ" if q.notna().any() else "one seed, no test"
-        )
+        rows = effects[effects["experiment"] == experiment]
+        n_different = int((rows["q"] < rows["significance"]).sum())
+        differ = f"{n_different} of {len(rows)} measures differ" if rows["q"].notna().any() else "one seed, no test"
         axes.set_title(f"{experiment.replace('_', ' ')}\n{differ}")
     return figure
 
@@ -74,5 +74,5 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     axes.grid(axis="y", color=LIGHT, linewidth=0.4)
     for row in rows.itertuples():
         axes.plot([row.lo, row.hi], [row.place] * 2, color=BLUE, linewidth=1)
-        face = BLUE if row.q < SIGNIFICANT else "white"
+        face = BLUE if row.q < row.significance else "white"
         axes.plot(row.difference, row.place, "o", color=BLUE, markerfacecolor=face, markersize=5)

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.heads import first_seed, heads_of, name, of_head
-from pipeline.figures.style import BLUE, LIGHT, ORANGE, new, sentence, styled
+from pipeline.figures.style import BLUE, LIGHT, ORANGE, new, sentence
 
 TITLE = "Eigenvalues of every head's token-to-token circuits"
 CAPTION = (
@@ -20,7 +21,7 @@ CAPTION = (
 COLOURS = {"OV": (BLUE, "o"), "QK": (ORANGE, "x")}
 
 
-@styled
+@drawn_from("spectra")
 def eigenvalues(spectra: pd.DataFrame) -> Figure:
     """Draw the eigenvalues of the OV and the QK circuit of every head, with the copying score.
 

@@ -6,18 +6,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.claims.emergence import EVENTS, curves
-from pipeline.figures.style import BLACK, BLUE, GREEN, LIGHT, ORANGE, PURPLE, RED, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLACK, BLUE, GREEN, LIGHT, ORANGE, PURPLE, RED, confidence_of, new, sentence
 
 TITLE = "When the parts of the circuit appear"
 CAPTION = (
     "One line a seed; heads are those that the last checkpoint shows to be best, followed back. Dots: change points "
-    "(middle of a level-ramp-level fit), with 95 % intervals; none where a part never appears. Vertical lines: their "
-    "geometric mean over seeds, in all colours in the last panel. K-composition: of the best previous-token head with "
-    "the best induction head. Steps on the scale of the fit, log(step + first checkpoint)."
+    "(middle of a level-ramp-level fit), with {confidence} intervals; none where a part never appears. Vertical lines: "
+    "their geometric mean over seeds, in all colours in the last panel. K-composition: of the best previous-token head "
+    "with the best induction head. Steps on the scale of the fit, log(step + first checkpoint)."
 )
 COLOURS = dict(zip(EVENTS, (BLUE, PURPLE, ORANGE, GREEN, RED), strict=True))
 PANELS = {  # title, unit, and what the axis shows at least, so that noise looks like noise
-    "previous_token": ("attention to the token before, best layer-0 head", "probability", (0, 1)),
+    "previous_token": ("attention to the token before, best previous-token head", "probability", (0, 1)),
     "k_composition": ("K-composition of both heads", "times chance", (0.5, 2)),
     "prefix_matching": ("prefix matching of the best induction head, worst period", "probability", (0, 1)),
     "copying": ("copying by its OV circuit", "score", (0, 1)),
@@ -32,7 +33,7 @@ LOSSES = {
 TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 
 
-@styled
+@drawn_from("checkpoint_scores", "emergence")
 def emergence(checkpoint_scores: pd.DataFrame, emergence: pd.DataFrame) -> Figure:
     """Draw what each event is seen in, when it happened, and the losses beneath.
 
@@ -43,15 +44,16 @@ def emergence(checkpoint_scores: pd.DataFrame, emergence: pd.DataFrame) -> Figur
     if checkpoint_scores.empty:
         return sentence(TITLE, "This model has no checkpoints, so there is no training to follow.")
     seeds = [curves(rows) for _, rows in checkpoint_scores.groupby("seed")]
-    events = [event for event in EVENTS if any(event in found for found in seeds)]
-    figure = new(f"{TITLE}{_order(emergence)}", CAPTION, 8, 1.15 * len(events) + 3.4)
+    events = [event for event in EVENTS if any(event in seen for seen in seeds)]
+    caption = CAPTION.format(confidence=confidence_of(emergence))
+    figure = new(f"{TITLE}{_order(emergence)}", caption, 8, 1.15 * len(events) + 3.4)
     grid = figure.subplots(len(events) + 1, 1, sharex=True, height_ratios=[1] * len(events) + [1.7])
     figure.align_ylabels(grid)
     figure.get_layout_engine().set(w_pad=0.12)  # aligned labels are not reckoned with
     for axes, event in zip(grid, events, strict=False):
-        for found in seeds:
-            if event in found:
-                values = found[event][1]
+        for seen in seeds:
+            if event in seen:
+                values = seen[event][1]
                 axes.plot(values.index, values, color=COLOURS[event], linewidth=0.9, alpha=0.7)
         rows = emergence[emergence["event"] == event]
         _marks(axes, rows[rows["seed"].notna()], COLOURS[event])

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.figure import Figure, SubFigure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import causal, heat_map
 from pipeline.figures.heads import first_seed, leading_heads, name, of_head
-from pipeline.figures.style import PROBABILITIES, SCORES, label, new, sentence, styled
+from pipeline.figures.style import PROBABILITIES, SCORES, label, new, sentence
 from pipeline.figures.terms import four_terms_of, total
 
 TITLE = "Attention scores as a sum of terms: what fed the query and what fed the key"
@@ -21,7 +22,7 @@ CAPTION = (
 )
 
 
-@styled
+@drawn_from("term_maps", "head_scores", settings=("tokens",))
 def four_terms(term_maps: pd.DataFrame, head_scores: pd.DataFrame, tokens: int) -> Figure:
     """Draw the four terms, their sum and the pattern, for the best previous-token and the best induction head.
 

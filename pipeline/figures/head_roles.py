@@ -6,12 +6,13 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import ink
-from pipeline.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, new, sentence, styled
+from pipeline.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, new, sentence
 
 TITLE = "What each head is"
 CAPTION = (
-    "Darker is surer: confidence, in brackets, is a lower bound of the probability that all criteria of the role hold. "
+    "Darker is surer: in brackets a lower bound of the probability that all criteria of the role hold. "
     "An induction head matches prefixes on every period and across random gaps, by content, and its removal costs loss "
     "on second copies; a prefix matcher lacks one of these; a positional shortcut finds the right key by its distance. "
     "The numbers behind each role, and other roles a head has: the table head_roles. A head's number means nothing "
@@ -28,11 +29,11 @@ COLOURS = {
     "copying": "#F0E442",
     "none": "#F2F2F2",
 }
-PALEST = 0.25  # opacity of a role without any confidence
+PALEST = 0.25  # opacity of a role without any certainty
 WORDS_UP_TO = 8  # heads a layer; more leave no room for words
 
 
-@styled
+@drawn_from("head_roles")
 def head_roles(head_roles: pd.DataFrame) -> Figure:
     """Draw the heads of each seed as [layer, head], coloured by role.
 
@@ -59,12 +60,12 @@ def _heads(axes: Axes, heads: pd.DataFrame) -> None:
     """Draw one run's heads, the first layer at the bottom, as a transformer is read."""
     width = int(heads["head"].max()) + 1
     for row in heads.itertuples():
-        colour = _paled(COLOURS[row.role], PALEST + (1 - PALEST) * row.confidence)
+        colour = _paled(COLOURS[row.role], PALEST + (1 - PALEST) * row.certainty)
         place = (row.head - 0.5, row.layer - 0.5)
         axes.add_patch(Rectangle(place, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
         if width <= WORDS_UP_TO:
             words = row.role.replace("_", "\n")
-            text = f"{words} ({row.confidence:.2f})"
+            text = f"{words} ({row.certainty:.2f})"
             axes.text(row.head, row.layer, text, ha="center", va="center", fontsize=6.5, color=ink(colour))
     axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, heads["layer"].max() + 0.5))
     axes.set_xticks(range(width))

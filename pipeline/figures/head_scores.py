@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, ink
 from pipeline.figures.heads import heads_of, name
-from pipeline.figures.style import SCORES, new, sentence, styled
+from pipeline.figures.style import SCORES, new, sentence
 
 TITLE = "What each head does: every score, by every definition"
 CAPTION = (
@@ -31,7 +32,7 @@ METRICS = (
 NUMBERS_UP_TO = 40  # heads; more leave no room for numbers
 
 
-@styled
+@drawn_from("head_scores")
 def head_scores(head_scores: pd.DataFrame) -> Figure:
     """Draw scores as [metric and definition, head], a panel a seed.
 
@@ -69,7 +70,8 @@ def _one_set_each(frame: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for (metric, definition), rows in frame.groupby(["metric", "definition"], sort=True):
         measured = set(rows.dropna(subset="value")["eval_set"])
-        choice = [one for one in (INDUCTION_SETS if metric == "induction" else EVAL_SETS) if one in measured]
+        sets = INDUCTION_SETS if metric == "induction" else EVAL_SETS
+        choice = [eval_set for eval_set in sets if eval_set in measured]
         if choice:
             words = f"{metric.replace('_', ' ')}: {definition.replace('_', ' ')}"
             parts.append(rows[rows["eval_set"] == choice[0]].assign(row=words, place=METRICS.index(metric)))

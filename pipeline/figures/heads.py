@@ -2,15 +2,16 @@
 
 import pandas as pd
 
-from pipeline.claims.roles import ROLES
+from pipeline.claims.best_heads import best_head
+from pipeline.claims.keys import head_name
 
-HEAD = ["experiment", "seed", "layer", "head"]
 Head = tuple[int, int]
+LEADING = {"previous_token": "best previous-token head", "induction": "best induction head"}
 
 
 def name(head: Head) -> str:
     """Return `layer.head`."""
-    return f"{head[0]}.{head[1]}"
+    return head_name(*head)
 
 
 def first_seed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -30,30 +31,17 @@ def heads_of(frame: pd.DataFrame) -> list[Head]:
     ]
 
 
-def role_scores(head_scores: pd.DataFrame, role: str) -> pd.Series:
-    """Return each head's score in a role, by experiment, seed, layer, head: that on its worst period."""
-    definition, eval_set = ROLES[role]
-    rows = head_scores[
-        (head_scores["metric"] == role)
-        & (head_scores["definition"] == definition)
-        & (head_scores["eval_set"] == eval_set)
-    ]
-    return rows.dropna(subset="value").groupby(HEAD)["value"].min()
-
-
-def best_head(head_scores: pd.DataFrame, role: str) -> tuple[Head, float] | None:
-    """Return the first seed's best head in a role, and its score; a previous-token head is sought in layer 0 only."""
-    scores = role_scores(first_seed(head_scores), role)
-    if role == "previous_token":
-        scores = scores[scores.index.get_level_values("layer") == 0]
-    return None if scores.empty else (tuple(scores.idxmax()[2:]), float(scores.max()))
+def leading_head(head_scores: pd.DataFrame, role: str) -> tuple[Head, float] | None:
+    """Return the first seed's best head in a role, and its score; None if no head was scored."""
+    best = best_head(first_seed(head_scores), role)
+    return None if best is None else ((int(best["layer"]), int(best["head"])), float(best["value"]))
 
 
 def leading_heads(head_scores: pd.DataFrame) -> dict[Head, str]:
     """Return the best previous-token head and the best induction head, each with what it is best at, and how good."""
     leading: dict[Head, str] = {}
-    for role, words in (("previous_token", "best previous-token head"), ("induction", "best induction head")):
-        if (best := best_head(head_scores, role)) is not None:
+    for role, words in LEADING.items():
+        if (best := leading_head(head_scores, role)) is not None:
             head, score = best
             words = f"{words} ({score:.2f})"
             leading[head] = f"{leading[head]} and {words}" if head in leading else words

@@ -6,8 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, pivot
-from pipeline.figures.style import BLUE, GREY, LIGHT, ORANGE, new, sentence, styled
+from pipeline.figures.style import BLUE, GREY, LIGHT, ORANGE, new, sentence
 
 TITLE = "What the stages measure on networks whose scores are known beforehand"
 CAPTION = (
@@ -20,7 +21,7 @@ EXACT = -9.0  # power of ten below which errors look alike
 KINDS = {"virtual": "virtual heads"}
 
 
-@styled
+@drawn_from("known_answers")
 def known_answers(known_answers: pd.DataFrame) -> Figure:
     """Draw an induction head by every definition, and the largest error by model and metric.
 

@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import BLACK, BLUE, RED, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLACK, BLUE, RED, new, sentence
 
 TITLE = "Loss by position: what was seen before is predicted better"
 CAPTION = (
@@ -22,7 +23,7 @@ SETS = {
 SMOOTH = 9  # positions
 
 
-@styled
+@drawn_from("loss_by_position")
 def loss_by_position(loss_by_position: pd.DataFrame) -> Figure:
     """Draw the loss at each position, a panel a set of sequences, a line a class of tokens.
 
@@ -32,14 +33,12 @@ def loss_by_position(loss_by_position: pd.DataFrame) -> Figure:
     losses = loss_by_position[loss_by_position["eval_set"].isin(SETS)]
     if losses.empty:
         return sentence(TITLE, "No loss was measured in this experiment.")
-    losses = losses.assign(
-        panel=[
-            SETS[one].format(period) for one, period in zip(losses["eval_set"], losses["period"].fillna(0), strict=True)
-        ]
-    )
-    order = (
-        losses.assign(place=losses["eval_set"].map(list(SETS).index)).sort_values(["place", "period"])["panel"].unique()
-    )
+    panels = [
+        SETS[eval_set].format(period)
+        for eval_set, period in zip(losses["eval_set"], losses["period"].fillna(0), strict=True)
+    ]
+    losses = losses.assign(panel=panels, place=losses["eval_set"].map(list(SETS).index))
+    order = losses.sort_values(["place", "period"])["panel"].unique()
     columns = min(len(order), 2)
     rows = -(-len(order) // columns)
     figure = new(TITLE, CAPTION, 9.5, 2.5 * rows + 1)
@@ -58,8 +57,8 @@ def loss_by_position(loss_by_position: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, losses: pd.DataFrame) -> None:
-    for kind, colour in COLOURS.items():
-        rows = losses[losses["token_class"] == kind]
+    for token_class, colour in COLOURS.items():
+        rows = losses[losses["token_class"] == token_class]
         if rows.empty:
             continue
         by_seed = rows.pivot_table(index="position", columns="seed", values="loss")
@@ -67,4 +66,4 @@ def _panel(axes: Axes, losses: pd.DataFrame) -> None:
         mean = (rows["loss"] * rows["n"]).sum() / rows["n"].sum()
         axes.plot(by_seed.index, by_seed, color=colour, linewidth=0.4, alpha=0.4)
         smooth = by_seed.mean(axis=1).rolling(SMOOTH, center=True, min_periods=1).mean()
-        axes.plot(by_seed.index, smooth, color=colour, label=f"{NAMES[kind]} ({mean:.2f})")
+        axes.plot(by_seed.index, smooth, color=colour, label=f"{NAMES[token_class]} ({mean:.2f})")

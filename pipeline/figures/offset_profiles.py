@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.heads import first_seed, heads_of, leading_heads, name, of_head
-from pipeline.figures.style import BLACK, GREY, LIGHT, RED, new, sentence, styled
+from pipeline.figures.style import BLACK, GREY, LIGHT, RED, new, sentence
 from pipeline.figures.terms import COLOURS, four_terms_of, total
 
 TITLE = "Scores and attention by distance between query and key"
@@ -17,7 +18,7 @@ CAPTION = (
 )
 
 
-@styled
+@drawn_from("offset_profiles", "head_scores")
 def offset_profiles(offset_profiles: pd.DataFrame, head_scores: pd.DataFrame) -> Figure:
     """Draw the terms of the leading heads by offset, and the attention of all heads in small.
 

@@ -6,9 +6,10 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from pipeline.figures.ablations import CLASSES, LEAST, SETS, numbers, on_copied_text
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, pivot
 from pipeline.figures.heads import first_seed
-from pipeline.figures.style import SCORES, new, sentence, styled
+from pipeline.figures.style import SCORES, new, sentence
 
 TITLE = "Which paths the loss rests on"
 CAPTION = (
@@ -21,7 +22,7 @@ STATISTICS = {"loss_removed": "loss without the path", "shapley": "Shapley share
 NUMBERS_UP_TO = 12  # heads of a layer; more leave no room for numbers
 
 
-@styled
+@drawn_from("paths")
 def paths(paths: pd.DataFrame) -> Figure:
     """Draw loss_removed and Shapley shares as [layer 0, layer 1], a panel a class of tokens.
 
@@ -32,20 +33,20 @@ def paths(paths: pd.DataFrame) -> Figure:
     if rows.empty:
         return sentence(TITLE, "The logits of this model are no sum over paths, or over too many to list.")
     first, second = (_passed(rows, column) for column in ("l0", "l1"))
-    kinds = [kind for kind in CLASSES if kind in set(rows["token_class"])]
+    classes = [each for each in CLASSES if each in set(rows["token_class"])]
     caption = CAPTION.format(set=SETS[rows["eval_set"].iloc[0]])
     width, height = max(0.32 * len(second) + 0.7, 1.7), 0.22 * len(first) + 0.7
-    figure = new(TITLE, caption, len(kinds) * width + 1.2, 2 * height + 1.3)
-    grid = figure.subplots(2, len(kinds), squeeze=False)
+    figure = new(TITLE, caption, len(classes) * width + 1.2, 2 * height + 1.3)
+    grid = figure.subplots(2, len(classes), squeeze=False)
     for panels, (column, words) in zip(grid, STATISTICS.items(), strict=True):
         most = max(rows[column].abs().max(), 0.02)
         norm = SymLogNorm(0.01, vmin=-most, vmax=most)
-        for axes, kind in zip(panels, kinds, strict=True):
-            matrix = pivot(rows[rows["token_class"] == kind], "l0", "l1", column, first, second)
+        for axes, token_class in zip(panels, classes, strict=True):
+            matrix = pivot(rows[rows["token_class"] == token_class], "l0", "l1", column, first, second)
             image = heat_map(axes, matrix, first, second, SCORES, norm)
             if max(len(first), len(second)) <= NUMBERS_UP_TO + 1:
                 numbers(axes, image, np.where(np.abs(matrix) >= LEAST, matrix, np.nan))
-            axes.set(title=f"{words}, {CLASSES[kind]}", xlabel="through layer 1")
+            axes.set(title=f"{words}, {CLASSES[token_class]}", xlabel="through layer 1")
         panels[0].set_ylabel("through layer 0")
         figure.colorbar(image, ax=panels, label="nats per token", aspect=15)
     return figure

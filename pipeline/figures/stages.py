@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import BLUE, GREY, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLUE, GREY, new, sentence
 
 TITLE = "Where the time of a study goes"
 CAPTION = (
@@ -13,7 +14,7 @@ CAPTION = (
 )
 
 
-@styled
+@drawn_from("stages")
 def stages(stages: pd.DataFrame) -> Figure:
     """Draw a bar a stage, the longest first.
 

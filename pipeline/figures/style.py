@@ -2,10 +2,10 @@
 
 import functools
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
@@ -42,17 +42,6 @@ RC = {
 METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in this style, whatever style is set elsewhere."""
-
-    @functools.wraps(draw)
-    def in_style(*args, **kwargs) -> Figure:
-        with matplotlib.rc_context(RC):
-            return draw(*args, **kwargs)
-
-    return in_style
-
-
 def new(title: str, caption: str, width: float, height: float) -> Figure:
     """Return an empty figure with a title above and, below, how to read it; inches."""
     figure = Figure(figsize=(width, height))
@@ -68,10 +57,19 @@ def add_caption(figure: Figure, text: str) -> None:
     figure.supxlabel("\n".join(paragraphs).strip(), x=0.01, ha="left", fontsize=7.5, color=GREY)
 
 
-@styled
 def sentence(title: str, text: str) -> Figure:
     """Return a figure that says in words why there is nothing to draw."""
     return new(title, text, 7, 1)
+
+
+def percent(share: float) -> str:
+    """Return a share as figures write it: 95 %."""
+    return f"{100 * share:.6g} %"
+
+
+def confidence_of(rows: pd.DataFrame) -> str:
+    """Return how sure the intervals of a table are, as figures write it: 95 %."""
+    return " and ".join(percent(share) for share in sorted(rows["confidence"].unique()))
 
 
 def label(token: str, most: int = 14) -> str:

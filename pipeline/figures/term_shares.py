@@ -7,21 +7,22 @@ from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure, SubFigure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, pivot
-from pipeline.figures.heads import Head, best_head, first_seed, name, of_head
-from pipeline.figures.style import GREY, LIGHT, SCORES, new, sentence, styled
+from pipeline.figures.heads import Head, first_seed, leading_head, name, of_head
+from pipeline.figures.style import GREY, LIGHT, SCORES, confidence_of, new, sentence
 from pipeline.figures.terms import COLOURS, four_terms_of
 
 TITLE = "Which sources the variance of attention scores comes from"
 CAPTION = (
     "First seed, held-out text. Share: covariance of a term with the whole score over the variance of the whole score, "
     "all row-centred, because softmax ignores what a row shares; the shares of a head sum to 1, and one is negative "
-    "where it works against the rest. Bars: 95 % intervals over sentences. Stream: "
+    "where it works against the rest. Bars: {confidence} intervals over sentences. Stream: "
     "everything but position; L.H: what head H of layer L wrote."
 )
 
 
-@styled
+@drawn_from("attention_terms", "head_scores")
 def term_shares(attention_terms: pd.DataFrame, head_scores: pd.DataFrame) -> Figure:
     """Draw, for every head, each term's share; for the best induction head, every pair of sources.
 
@@ -37,11 +38,12 @@ def term_shares(attention_terms: pd.DataFrame, head_scores: pd.DataFrame) -> Fig
     columns = min(len(layers), 4)
     rows = -(-len(layers) // columns)
     height = rows * (0.36 * heads + 1.1)
-    best = best_head(head_scores, "induction")
+    best = leading_head(head_scores, "induction")
     pairs = _by_source(of_head(shares, best[0])) if best is not None else shares.iloc[:0]
     sources = pairs["query_source"].nunique()
     grid_height = 0.3 * sources + 1.3 if sources else 0
-    figure = new(TITLE, CAPTION, max(4.5 * columns, 9), height + grid_height + 1.1)
+    caption = CAPTION.format(confidence=confidence_of(shares))
+    figure = new(TITLE, caption, max(4.5 * columns, 9), height + grid_height + 1.1)
     upper, lower = figure.subfigures(2, 1, height_ratios=[height, grid_height]) if sources else (figure, None)
     grid = upper.subplots(rows, columns, squeeze=False, sharex=True)
     for axes, layer in zip(grid.flat, layers, strict=False):

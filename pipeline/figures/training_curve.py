@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import BLACK, BLUE, GREEN, GREY, LIGHT, RED, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import BLACK, BLUE, GREEN, GREY, LIGHT, RED, new, sentence
 
 TITLE = "Losses during training, and when copying from context sets in"
 CAPTION = (
@@ -24,7 +25,7 @@ NAMES = {
 SHORTEST = 1.5  # the step must grow by this factor over an interval, or noise late in training wins
 
 
-@styled
+@drawn_from("training_curve")
 def training_curve(training_curve: pd.DataFrame) -> Figure:
     """Draw every loss against the step, and the gap between first and second copies with its steepest rise.
 
@@ -84,14 +85,14 @@ def steepest_rise(gap: pd.Series) -> tuple[int, int, float] | None:
         First step, last step, and the rise between them; None if the gap never rises.
     """
     gap = gap[gap.index > 0].dropna().sort_index()
-    best, found = 0.0, None
+    steepest, interval = 0.0, None
     for start in gap.index:
         later = gap.index[gap.index >= SHORTEST * start]
         if len(later):
             rise = float(gap[later[0]] - gap[start])
-            if (slope := rise / math.log(later[0] / start)) > best:
-                best, found = slope, (int(start), int(later[0]), rise)
-    return found
+            if (slope := rise / math.log(later[0] / start)) > steepest:
+                steepest, interval = slope, (int(start), int(later[0]), rise)
+    return interval
 
 
 def _seeds_and_mean(axes: Axes, values: pd.DataFrame, colour: str, text: str) -> None:

@@ -5,14 +5,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pipeline.figures.style import BLUE, GREEN, GREY, LIGHT, ORANGE, PURPLE, new, sentence, styled
+from pipeline.figures.drawing import drawn_from
+from pipeline.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    confidence_of,
+    new,
+    percent,
+    sentence,
+)
 
 TITLE = "Which scores tell what a head does to the loss"
 CAPTION = (
     "Rank correlation, within each run and averaged over seeds, of a score with what the loss gains: above the line "
     "when the head's output is replaced by its mean, below it when the pair's edge is cut (through queries, keys or "
-    "values: in brackets), on held-out text with a copied segment. Bars: 95 % intervals, from draws of seeds and of "
-    "heads within them; none for one seed. Grey: where 90 % of random orders of the heads lie. Filled: q < 0.05."
+    "values: in brackets), on held-out text with a copied segment. Bars: {confidence} intervals, from draws of seeds "
+    "and of heads within them; none for one seed. Grey: where {central} of random orders of the heads lie. Filled: q < "
+    "{significance:g}."
 )
 CLASSES = {"second_copy": "loss on second copies", "novel": "loss on novel tokens"}
 SETS = {
@@ -31,7 +44,7 @@ EDGES = {
 }
 
 
-@styled
+@drawn_from("validity")
 def validity(validity: pd.DataFrame) -> Figure:
     """Draw correlations as dots [score], a panel a class of tokens, a colour a set the score was measured on.
 
@@ -42,12 +55,17 @@ def validity(validity: pd.DataFrame) -> Figure:
     if rows.empty:
         return sentence(TITLE, "This experiment has no heads whose scores and effects could be compared.")
     order = list(dict.fromkeys(rows["row"]))
-    figure = new(TITLE, CAPTION, 9, 0.2 * len(order) + 2.2)
+    caption = CAPTION.format(
+        confidence=confidence_of(rows),
+        central=percent(2 * rows["confidence"].iloc[0] - 1),
+        significance=rows["significance"].iloc[0],
+    )
+    figure = new(TITLE, caption, 9, 0.2 * len(order) + 2.2)
     layout = [["legend"] * len(CLASSES), list(CLASSES)]
     panels = figure.subplot_mosaic(layout, height_ratios=[1, max(len(order), 4)])
-    for kind, words in CLASSES.items():
-        axes = panels[kind]
-        _panel(axes, rows[rows["token_class"] == kind], order)
+    for token_class, words in CLASSES.items():
+        axes = panels[token_class]
+        _panel(axes, rows[rows["token_class"] == token_class], order)
         axes.axhline(rows.loc[~rows["of_pairs"], "row"].nunique() - 0.5, color=GREY, linewidth=0.6)
         axes.set(title=words, xlabel="rank correlation", xlim=(-1.02, 1.02), ylim=(len(order) - 0.4, -0.6))
         axes.set_yticks(range(len(order)), order)
@@ -78,5 +96,5 @@ def _panel(axes: Axes, rows: pd.DataFrame, order: list[str]) -> None:
     y = rows["row"].map(order.index) + 0.2 * (by_row.cumcount() - (by_row.transform("size") - 1) / 2)
     colours = rows["eval_set"].map(lambda eval_set: SETS[eval_set][1])
     axes.hlines(y, rows["lo"], rows["hi"], color=colours, linewidth=1)
-    faces = colours.where(rows["q"] < 0.05, "white")
+    faces = colours.where(rows["q"] < rows["significance"], "white")
     axes.scatter(rows["value"], y, s=14, facecolors=faces, edgecolors=colours, linewidths=1, zorder=3)

@@ -3,8 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.heads import first_seed
-from pipeline.figures.style import BLACK, GREEN, GREY, LIGHT, label, new, sentence, styled
+from pipeline.figures.style import BLACK, GREEN, GREY, LIGHT, label, new, sentence
 
 TITLE = "What two heads in a row promote"
 CAPTION = (
@@ -18,7 +19,7 @@ COLUMN = 1.12  # inches, one token and its logit
 POSITION = 1.35  # inches, the position and its token
 
 
-@styled
+@drawn_from("virtual_heads", "head_pairs", "term_maps", settings=("tokens",))
 def virtual_heads(
     virtual_heads: pd.DataFrame, head_pairs: pd.DataFrame, term_maps: pd.DataFrame, tokens: int
 ) -> Figure:

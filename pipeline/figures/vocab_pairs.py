@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.figures.drawing import drawn_from
 from pipeline.figures.heads import first_seed, leading_heads, name, of_head
-from pipeline.figures.style import BLUE, GREY, LIGHT, RED, label, new, sentence, styled
+from pipeline.figures.style import BLUE, GREY, LIGHT, RED, label, new, sentence
 
 TITLE = "What two heads do to words: the strongest pairs of their circuits through the vocabulary"
 CAPTION = (
@@ -17,7 +18,7 @@ LISTED = 12
 PANELS = [(circuit, end) for circuit in ("OV", "QK") for end in ("top", "bottom")]
 
 
-@styled
+@drawn_from("vocab_pairs", "head_scores")
 def vocab_pairs(vocab_pairs: pd.DataFrame, head_scores: pd.DataFrame) -> Figure:
     """Draw a row of four lists for the best previous-token head and for the best induction head.
 

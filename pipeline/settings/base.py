@@ -54,4 +54,11 @@ def _earlier_first(pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int],
     return pairs
 
 
+def _smaller_first(share: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= share[0] < share[1] <= 1:
+        raise ValueError(f"{list(share)} is no part of a sequence; give two shares, the smaller first")
+    return share
+
+
+Share = Annotated[tuple[float, float], AfterValidator(_smaller_first)]  # from, to; the whole is 0, 1
 LayerPairs = Annotated[tuple[tuple[int, int], ...], AfterValidator(_earlier_first)]

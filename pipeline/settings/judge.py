@@ -1,8 +1,9 @@
 """Settings of the judge stage."""
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from pipeline.settings.base import Slice
+from pipeline.claims.catalogue import CLAIMS
+from pipeline.settings.base import Confidence, Share, Significance, Slice
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -20,26 +21,10 @@ STAGE = Stage(
     ),
 )
 
-
-class Thresholds(Slice):
-    """What each claim's statistic is compared with, in the statistic's own unit."""
-
-    position_position_largest: float
-    position_position_matters_most: float
-    position_attends_to_previous: float = Field(ge=0, le=1)
-    token_attends_to_itself: float
-    shift_by_one: float = Field(ge=0, le=1)
-    induction: float = Field(ge=0, le=1)
-    copying: float = Field(ge=-1, le=1)
-    k_composition: float = Field(ge=0)
-    second_copy_gain: float
-    virtual_heads_matter: float
-    most_heads_copy: float = Field(ge=0, le=1)
-    single_heads_before_pairs: float
-    in_context_learning: float
-    induction_is_causal: float
-    previous_token_first: float
-    phase_change: float
+# What each claim's statistic is compared with, in the statistic's own unit: one threshold a claim, no other.
+Thresholds = create_model(
+    "Thresholds", __base__=Slice, **{claim.name: (float, Field(ge=claim.low, le=claim.high)) for claim in CLAIMS}
+)
 
 
 class Roles(Slice):
@@ -47,7 +32,6 @@ class Roles(Slice):
 
     attention: float = Field(gt=0, le=1)
     copying: float = Field(ge=-1, le=1)
-    significant: float = Field(gt=0, lt=1)
 
 
 class SmallestRise(Slice):
@@ -64,11 +48,16 @@ class JudgeSettings(Slice):
     """How sure a verdict must be, and of what."""
 
     threads: int = Field(ge=1)
-    confidence: float = Field(gt=0, lt=1)
+    confidence: Confidence
+    significance: Significance
     resamples: int = Field(ge=100)
     seed: int = Field(ge=0)
     validity_resamples: int = Field(ge=100)
     permutations: int = Field(ge=100)
+    early: Share
+    late: Share
+    window: float = Field(gt=1)
+    fewest_checkpoints: int = Field(ge=5)  # a fit of two levels and two ends of a ramp leaves nothing to judge it by
     roles: Roles
     smallest_rise: SmallestRise
     thresholds: Thresholds

@@ -8,6 +8,7 @@ STEP = Column(
     "step", "int64", "optimiser steps", "training step of the weights; null if not trained here", 0, nullable=True
 )
 CONFIDENCE = Column("confidence", "float64", "probability", "of the intervals in this table", 0, 1)
+SIGNIFICANCE = Column("significance", "float64", "probability", "the largest q that counts as significant", 0, 1)
 TOKEN_ID = Column("token_id", "int64", "index", "row of the embedding", 0)
 TOKEN = Column("token", "string", "text", "the token as it is shown: Ġ a space, Ċ a line end, <0xNN> a lone byte")
 EVAL_SET = Column(

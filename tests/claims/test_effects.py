@@ -1,92 +1,21 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
+from measured_study import INDUCTION, SEEDS, study
 from scipy import stats
 
-from pipeline.claims.effects import effects, false_discovery
-from pipeline.claims.intervals import intervals
-from pipeline.claims.measures import measures, role_heads
+from pipeline.claims.effects import effects
+from pipeline.claims.measures import measures
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.tables.judge.effects import EFFECTS, INTERVALS
-
-SEEDS, SENTENCES, HEADS, PERIODS = (0, 1, 2), 6, 3, (37, 53)
-PREVIOUS, INDUCTION = 0.9, 0.8
-
-
-def study(shift=0.0, probe="same", seeds=SEEDS, noise=0.0):
-    """base, and other: the induction head of other attends `shift` more; heads have other numbers in each run."""
-    tables = {name: [] for name in ("head_scores", "head_pairs", "sentence_scores", "loss_by_position", "runs")}
-    for experiment, more in (("base", 0.0), ("other", shift)):
-        for seed in seeds:
-            run = {"experiment": experiment, "seed": seed}
-            leading = (seed + (experiment == "other")) % HEADS
-            by_seed = noise * (math.sin(seed + 1) + more * math.cos(3 * seed))
-            found = list(_pattern_scores(leading, more, by_seed))
-            tables["sentence_scores"] += [run | row for row in found]
-            for names, rows in pd.DataFrame(found).groupby(NAMES, dropna=False):
-                value = np.average(rows["value"], weights=rows["weight"])
-                tables["head_scores"].append(run | dict(zip(NAMES, names, strict=True)) | {"value": value})
-            weights = {"metric": "copying", "definition": "eigenvalue", "eval_set": "weights", "period": None}
-            copying = {head: 0.5 if head == leading else 0.0 for head in range(HEADS)}
-            for head, value in copying.items():
-                row = run | {"layer": 1, "head": head} | weights | {"value": value + by_seed}
-                tables["head_scores"].append(row)
-            for head in range(HEADS):
-                pair = {"src_layer": 0, "src_head": head, "dst_layer": 1, "dst_head": leading}
-                pair |= {"metric": "K_composition", "definition": "frobenius", "eval_set": "weights"}
-                value = 0.3 if head == leading else 0.1
-                tables["head_pairs"].append(run | pair | {"value": value})
-            tables["loss_by_position"] += [run | row for row in _losses(more)]
-            tables["runs"].append(run | {"stage": "probe", "id": "same" if experiment == "base" else probe})
-            tables["runs"].append(run | {"stage": "train", "id": f"{experiment}{seed}"})
-    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
-
-
-NAMES = ["layer", "head", "metric", "definition", "eval_set", "period"]
-
-
-def _pattern_scores(leading, more, by_seed):
-    """Sentences alternate about the score, and count 1 and 3 in turn."""
-    for metric, eval_set, periods, level in (
-        ("previous_token", "text", (None,), PREVIOUS),
-        ("induction", "repeated_tokens", PERIODS, INDUCTION + more),
-    ):
-        layer = 0 if metric == "previous_token" else 1
-        for head in range(HEADS):
-            for period in periods:
-                for sentence in range(SENTENCES):
-                    value = (level + by_seed if head == leading else 0.1) + 0.01 * (-1) ** sentence
-                    value += 0.02 * (period == 53)
-                    definition = "mean" if metric == "previous_token" else "mass"
-                    names = dict(zip(NAMES, (layer, head, metric, definition, eval_set, period), strict=True))
-                    yield names | {"sentence": sentence, "value": value, "weight": 1.0 + 2 * (sentence % 2)}
-
-
-def _losses(more):
-    for position in range(1, 21):
-        for token_class, loss in (("first_copy", 3.0), ("second_copy", 1.0 - more)):
-            row = {"eval_set": "repeated_text", "period": None, "position": position, "token_class": token_class}
-            yield row | {"loss": loss, "n": 4}
-        row = {"eval_set": "text", "period": None, "position": position, "token_class": "other"}
-        yield row | {"loss": 4.0, "n": 4}
+from pipeline.tables.judge.effects import EFFECTS
 
 
 def compared(tables, **changes):
     settings = {"against": "base", "confidence": 0.95, "resamples": 500} | changes
-    frame = effects(tables, **settings, generator=np.random.default_rng(0))
+    measured = measures(tables, (0.1, 0.2), (0.9, 1.0))
+    frame = effects(measured, tables["runs"], **settings, generator=np.random.default_rng(0))
     return frame.set_index(["role", "metric", "definition", "eval_set"]).sort_index()
-
-
-def test_roles_find_the_same_heads_whatever_their_numbers():
-    heads = role_heads(study()["head_scores"])
-    heads = heads[heads["role"] == "induction"].set_index(["experiment", "seed"])["head"]
-    assert heads.to_dict() == {
-        (experiment, seed): (seed + (experiment == "other")) % HEADS
-        for experiment in ("base", "other")
-        for seed in SEEDS
-    }
 
 
 def test_identical_experiments_do_not_differ():
@@ -173,38 +102,32 @@ def test_a_measure_that_only_one_experiment_has_is_not_compared():
     assert "pair" not in compared(tables).index.get_level_values("role")
 
 
-def test_sentences_a_score_is_made_of_replace_the_score():
-    parts = measures(study())
-    rows = parts[(parts["metric"] == "induction") & (parts["experiment"] == "base") & (parts["seed"] == 0)]
-    assert len(rows) == len(PERIODS) * SENTENCES
-    assert rows["weight"].to_list() == [1.0, 3.0] * (len(rows) // 2)
-
-
 def test_the_table_is_as_declared_and_has_equal_bytes(tmp_path):
     files = Paths([tmp_path / "effects.parquet"])
     contents = []
     for _ in range(2):
-        write(EFFECTS, compared(study(shift=-0.4, noise=0.05)).reset_index(), files)
+        write(EFFECTS, noted(compared(study(shift=-0.4, noise=0.05))), files)
         contents.append(files.file("effects.parquet").read_bytes())
     assert contents[0] == contents[1]
     alone = {name: rows[rows["experiment"] == "base"] for name, rows in study().items()}
-    write(EFFECTS, compared(alone).reset_index(), files)
+    write(EFFECTS, noted(compared(alone)), files)
 
 
-def test_an_experiments_own_interval_is_over_its_seeds(tmp_path):
-    found = intervals(study(shift=-0.4, noise=0.05), 0.95, 20_000, np.random.default_rng(0))
-    write(INTERVALS, found, Paths([tmp_path / "intervals.parquet"]))
-    assert set(found["experiment"]) == {"base", "other"}
-    row = found.set_index(["experiment", "metric"]).loc["base", "copying"]
-    values = [0.5 + 0.05 * math.sin(seed + 1) for seed in SEEDS]
-    assert row["value"] == pytest.approx(np.mean(values))
-    half = 4.3027 * np.std(values, ddof=1) / math.sqrt(3)  # Student's t, two degrees of freedom
-    assert (row["hi"] - row["lo"]) / 2 == pytest.approx(half, rel=0.05)
-    gain = found.set_index(["experiment", "metric"]).loc["other", "second_copy_gain"]
-    assert gain["value"] == pytest.approx(1.6)
+def noted(frame):
+    """As the stage writes it."""
+    return frame.reset_index().assign(confidence=0.95, significance=0.05)
 
 
-def test_false_discoveries_are_counted_among_what_was_tested():
-    p = pd.Series([0.01, np.nan, 0.04, 0.03], index=[7, 8, 9, 10])
-    # Benjamini and Hochberg: sorted, times 3 over rank, then the least from there on.
-    assert false_discovery(p).to_dict() == pytest.approx({7: 0.03, 8: math.nan, 9: 0.04, 10: 0.04}, nan_ok=True)
+def test_less_confidence_makes_shorter_intervals_by_students_t():
+    """From the same draws: of three pairs the ends lie t(0.975, 2) or t(0.75, 2) standard errors away."""
+    tables = study(shift=-0.4, noise=0.05)
+    row = ("induction", "copying", "eigenvalue", "weights")
+    lengths = [compared(tables, confidence=share).loc[row, ["lo", "hi"]].diff().iloc[-1] for share in (0.95, 0.5)]
+    assert lengths[0] / lengths[1] == pytest.approx(stats.t.ppf(0.975, 2) / stats.t.ppf(0.75, 2))
+
+
+def test_q_is_over_the_measures_of_one_experiment():
+    found = compared(study(shift=-0.4, noise=0.02))
+    p, q = (found[name].dropna().sort_values() for name in ("p", "q"))
+    assert q.iloc[-1] == pytest.approx(p.iloc[-1])  # the largest of all is not corrected
+    assert (found["q"] >= found["p"]).sum() == len(p)

@@ -1,70 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from known_heads import HALF, INDUCTION, NOTHING, tables
 from scipy import stats
 
-from pipeline.claims.roles import head_roles
+from pipeline.claims.roles import CRITERIA, certainty, head_roles, probability_above, probability_leads
 from pipeline.plumbing.artefacts import Paths, write
 from pipeline.tables.judge.head_roles import HEAD_ROLES
 
-THRESHOLDS = {"attention": 0.5, "copying": 0.5, "significant": 0.05}
-# What is known of a head that does nothing; a test says what is different about its heads.
-NOTHING = {
-    **dict.fromkeys(("previous_token", "current_token", "first_token", "duplicate_token"), 0.1),
-    **{"copying": 0.0, "copying_q": 0.8, "period_17": 0.02, "period_5": 0.03, "q": 0.9, "gap_0": 0.9, "gap_8": 0.02},
-    **{"content": 0.4, "position": 0.3, "second_copy": 0.0, "novel": 0.0},
-}
-INDUCTION = {
-    **{"period_17": 0.9, "period_5": 0.8, "q": 0.001, "gap_8": 0.7, "content": 0.6, "position": 0.1},
-    **{"second_copy": 0.5, "novel": 0.1},
-}
-HALF = 0.02  # half the length of every interval
-
-
-def tables(*heads, half=HALF, seeds=(0,)):
-    """The tables of runs whose heads are all in layer 1, each NOTHING but for what is given; None is not measured."""
-    rows = {"head_scores": [], "challenge_scores": [], "attention_terms": [], "ablations": []}
-
-    def add(table, value, **names):
-        if value is not None:
-            rows[table].append({**names, "value": value, "lo": value - half, "hi": value + half})
-
-    for head, changes in enumerate(heads):
-        known, who = NOTHING | changes, {"layer": 1, "head": head}
-        for name in ("previous_token", "current_token", "first_token"):
-            add("head_scores", known[name], **who, metric=name, definition="mean", eval_set="text")
-        repeated = {"eval_set": "repeated_tokens", "period": 17}
-        add("head_scores", known["duplicate_token"], **who, metric="duplicate_token", definition="mass", **repeated)
-        matching = {"metric": "induction", "definition": "mass"}
-        add("head_scores", known["period_17"], **who, **matching, **repeated, q=known["q"])
-        eigenvalue = {"metric": "copying", "definition": "eigenvalue", "eval_set": "weights"}
-        add("head_scores", known["copying"], **who, **eigenvalue, q=known["copying_q"])
-        add("challenge_scores", known["period_5"], **who, **matching, challenge="period", level=5)
-        for level in (0, 8):
-            add("challenge_scores", known[f"gap_{level}"], **who, **matching, challenge="gap", level=level)
-        for name, source in (("content", "stream"), ("position", "position")):
-            pair = {"query_source": source, "key_source": source}
-            add("attention_terms", known[name], **who, **pair, statistic="share", component="all")
-        for name in ("second_copy", "novel"):
-            removed = {"method": "zero", "eval_set": "repeated_text", "token_class": name}
-            add("ablations", known[name], **who, **removed, difference=known[name])
-    add("challenge_scores", 3.0, layer=None, head=None, metric="loss", definition="novel", challenge="period", level=5)
-    columns = {
-        "head_scores": ["metric", "definition", "eval_set", "period", "q"],
-        "challenge_scores": ["metric", "definition", "challenge", "level"],
-        "attention_terms": ["statistic", "component", "query_source", "key_source"],
-        "ablations": ["method", "eval_set", "token_class", "difference"],
-    }
-    frames = {
-        name: pd.DataFrame(rows[name], columns=["layer", "head", "value", "lo", "hi", *more])
-        for name, more in columns.items()
-    }
-    # An ablation's own number is its difference; its table has no column `value`.
-    frames["ablations"] = frames["ablations"].drop(columns="value")
-    return {
-        name: pd.concat([frame.assign(experiment="base", seed=seed) for seed in seeds], ignore_index=True)
-        for name, frame in frames.items()
-    }
+THRESHOLDS = {"attention": 0.5, "copying": 0.5, "significance": 0.05, "confidence": 0.95}
 
 
 def roles(*heads, **options):
@@ -161,30 +105,69 @@ def test_of_a_model_measured_by_weights_alone_only_copying_is_known():
     blank = {name: None for name in NOTHING if not name.startswith("copying") and name != "q"}
     found = roles(blank | {"copying": 0.9, "copying_q": 0.01}, blank)
     assert found["role"].tolist() == ["copying", "none"]
-    assert found["confidence"].tolist() == [pytest.approx(0.99), 0]
+    assert found["certainty"].tolist() == [pytest.approx(0.99), 0]
 
 
-def test_confidence_is_the_bound_on_all_criteria_together():
+def test_certainty_is_the_bound_on_all_criteria_together():
     margin = 0.03
     found = roles({"previous_token": 0.5 + margin}, INDUCTION, INDUCTION | {"period_5": 0.5 + margin})
     # HALF is the distance from the middle of a normal's 95 % interval to its end.
     likely = stats.norm.cdf(margin / (HALF / stats.norm.ppf(0.975)))
-    np.testing.assert_allclose(found["confidence"], [likely, 1 - 0.001, likely - 0.001], atol=1e-9)
-    assert roles({}, half=0)["confidence"].item() == 1
+    np.testing.assert_allclose(found["certainty"], [likely, 1 - 0.001, likely - 0.001], atol=1e-9)
+    assert roles({}, half=0)["certainty"].item() == 1
 
 
-def test_a_head_of_no_role_that_may_have_one_is_said_with_less_confidence():
+def test_a_head_of_no_role_that_may_have_one_is_said_with_less_certainty():
     # Half way between threshold and itself: as likely to attend to itself as not.
     found = roles({"current_token": 0.5}, {"current_token": 0.45})
     likely = stats.norm.cdf(-0.05 / (HALF / stats.norm.ppf(0.975)))
-    np.testing.assert_allclose(found["confidence"], [0.5, 1 - likely], atol=1e-6)
+    np.testing.assert_allclose(found["certainty"], [0.5, 1 - likely], atol=1e-6)
 
 
 def test_every_head_of_every_run_has_a_row_as_declared(tmp_path):
     found = roles(INDUCTION, {}, {"first_token": None}, seeds=(0, 3))
     assert found[["seed", "head"]].to_numpy().tolist() == [[seed, head] for seed in (0, 3) for head in range(3)]
-    write(HEAD_ROLES, found, Paths([tmp_path / "head_roles.parquet"]))
+    write(HEAD_ROLES, found.assign(confidence=0.95, significance=0.05), Paths([tmp_path / "head_roles.parquet"]))
 
 
 def test_without_heads_there_are_no_rows():
     assert roles().empty
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+def test_a_criterion_holds_if_the_whole_interval_lies_beyond_its_threshold(confidence):
+    heads = tables({"previous_token": 0.5 + 1.01 * HALF}, {"previous_token": 0.5 + 0.99 * HALF})
+    found = head_roles(heads, **THRESHOLDS | {"confidence": confidence})
+    assert found["role"].tolist() == ["previous_token", "none"]
+
+
+def test_what_is_significant_is_a_setting():
+    wide = head_roles(tables({"copying": 0.9, "copying_q": 0.2}), **THRESHOLDS | {"significance": 0.2})
+    assert wide["role"].item() == "copying"
+
+
+def number(value, half):
+    return pd.DataFrame({"value": [value], "lo": [value - half], "hi": [value + half]})
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_probabilities_are_those_of_normal_errors(confidence):
+    """At the threshold one half; with the interval's end at it, all but the half of what lies outside."""
+    assert probability_above(number(0.3, 0.1), 0.3, confidence).item() == pytest.approx(0.5)
+    assert probability_above(number(0.4, 0.1), 0.3, confidence).item() == pytest.approx((1 + confidence) / 2)
+    pair = number(0.5, 0.1), number(0.3, 0.1)
+    assert probability_leads(*pair, confidence).item() == pytest.approx((1 + confidence) / 2)
+    assert probability_leads(*pair[::-1], confidence).item() == pytest.approx((1 - confidence) / 2)
+
+
+def test_a_certain_number_at_its_threshold_is_not_above_it():
+    assert probability_above(number(0.3, 0.0), 0.3, 0.95).item() == 0
+    assert probability_above(number(0.31, 0.0), 0.3, 0.95).item() == 1
+    assert np.isnan(probability_above(number(0.3, np.nan), 0.1, 0.95).item())
+
+
+def test_bounds_add_up_what_may_fail():
+    likely = pd.Series({name: 1.0 for names in CRITERIA.values() for name in names} | {"matches": 0.9, "causal": 0.95})
+    assert certainty("induction", likely) == pytest.approx(0.85)
+    assert certainty("prefix_matching", likely) == pytest.approx(0.9)
+    assert certainty("none", likely) == 0

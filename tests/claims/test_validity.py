@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pipeline.claims.rank_agreement import Run, agreement
 from pipeline.claims.validity import validity
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.tables.judge.validity import VALIDITY
 
 LAYERS, HEADS, SEEDS = 2, 4, (0, 1, 2)
+SURE = {"confidence": 0.95, "significance": 0.05}
 PAIRS = ["experiment", "seed", "src_layer", "src_head", "dst_layer", "dst_head", "kind"]
 
 
@@ -34,13 +34,12 @@ def scores(rows, **by_definition):
     return pd.concat([rows.assign(definition=name, value=values, **named) for name, values in by_definition.items()])
 
 
-def judged(head_scores, effects, pairs=None, edges=None):
+def judged(head_scores, effects, pairs=None, edges=None, confidence=0.95):
     nothing = pd.DataFrame(
         columns=[*PAIRS, "metric", "definition", "value", "difference", "lo", "eval_set", "token_class"]
     )
-    found = validity(
-        head_scores, effects, nothing if pairs is None else pairs, nothing if edges is None else edges, 60, 99, 0
-    )
+    tables = head_scores, effects, nothing if pairs is None else pairs, nothing if edges is None else edges
+    found = validity(*tables, resamples=60, permutations=99, confidence=confidence, seed=0)
     return found.set_index(["definition", "statistic"]) if len(found) else found
 
 
@@ -53,7 +52,7 @@ def test_a_score_that_tells_all_and_one_that_tells_the_opposite():
     assert found.loc[("opposite", "auroc"), "value"] == pytest.approx(0)
     assert (found[["p", "q"]] == 0.01).all(axis=None)  # none of 99 random orders is as far from chance
     assert set(found["n"]) == {len(SEEDS) * LAYERS * HEADS}
-    assert set(found["seeds"]) == {len(SEEDS)}
+    assert set(found["n_seeds"]) == {len(SEEDS)}
     spearman = found.xs("spearman", level="statistic")
     assert (spearman["lo"] <= spearman["value"]).all()
     assert (spearman["value"] <= spearman["hi"]).all()
@@ -72,16 +71,6 @@ def test_values_are_those_of_scipy_and_of_counting_pairs():
         areas.append(np.mean([(a > b) + 0.5 * (a == b) for a in sure for b in unsure]))
     assert found.loc[("random", "spearman"), "value"] == pytest.approx(np.mean(correlations))
     assert found.loc[("random", "auroc"), "value"] == pytest.approx(np.mean(areas))
-
-
-def test_a_head_that_counts_twice_is_two_heads():
-    generator = np.random.default_rng(0)
-    one, other, hits = generator.normal(size=(1, 5)), generator.normal(size=(2, 5)), np.array([[1.0, 0, 0, 1, 0]] * 2)
-    counts = np.array([2, 1, 0, 3, 1])
-    twice = [np.repeat(values, counts, axis=1) for values in (one, other, hits)]
-    drawn, repeated = agreement(Run(one, other, hits), counts[None]), agreement(Run(*twice), np.ones((1, counts.sum())))
-    for name, value in drawn.items():
-        np.testing.assert_allclose(value, repeated[name])
 
 
 def test_random_scores_are_called_significant_as_often_as_they_should():
@@ -117,14 +106,14 @@ def test_a_study_without_ablations_has_an_empty_table(tmp_path):
     rows = heads()
     found = judged(scores(rows, same=rows["difference"]), ablations(rows).iloc[:0])
     assert found.empty
-    write(VALIDITY, found, Paths([tmp_path / "validity.parquet"]))
+    write(VALIDITY, found.assign(**SURE), Paths([tmp_path / "validity.parquet"]))
 
 
 def test_the_rows_are_what_the_table_declares(tmp_path):
     rows = heads()
     found = judged(scores(rows, same=rows["difference"], opposite=-rows["difference"]), ablations(rows))
     outputs = Paths([tmp_path / "validity.parquet"])
-    write(VALIDITY, found.reset_index(), outputs)
+    write(VALIDITY, found.reset_index().assign(**SURE), outputs)
     assert len(read(VALIDITY, outputs)) == 4
 
 
@@ -166,3 +155,20 @@ def test_the_seed_decides_the_numbers():
     rows = heads()
     random = scores(rows, random=np.random.default_rng(5).normal(size=len(rows)))
     pd.testing.assert_frame_equal(judged(random, ablations(rows)), judged(random, ablations(rows)))
+
+
+def test_less_confidence_makes_shorter_intervals_about_the_same_values():
+    rows = heads()
+    random = scores(rows, random=np.random.default_rng(5).normal(size=len(rows)))
+    wide, narrow = (judged(random, ablations(rows), confidence=share) for share in (0.95, 0.5))
+    pd.testing.assert_series_equal(wide["value"], narrow["value"])
+    assert (narrow["hi"] - narrow["lo"] < wide["hi"] - wide["lo"]).all()
+    assert (narrow["control_hi"] < wide["control_hi"]).all()
+
+
+def test_q_is_over_all_rows_of_an_experiment():
+    rows = heads()
+    random = {f"score {place}": np.random.default_rng(place).normal(size=len(rows)) for place in range(20)}
+    found = judged(scores(rows, **random), ablations(rows))
+    np.testing.assert_allclose(found["q"], stats.false_discovery_control(found["p"].to_numpy(float)))
+    assert len(found) == 40

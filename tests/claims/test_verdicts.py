@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from scipy import stats
 
 from pipeline.claims.verdicts import t_interval, verdict
 
@@ -37,3 +38,10 @@ def test_one_seed_has_no_interval_and_none_has_nothing():
 )
 def test_verdict_follows_from_the_interval(lo, hi, chance, expected):
     assert verdict(lo, hi, threshold=0.5, chance=chance) == expected
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_the_interval_is_that_of_the_t_test(confidence):
+    values = [0.3, 0.5, 0.1, 0.6]
+    expected = stats.ttest_1samp(values, 0).confidence_interval(confidence)
+    assert t_interval(values, confidence)[1:] == pytest.approx(tuple(expected))

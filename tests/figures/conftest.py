@@ -12,6 +12,14 @@ LAYERS, HEADS, LENGTH, SEEDS = 2, 3, 8, (0, 1)
 TOKENS = ["[BEGIN]", "We", "Ġdog", r"$\alpha_", "Ċ", "We", "Ġdog", "<0x80>"]
 PREVIOUS, INDUCTION = (0, 1), (1, 2)  # the heads that were made to be best
 
+MADE_UP = (
+    *("term_maps", "attention_terms", "offset_profiles", "head_scores", "head_pairs", "virtual_heads", "spectra"),
+    *("training_curve", "loss_by_position", "claims", "challenge_scores", "head_roles", "ablations", "paths"),
+    *("validity", "checkpoint_scores", "emergence", "effects", "vocab_pairs", "benchmark", "known_answers", "stages"),
+)
+CONFIDENCE = 0.9  # not the usual one, so that who says the usual one without asking is found out
+SIGNIFICANCE = 0.02
+SURE = {"confidence": CONFIDENCE, "significance": SIGNIFICANCE}
 SOURCE = {"source": "a paper", "gauge_invariant": True}
 
 
@@ -71,7 +79,7 @@ def attention_terms() -> pd.DataFrame:
         for place, pair in enumerate(sources(layer))
     ]
     names = ["layer", "head", "query_source", "key_source", "statistic", "component", "value", "lo", "hi", "n"]
-    return runs(pd.DataFrame(rows, columns=names).assign(step=100))
+    return runs(pd.DataFrame(rows, columns=names).assign(step=100, confidence=CONFIDENCE))
 
 
 @pytest.fixture
@@ -195,10 +203,10 @@ def claims() -> pd.DataFrame:
         "threshold",
         "verdict",
         "rule",
-        "seeds",
+        "n_seeds",
         "evidence",
     ]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names).assign(confidence=CONFIDENCE)
 
 
 @pytest.fixture
@@ -225,7 +233,7 @@ def challenge_scores() -> pd.DataFrame:
     ]
     names = ["layer", "head", "challenge", "level", "metric", "definition", "value", "chance"]
     frame = pd.DataFrame(rows, columns=names).astype({"layer": "Int64", "head": "Int64"})
-    return runs(frame.assign(lo=frame["value"] - 0.05, hi=frame["value"] + 0.05, n=32))
+    return runs(frame.assign(lo=frame["value"] - 0.05, hi=frame["value"] + 0.05, n=32, confidence=CONFIDENCE))
 
 
 @pytest.fixture
@@ -233,11 +241,10 @@ def head_roles() -> pd.DataFrame:
     """PREVIOUS and INDUCTION play their roles; of the others nothing is known."""
     roles = {PREVIOUS: ("previous_token", 1.0), INDUCTION: ("induction", 0.9), (0, 0): ("positional_shortcut", 0.5)}
     frame = grid()
-    found = [roles.get((row.layer, row.head), ("none", 0.0)) for row in frame.itertuples()]
-    frame[["role", "confidence"]] = found
+    frame[["role", "certainty"]] = [roles.get((row.layer, row.head), ("none", 0.0)) for row in frame.itertuples()]
     numbers = [column.name for column in HEAD_ROLES.columns if column.nullable]
     words = {"also": "", "evidence": "in words", "failed": "", "unmeasured": ""}
-    return runs(frame.assign(**words, **dict.fromkeys(numbers, 0.5)))
+    return runs(frame.assign(**words, **dict.fromkeys(numbers, 0.5), **SURE))
 
 
 @pytest.fixture
@@ -251,7 +258,8 @@ def ablations() -> pd.DataFrame:
     matters &= (frame["token_class"] == "second_copy") & (frame["method"] != "random_direction")
     frame["difference"] = np.where(matters, 1.0, 0.001)
     frame["period"] = frame["eval_set"].map({"repeated_text": None, "repeated_tokens": 37})
-    return runs(frame.assign(loss=3.0, lo=frame["difference"] - 0.1, hi=frame["difference"] + 0.1, n=64))
+    ends = {"lo": frame["difference"] - 0.1, "hi": frame["difference"] + 0.1, "confidence": CONFIDENCE}
+    return runs(frame.assign(loss=3.0, n=64, **ends))
 
 
 @pytest.fixture
@@ -264,7 +272,8 @@ def paths() -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=["l0", "l1", "eval_set", "period", "token_class", "shapley"])
     ends = {"shapley_lo": frame["shapley"] - 0.1, "shapley_hi": frame["shapley"] + 0.1}
-    return runs(frame.assign(loss_removed=2 * frame["shapley"], logit_contribution=0.0, n=64, **ends))
+    frame = frame.assign(loss_removed=2 * frame["shapley"], logit_contribution=0.0, n=64, **ends)
+    return runs(frame.assign(confidence=CONFIDENCE))
 
 
 @pytest.fixture
@@ -280,7 +289,8 @@ def validity() -> pd.DataFrame:
     ]
     names = ["metric", "definition", "eval_set", "effect", "effect_set", "token_class", "statistic", "value"]
     frame = pd.DataFrame(rows, columns=names)
-    frame = frame.assign(lo=frame["value"] - 0.2, hi=frame["value"] + 0.2, control=0.0, control_hi=0.3, n=12, seeds=2)
+    frame = frame.assign(lo=frame["value"] - 0.2, hi=frame["value"] + 0.2, control=0.0, control_hi=0.3)
+    frame = frame.assign(n=12, n_seeds=2, **SURE)
     frame["p"] = frame["q"] = np.where(frame["metric"] == "induction", 0.01, 0.5)
     return pd.concat([frame.assign(experiment=experiment) for experiment in ("base", "other")], ignore_index=True)
 
@@ -320,7 +330,11 @@ def emergence() -> pd.DataFrame:
     of_seeds = runs(frame).assign(n_seeds=frame["step"].notna().astype(int).to_list() * 2 * len(SEEDS))
     over = of_seeds[of_seeds["seed"] == 0].assign(seed=None, layer=None, head=None)
     over["n_seeds"] *= len(SEEDS)
-    return pd.concat([of_seeds, over]).astype(dict.fromkeys(["seed", "layer", "head"], "Int64"))
+    return (
+        pd.concat([of_seeds, over])
+        .assign(confidence=CONFIDENCE)
+        .astype(dict.fromkeys(["seed", "layer", "head"], "Int64"))
+    )
 
 
 @pytest.fixture
@@ -334,8 +348,8 @@ def effects() -> pd.DataFrame:
         ("model", "second_copy_gain", "first_minus_second", "repeated_text"): (-2.0, -2.2, -1.8, 0.002, 0.004),
     }
     names = ["role", "metric", "definition", "eval_set", "difference", "lo", "hi", "p", "q"]
-    frame = pd.DataFrame([(*measure, *found) for measure, found in measures.items()], columns=names)
-    frame = frame.assign(value=frame["difference"] + 1, base=1.0, n_seeds=2, paired=True, against="first")
+    frame = pd.DataFrame([(*measure, *numbers) for measure, numbers in measures.items()], columns=names)
+    frame = frame.assign(value=frame["difference"] + 1, base=1.0, n_seeds=2, paired=True, against="first", **SURE)
     return pd.concat([frame.assign(experiment=experiment) for experiment in ("base", "other")], ignore_index=True)
 
 
@@ -354,8 +368,46 @@ def vocab_pairs() -> pd.DataFrame:
 
 
 @pytest.fixture
-def tables(request) -> dict:
+def benchmark() -> pd.DataFrame:
+    """Ours grows with the vocabulary, tiles with its square; the notebook's recipe takes ten times as long."""
+    sizes = [100, 1000, 10_000, 50_257]
+    searches = [("decaying", 100), ("decaying", 1000), ("notebook_recipe", 100), ("isotropic", 100)]
+    frame = pd.DataFrame([(*search, V) for V, search in product(sizes, searches)], columns=["what", "k", "V"])
+    frame["seconds"] = frame["V"] / 1e5
+    frame["baseline_seconds"] = frame["V"] ** 2 / 1e9 * np.where(frame["what"] == "decaying", 1, 10)
+    for name in ("", "baseline_"):
+        frame[f"{name}lo"], frame[f"{name}hi"] = 0.9 * frame[f"{name}seconds"], 1.1 * frame[f"{name}seconds"]
+    how = {"r": 64, "threads": 2, "processor": "a processor", "precision": "float32", "versions": "these"}
+    return frame.assign(peak_bytes=1, circuits=1, entries_scored=1.0, repeats=3, **how)
+
+
+@pytest.fixture
+def known_answers() -> pd.DataFrame:
+    """Two models; the errors of `copy` are 1e-3 in copying and nothing in the loss."""
+    rows = [
+        ("copy", 0, "copying", "top1", "weights", 1.0, 0.999, None),
+        ("copy", 0, "copying", "top5", "weights", 1.0, 1.0, None),
+        ("copy", None, "loss", "mean", "text", 2.0, 2.0, None),
+        ("induction", 1, "copying", "top1", "weights", 1.0, 1.0, None),
+        ("induction", 1, "copying", "diagonal_z", "weights", None, None, "undefined"),
+    ]
+    names = ["model", "layer", "metric", "definition", "eval_set", "expected", "measured", "reason"]
+    frame = pd.DataFrame(rows, columns=names).assign(head=lambda rows: rows["layer"].where(rows["layer"].isna(), 0))
+    frame["absolute_error"] = (frame["measured"] - frame["expected"]).abs()
+    frame = frame.assign(passed=True, tolerance=1e-6, src_layer=None, src_head=None, period=None)
+    return frame.astype(dict.fromkeys(("layer", "head", "src_layer", "src_head", "period"), "Int64"))
+
+
+@pytest.fixture
+def stages() -> pd.DataFrame:
+    """Training takes nine tenths of all seconds, in two jobs; of drawing no memory was noted."""
+    rows = [("known_answers", 1, 1.0, 1.0, 0.01, 0.5, 10 * 2**20), ("project", 2, 6.0, 4.0, 0.06, 5.0, 200 * 2**20)]
+    rows += [("render", 2, 3.0, 2.0, 0.03, None, None), ("train", 2, 90.0, 60.0, 0.9, 160.0, 600 * 2**20)]
+    names = ["stage", "jobs", "seconds", "longest", "share", "cpu_seconds", "peak_bytes"]
+    return pd.DataFrame(rows, columns=names).astype({"peak_bytes": "Int64"})
+
+
+@pytest.fixture
+def tables(request) -> dict[str, pd.DataFrame]:
     """Every table above by name."""
-    names = "term_maps attention_terms offset_profiles head_scores head_pairs virtual_heads training_curve spectra"
-    of_causes = "ablations paths validity checkpoint_scores emergence head_roles challenge_scores effects vocab_pairs"
-    return {name: request.getfixturevalue(name) for name in f"{names} loss_by_position claims {of_causes}".split()}
+    return {name: request.getfixturevalue(name) for name in MADE_UP}

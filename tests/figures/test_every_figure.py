@@ -1,34 +1,76 @@
-"""What holds for every figure: it survives empty tables, cuts nothing off, and has the same bytes each time."""
+"""What holds for every figure: it is declared once, survives empty tables, cuts nothing off, and tells the truth."""
 
-import inspect
+import importlib
+import pkgutil
 import warnings
+from pathlib import Path
 
 import pytest
+from made_up import caption
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from pipeline import figures
+from pipeline.figures.drawing import Drawing
 from pipeline.figures.style import save
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.render import OF_A_STUDY, OF_AN_EXPERIMENT, TABLES
+from pipeline.settings.figures import OF_A_STAGE, OF_A_STUDY, OF_AN_EXPERIMENT
+from pipeline.settings.render import RenderSettings
+from pipeline.tables.benchmark import BENCHMARK
+from pipeline.tables.known_answers import KNOWN_ANSWERS
+from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
+from pipeline.tables.timing import STAGES
 
-FIGURES = [pytest.param(draw, id=draw.__name__) for draw in OF_AN_EXPERIMENT + OF_A_STUDY]
+DECLARED = (*OF_AN_EXPERIMENT, *OF_A_STUDY, *OF_A_STAGE)
+TABLES = {
+    table.name: table
+    for table in (
+        *(table.with_run() for tables in OF_A_RUN.values() for table in tables),
+        *(*OF_JUDGE, BENCHMARK, KNOWN_ANSWERS, STAGES),
+    )
+}
+SHOW_INTERVALS = {"claims", "effects", "validity", "emergence", "term_shares", "challenge_scores", "ablations"}
 
 
-def drawn(draw, tables, experiment="base"):
-    tables = {name: frame[frame["experiment"] == experiment] for name, frame in tables.items()}
-    arguments = {name: tables.get(name, 5) for name in inspect.signature(draw).parameters}
-    return draw(**arguments)
+def drawing_of(name):
+    return getattr(importlib.import_module(f"pipeline.figures.{name}"), name)
+
+
+def drawn(name, tables):
+    drawing = drawing_of(name)
+    rows = [tables[table] for table in drawing.tables]
+    rows = [frame[frame["experiment"] == "base"] if "experiment" in frame else frame for frame in rows]
+    return drawing(*rows, *(5 for _ in drawing.settings))
+
+
+def test_a_module_that_draws_is_declared_once_and_what_is_declared_draws():
+    draws = {
+        module.name
+        for module in pkgutil.iter_modules(figures.__path__)
+        if isinstance(getattr(importlib.import_module(f"pipeline.figures.{module.name}"), module.name, None), Drawing)
+    }
+    assert sorted(DECLARED) == sorted(draws)
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_figure_is_drawn_from_tables_and_settings_that_there_are(name):
+    drawing = drawing_of(name)
+    assert set(drawing.tables) <= set(TABLES)
+    assert set(drawing.settings) <= set(RenderSettings.model_fields)
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_figure_has_a_test_of_its_own(name):
+    assert (Path(__file__).parent / f"test_{name}.py").exists()
 
 
 def test_made_up_tables_are_what_their_declarations_say(tables, tmp_path):
     for name, frame in tables.items():
-        declared = TABLES[name]
-        columns = [column.name for column in declared.columns]
-        write(declared, frame.reindex(columns=columns), Paths([tmp_path / f"{name}.parquet"]))
+        write(TABLES[name], frame.reindex(columns=TABLES[name].names), Paths([tmp_path / f"{name}.parquet"]))
 
 
-@pytest.mark.parametrize("draw", FIGURES)
-def test_nothing_is_cut_off(draw, tables):
-    figure = drawn(draw, tables)
+@pytest.mark.parametrize("name", DECLARED)
+def test_nothing_is_cut_off(name, tables):
+    figure = drawn(name, tables)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a layout that does not fit, a glyph that is missing
         FigureCanvasAgg(figure).draw()
@@ -40,20 +82,27 @@ def test_nothing_is_cut_off(draw, tables):
     assert used.max[1] < height + 0.02
 
 
-@pytest.mark.parametrize("draw", FIGURES)
-def test_without_rows_a_sentence_says_why(draw, tables):
-    figure = drawn(draw, {name: frame.iloc[:0] for name, frame in tables.items()})
+@pytest.mark.parametrize("name", DECLARED)
+def test_without_rows_a_sentence_says_why(name, tables):
+    figure = drawn(name, {table: frame.iloc[:0] for table, frame in tables.items()})
     assert figure.axes == []
     assert figure.get_supxlabel().endswith(".")
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_caption_tells_the_confidence_of_the_tables_and_no_other(name, tables):
+    text = caption(drawn(name, tables))
+    assert "95 %" not in text
+    assert "{" not in text
+    assert ("90 %" in text) == (name in SHOW_INTERVALS)
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 @pytest.mark.parametrize("name", ["training_curve", "virtual_heads", "claims"])
 def test_same_table_same_bytes(name, kind, tables, tmp_path):
-    draw = {draw.__name__: draw for draw in OF_AN_EXPERIMENT + OF_A_STUDY}[name]
     paths = [tmp_path / "first", tmp_path / "second"]
     for path in paths:
-        save(drawn(draw, tables), path, kind, 60)
+        save(drawn(name, tables), path, kind, 60)
     first, second = (path.read_bytes() for path in paths)
     assert first == second
     assert b"Date" not in first

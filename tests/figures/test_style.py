@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -41,3 +42,13 @@ def test_captions_pile_up():
 def test_long_captions_are_wrapped():
     figure = style.sentence("A title", "word " * 100)
     assert figure.get_supxlabel().count("\n") > 2
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.95, "95 %"), (2 * 0.95 - 1, "90 %"), (0.999, "99.9 %")])
+def test_shares_are_written_in_percent(share, text):
+    assert style.percent(share) == text
+
+
+def test_the_confidence_of_a_table_is_told_whatever_it_is():
+    assert style.confidence_of(pd.DataFrame({"confidence": [0.9, 0.9]})) == "90 %"
+    assert style.confidence_of(pd.DataFrame({"confidence": [0.95, 0.9]})) == "90 % and 95 %"

@@ -1,7 +1,7 @@
 """Tables of what experiments measure, and of what they changed."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import EVAL_SET
+from pipeline.tables.columns import CONFIDENCE, EVAL_SET, SIGNIFICANCE
 
 EXPERIMENT = Column("experiment", "string", "name", "the experiment")
 MEASURE = (
@@ -9,7 +9,7 @@ MEASURE = (
         "role",
         "string",
         "name",
-        "whose measure: of each run's best previous-token head of layer 0 or best induction head, as the claims "
+        "whose measure: of each run's best previous-token head or best induction head, as the claims "
         "choose them; of the pair of both; of the model",
         options=("previous_token", "induction", "pair", "model"),
     ),
@@ -47,11 +47,12 @@ INTERVALS = Table(
             "lo",
             "float64",
             "as value",
-            "lower end of its 95 % interval: Student's t, the error by bootstrap over seeds and, where there are any, "
+            "lower end of its interval: Student's t, the error by bootstrap over seeds and, where there are any, "
             "sentences (losses: seeds alone); null for fewer than two seeds",
             nullable=True,
         ),
         Column("hi", "float64", "as value", "upper end of the same interval", nullable=True),
+        CONFIDENCE,
         Column("n_seeds", "int64", "count", "runs that it was measured in", 1),
     ),
 )
@@ -70,11 +71,12 @@ EFFECTS = Table(
             "lo",
             "float64",
             "as value",
-            "lower end of the 95 % interval of the difference, made as that of the table intervals; null for fewer "
+            "lower end of the interval of the difference, made as that of the table intervals; null for fewer "
             "than two seeds",
             nullable=True,
         ),
         Column("hi", "float64", "as value", "upper end of the same interval", nullable=True),
+        CONFIDENCE,
         Column(
             "p",
             "float64",
@@ -87,6 +89,7 @@ EFFECTS = Table(
             nullable=True,
         ),
         Column("q", "float64", "probability", "p by Benjamini and Hochberg, over the experiment's rows", 0, 1, True),
+        SIGNIFICANCE,
         Column("n_seeds", "int64", "count", "runs of the experiment that has fewer, or pairs of runs", 1),
         Column("paired", "bool", "none", "whether runs of equal seed, trained on equal text, are compared in pairs"),
     ),

@@ -1,11 +1,12 @@
 """Tables of when the parts of a circuit appeared in training."""
 
 from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.columns import CONFIDENCE
 
 EVENT = (
-    "previous_token: the best layer-0 head attends to the token before; k_composition: it feeds the best induction "
-    "head's keys; prefix_matching: that head attends to what followed its token before; copying: its OV circuit "
-    "copies; loss_drop: second copies in text are predicted better than first ones"
+    "previous_token: the best previous-token head attends to the token before; k_composition: it feeds the best "
+    "induction head's keys; prefix_matching: that head attends to what followed its token before; copying: its OV "
+    "circuit copies; loss_drop: second copies in text are predicted better than first ones"
 )
 EVENTS = ("previous_token", "k_composition", "prefix_matching", "copying", "loss_drop")
 EXPERIMENT = Column("experiment", "string", "name", "the experiment")
@@ -32,12 +33,13 @@ EMERGENCE = Table(
             "lo",
             "float64",
             "optimiser steps",
-            "lower end of its 95 % interval: of one run, by residuals, and at least to the nearest checkpoint; over "
+            "lower end of its interval: of one run, by residuals, and at least to the nearest checkpoint; over "
             "seeds, Student's t in the logarithm, null for fewer than two",
             0,
             nullable=True,
         ),
         Column("hi", "float64", "optimiser steps", "upper end of the same interval", 0, nullable=True),
+        CONFIDENCE,
         Column(
             "before_level",
             "float64",
@@ -70,19 +72,18 @@ EMERGENCE_ORDER = Table(
         Column("before", "int64", "count", "of these, runs in which the first surely came first", 0),
         Column("after", "int64", "count", "of these, runs in which the second did; in the others intervals overlap", 0),
         Column("share", "float64", "fraction", "before / (before + after)", 0, 1, nullable=True),
-        Column(
-            "lo", "float64", "fraction", "lower end of its 95 % interval (Clopper and Pearson)", 0, 1, nullable=True
-        ),
+        Column("lo", "float64", "fraction", "lower end of its interval (Clopper and Pearson)", 0, 1, nullable=True),
         Column("hi", "float64", "fraction", "upper end of the same interval", 0, 1, nullable=True),
         Column("factor", "float64", "times", "step of the second over that of the first, geometric mean", 0),
         Column(
             "factor_lo",
             "float64",
             "times",
-            "lower end of its 95 % interval (Student's t in the logarithm); null for one run, or equal ones",
+            "lower end of its interval (Student's t in the logarithm); null for one run, or equal ones",
             0,
             nullable=True,
         ),
         Column("factor_hi", "float64", "times", "upper end of the same interval", 0, nullable=True),
+        CONFIDENCE,
     ),
 )

@@ -1,7 +1,7 @@
 """Table of what each head is, and how one knows."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import HEAD, LAYER
+from pipeline.tables.columns import CONFIDENCE, HEAD, LAYER, SIGNIFICANCE
 
 PROBABILITY, NATS = "probability", "nats per token"
 
@@ -37,7 +37,7 @@ HEAD_ROLES = Table(
         ),
         Column("also", "string", "names", "other roles whose criteria hold; empty if there are none"),
         Column(
-            "confidence",
+            "certainty",
             "float64",
             PROBABILITY,
             "lower bound, over the drawing of sentences, of the probability that all criteria of the role hold (of "
@@ -63,10 +63,12 @@ HEAD_ROLES = Table(
         number("content", "none", "share of the scores' variance from terms without positions; may be negative"),
         number("position", "none", "share of the scores' variance from the position-position term"),
         number("repeated", NATS, "loss added on second copies of held-out text by removing the head"),
-        number("repeated_lo", NATS, "lower end of its 95 % interval"),
-        number("repeated_hi", NATS, "upper end of its 95 % interval"),
+        number("repeated_lo", NATS, "lower end of its interval"),
+        number("repeated_hi", NATS, "upper end of its interval"),
         number("novel", NATS, "loss added on novel tokens by removing the head"),
-        number("novel_lo", NATS, "lower end of its 95 % interval"),
-        number("novel_hi", NATS, "upper end of its 95 % interval"),
+        number("novel_lo", NATS, "lower end of its interval"),
+        number("novel_hi", NATS, "upper end of its interval"),
+        CONFIDENCE,
+        SIGNIFICANCE,
     ),
 )

@@ -2,7 +2,7 @@
 
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.ablate import CLASS
-from pipeline.tables.columns import EVAL_SET
+from pipeline.tables.columns import CONFIDENCE, EVAL_SET, SIGNIFICANCE
 
 VALIDITY = Table(
     name="validity",
@@ -45,19 +45,23 @@ VALIDITY = Table(
             "lo",
             "float64",
             "none",
-            "lower end of the 95 % interval: bootstrap over runs and heads within, Student's t; null for one run",
+            "lower end of the interval: bootstrap over runs and heads within, Student's t; null for one run",
             -1,
             1,
             nullable=True,
         ),
         Column("hi", "float64", "none", "upper end of the interval; null for one run", -1, 1, nullable=True),
+        CONFIDENCE,
         Column("control", "float64", "none", "mean of the statistic with each run's heads in random order", -1, 1),
-        Column("control_hi", "float64", "none", "95 % point of the same: what random heads reach", -1, 1),
+        Column(
+            "control_hi", "float64", "none", "the same, at the quantile `confidence`: what random heads reach", -1, 1
+        ),
         Column(
             "p", "float64", "probability", "of a value as far from chance for heads in random order, two-sided", 0, 1
         ),
         Column("q", "float64", "probability", "p by Benjamini and Hochberg, over the experiment's rows", 0, 1),
+        SIGNIFICANCE,
         Column("n", "int64", "count", "heads, or pairs of heads, of all runs", 1),
-        Column("seeds", "int64", "count", "runs pooled: those where both sides vary", 1),
+        Column("n_seeds", "int64", "count", "runs pooled: those where both sides vary", 1),
     ),
 )

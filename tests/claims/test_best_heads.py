@@ -1,0 +1,59 @@
+import pandas as pd
+import pytest
+
+from pipeline.claims.best_heads import SCORES, best_head, ranked_heads, role_scores
+
+
+def scored(*rows, **names):
+    columns = ["layer", "head", "metric", "definition", "eval_set", "period", "value"]
+    return pd.DataFrame(rows, columns=columns).assign(**names)
+
+
+def of_role(role, values, period=None):
+    """Each head's value, by (layer, head)."""
+    return scored(*((*head, role, *SCORES[role], period, value) for head, value in values.items()))
+
+
+def place(row):
+    return row["layer"], row["head"]
+
+
+def test_only_the_scores_that_tell_the_role_are_looked_at():
+    other = scored(
+        (1, 5, "induction", "distance", "repeated_tokens", 37, 9.0), (1, 6, "induction", "mass", "text", None, 9.0)
+    )
+    rows = pd.concat([other, of_role("induction", {(1, 0): 0.5, (1, 1): None}, 37)], ignore_index=True)
+    assert role_scores(rows, "induction")[["layer", "head"]].to_numpy().tolist() == [[1, 0]]
+
+
+def test_the_worst_period_counts():
+    on_one = of_role("induction", {(1, 0): 0.7, (1, 1): 0.99}, 37)
+    on_other = of_role("induction", {(1, 0): 0.8, (1, 1): 0.1}, 53)
+    best = best_head(pd.concat([on_one, on_other], ignore_index=True), "induction")
+    assert (*place(best), best["period"], best["value"]) == (1, 0, 37, 0.7)
+
+
+def test_previous_token_heads_are_sought_in_layer_0_and_others_everywhere():
+    heads = {(0, 0): 0.2, (0, 1): 0.9, (1, 0): 0.95}
+    assert place(best_head(of_role("previous_token", heads), "previous_token")) == (0, 1)
+    for role in set(SCORES) - {"previous_token"}:
+        assert place(best_head(of_role(role, heads), role)) == (1, 0)
+
+
+@pytest.mark.parametrize("role", SCORES)
+def test_of_equals_the_first_and_of_none_none(role):
+    equal = of_role(role, {(0, 2): 0.5, (0, 1): 0.5, (0, 3): 0.5})
+    assert place(best_head(equal, role)) == (0, 1)
+    assert best_head(equal[:0], role) is None
+
+
+def test_heads_of_many_runs_are_ranked_together_and_apart():
+    runs = {("base", 0): {(0, 0): 0.3, (0, 1): 0.6}, ("base", 1): {(0, 0): 0.9, (0, 1): 0.1}}
+    rows = pd.concat(
+        of_role("first_token", heads).assign(experiment=experiment, seed=seed)
+        for (experiment, seed), heads in runs.items()
+    )
+    ranked = ranked_heads(rows, "first_token")
+    assert ranked["value"].tolist() == [0.9, 0.6, 0.3, 0.1]
+    first = ranked.drop_duplicates(["experiment", "seed"]).set_index("seed")["head"]
+    assert first.to_dict() == {1: 0, 0: 1}

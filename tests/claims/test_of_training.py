@@ -1,0 +1,36 @@
+import math
+
+import pandas as pd
+import pytest
+
+from pipeline.claims.of_training import phase_change, previous_token_first
+
+
+def trained(events, gains):
+    losses = [
+        (step, "loss", token_class, "repeated_text", value)
+        for step, gain in gains.items()
+        for token_class, value in (("first_copy", 5.0), ("second_copy", 5.0 - gain))
+    ]
+    columns = ["step", "metric", "definition", "eval_set", "value"]
+    checkpoint_scores = pd.DataFrame(losses, columns=columns).assign(layer=None, head=None, period=None, chance=None)
+    return {
+        "checkpoint_scores": checkpoint_scores,
+        "emergence": pd.DataFrame(events.items(), columns=["event", "step"]),
+    }
+
+
+def test_all_that_is_gained_in_the_window_of_prefix_matching_is_counted():
+    gains = {0: 0.0, 100: 0.0, 400: 1.5, 6399: 2.0}
+    finding = phase_change(trained({"prefix_matching": 200.0}, gains), 2.0)
+    assert finding.value == pytest.approx(0.75)
+    assert finding.chance == pytest.approx(math.log(401 / 101) / math.log(6400))
+    late = phase_change(trained({"prefix_matching": 6399.0}, gains), 2.0)
+    assert late.value == pytest.approx(0.25 * math.log(6400 / 3200.5) / math.log(6400 / 401))
+    assert phase_change(trained({"prefix_matching": None}, gains), 2.0) is None
+
+
+def test_which_came_first_is_told_in_doublings():
+    events = {"previous_token": 100.0, "prefix_matching": 800.0}
+    assert previous_token_first(trained(events, {})).value == pytest.approx(3)
+    assert previous_token_first(trained({"previous_token": 100.0}, {})) is None

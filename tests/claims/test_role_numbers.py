@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+from known_heads import HALF, INDUCTION, NOTHING, tables
+
+from pipeline.claims.keys import HEAD
+from pipeline.claims.role_numbers import role_numbers
+
+
+def test_every_number_is_that_of_its_head():
+    numbers = role_numbers(tables(INDUCTION, {}))
+    known = [NOTHING | INDUCTION, NOTHING]
+    for number, name in {
+        **{name: name for name in ("previous_token", "current_token", "first_token", "duplicate_token", "copying")},
+        **{"jittered": "gap_8", "content": "content", "position": "position"},
+        **{"repeated": "second_copy", "novel": "novel"},
+    }.items():
+        assert numbers[number].index.names == HEAD
+        np.testing.assert_allclose(numbers[number]["value"], [head[name] for head in known])
+        np.testing.assert_allclose(numbers[number]["hi"] - numbers[number]["value"], HALF)
+
+
+def test_prefix_matching_has_a_worst_and_a_best_period_and_its_least_sure_q():
+    numbers = role_numbers(tables({"period_17": 0.9, "period_5": 0.8, "q": 0.01}, {"period_17": 0.2, "period_5": 0.3}))
+    assert numbers["prefix_worst"]["value"].tolist() == [0.8, 0.2]
+    assert numbers["prefix_best"]["value"].tolist() == [0.9, 0.3]
+    assert numbers["prefix_null"]["q"].tolist() == [0.01, NOTHING["q"]]
+
+
+def test_without_gaps_nothing_is_random():
+    """Level 0 of the gaps has none: it is no test of gaps, however much lower it is."""
+    assert role_numbers(tables({"gap_0": 0.0, "gap_8": 0.5}))["jittered"]["value"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize("name", ["content", "previous_token", "gap_8"])
+def test_what_was_not_measured_has_no_row(name):
+    number = {"gap_8": "jittered"}.get(name, name)
+    heads = role_numbers(tables({name: None}, {}))[number]
+    assert heads.index.get_level_values("head").tolist() == [1]

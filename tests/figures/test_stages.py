@@ -1,0 +1,13 @@
+from pipeline.figures.stages import stages as draw
+
+
+def test_the_longest_stage_stands_on_top(stages):
+    axes = draw(stages).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["known_answers", "render", "project", "train"]
+    assert [bar.get_width() for bar in axes.patches] == [1, 3, 6, 90, 1, 2, 4, 60]
+
+
+def test_beside_each_bar_stand_its_jobs_and_memory(stages):
+    texts = [text.get_text() for text in draw(stages).axes[0].texts]
+    assert texts[-1] == "2 jobs, 90.0%, 600 MiB"
+    assert texts[:2] == ["1 job, 1.0%, 10 MiB", "2 jobs, 3.0%"]
