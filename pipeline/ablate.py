@@ -21,11 +21,11 @@ from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores import induction
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.models.weights_table import weights_in
+from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, to_frame
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, PATHS, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS

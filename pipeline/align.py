@@ -11,10 +11,10 @@ from tqdm import tqdm
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.alignment import correlations, matched, raw_space, vocabulary_space
 from pipeline.circuits.vocabulary.factors import gains_folded
-from pipeline.models.weights_table import weights_of
+from pipeline.frames.tensors import to_frame
+from pipeline.frames.weights import weights_of
 from pipeline.plumbing.artefacts import Paths, read_file, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import to_frame
 from pipeline.settings.align import AlignedRun, AlignSettings
 from pipeline.tables.align import ALIGNMENT
 from pipeline.tables.extract import WEIGHTS

@@ -12,11 +12,11 @@ from pipeline.circuits.definitions.measure_heads import challenge_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.frames.tensors import to_frame
+from pipeline.frames.weights import weights_in
 from pipeline.models.challenges import Recipe, Sizes, drawn, recipes
-from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import to_frame
 from pipeline.settings.challenge import ChallengeSettings
 from pipeline.tables.challenge import CHALLENGE_SCORES
 from pipeline.tables.extract import WEIGHTS

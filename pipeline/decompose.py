@@ -16,11 +16,11 @@ from pipeline.circuits.terms.sources import streams, terms
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.attention import pattern
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.models.weights_table import weights_in
+from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, arrow_schema, read, read_parts, write_parts
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, to_frame
 from pipeline.settings.decompose import DecomposeSettings
 from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS

@@ -5,8 +5,8 @@ import json
 import torch
 from safetensors import safe_open
 
+from pipeline.frames.weights import weight_parts
 from pipeline.models.families import lazy_weights
-from pipeline.models.weights_table import weight_parts
 from pipeline.plumbing.artefacts import Paths, write_parts
 from pipeline.plumbing.stage import main
 from pipeline.settings.extract import ExtractSettings

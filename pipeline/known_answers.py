@@ -14,11 +14,11 @@ from pipeline.circuits.definitions.expectations import of_random, of_wired
 from pipeline.claims.known_answers import KEY, judged, keyed, of_losses, of_scores
 from pipeline.figures.known_answers import known_answers
 from pipeline.figures.style import save
-from pipeline.models.weights_table import weights_in
+from pipeline.frames.tensors import sequences_of
+from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, atomic, read, read_parts, write
 from pipeline.plumbing.in_process import run_jobs
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.known_answers import KnownAnswersSettings, PlannedRun
 from pipeline.tables.ablate import ABLATIONS, EDGES, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS

@@ -14,10 +14,10 @@ from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary import overlaps
 from pipeline.circuits.vocabulary.factors import gains_folded
-from pipeline.models.weights_table import weights_in
+from pipeline.frames.tensors import sequences_of
+from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.overlap import OverlapSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.overlap import OVERLAPS

@@ -7,11 +7,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Generator, Tensor
 
+from pipeline.frames.tensors import to_frame
 from pipeline.models.sequences import TOKEN_CLASSES, Copies, joined, periodic_rows, text_rows, with_copies
 from pipeline.models.tokenizer import encode, role_ids, saved_tokenizer, spells_text
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import to_frame
 from pipeline.settings.probe import ProbeSettings
 from pipeline.tables.prepare import TOKENS, VOCABULARY
 from pipeline.tables.probe import SEQUENCES

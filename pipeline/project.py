@@ -25,13 +25,13 @@ from pipeline.circuits.vocabulary.tall import Tall
 from pipeline.circuits.vocabulary.token_filters import Filters
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
-from pipeline.models.weights_table import weights_in
+from pipeline.frames.tensors import to_frame
+from pipeline.frames.together import together
+from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
-from pipeline.plumbing.frames import together
 from pipeline.plumbing.resumption import is_done, load_progress, portion, save_progress, tag_of
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import to_frame
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY

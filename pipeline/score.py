@@ -21,12 +21,12 @@ from pipeline.circuits.scores.score import stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.frames.scores import beside_chance, null_rows, score_rows, sentence_rows
+from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.together import together
+from pipeline.frames.weights import weights_in
 from pipeline.models.families import to_weights
-from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
-from pipeline.plumbing.frames import together
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, to_frame
 from pipeline.settings.score import ScoreSettings
 from pipeline.tables import score as tables
 from pipeline.tables.extract import WEIGHTS

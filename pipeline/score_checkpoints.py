@@ -21,11 +21,11 @@ from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.frames.tensors import sequences_of, to_frame
 from pipeline.models.families import to_weights
 from pipeline.models.sequences import TOKEN_CLASSES
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of, to_frame
 from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES

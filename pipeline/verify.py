@@ -23,11 +23,11 @@ from pipeline.circuits.transformer.forward import forward, unembed
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.frames.tensors import sequences_of
+from pipeline.frames.weights import weights_in
 from pipeline.models.own_forward import OwnForward, own_forward
-from pipeline.models.weights_table import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
-from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.verify import Tolerance, VerifySettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.probe import SEQUENCES

@@ -8,9 +8,9 @@ from tiny_checkpoints import CHECKPOINTS
 
 from pipeline import extract
 from pipeline.circuits.transformer.forward import forward
+from pipeline.frames.weights import weights_in, weights_of
 from pipeline.models.families import to_weights
 from pipeline.models.hub import obtain_hub
-from pipeline.models.weights_table import weights_in, weights_of
 from pipeline.plumbing.artefacts import Paths, read, read_parts
 from pipeline.settings.extract import ExtractSettings
 from pipeline.tables.extract import WEIGHTS

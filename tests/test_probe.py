@@ -3,8 +3,8 @@ import torch
 from training_stages import PROBING, made, prepared, prepared_text
 
 from pipeline import probe
+from pipeline.frames.tensors import sequences_of
 from pipeline.plumbing.artefacts import read
-from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.probe import ProbeSettings
 from pipeline.tables.probe import SEQUENCES
 

@@ -14,9 +14,9 @@ from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.composition import composition
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.frames.tensors import sequences_of
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.plumbing.artefacts import Paths, read, write
-from pipeline.plumbing.tensors import sequences_of
 from pipeline.settings.score import ScoreSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY

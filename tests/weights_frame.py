@@ -7,7 +7,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.models.weights_table import is_vector, weight_parts
+from pipeline.frames.weights import is_vector, weight_parts
 
 
 def weights_frame(weights: Weights) -> pd.DataFrame:

@@ -1,14 +1,14 @@
 """The data dictionary: `python -m pipeline.documentation.tables > docs/tables.md`."""
 
-import importlib
 import math
-import pkgutil
 from collections import Counter
 from collections.abc import Iterable
 
 from pipeline.circuits.definitions.definition import Definition, Level
 from pipeline.circuits.definitions.registry import HEADS, MODELS, PAIRS
+from pipeline.plumbing import graph
 from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.registry import TABLES
 
 HEADER = """# Tables
 
@@ -64,11 +64,10 @@ def page() -> str:
 
 
 def tables_of(stage: str) -> list[Table]:
-    """Return the tables that a stage writes, in the order they are declared in."""
-    module = importlib.import_module(f"pipeline.tables.{stage}")
-    inside = [f"{module.__name__}.{found.name}" for found in pkgutil.iter_modules(getattr(module, "__path__", []))]
-    declared = [value for name in (module.__name__, *inside) for value in vars(importlib.import_module(name)).values()]
-    return [value for value in declared if isinstance(value, Table)]
+    """Return the tables that a stage writes first: what a study's stages gather is not theirs."""
+    declared = graph.STAGES[stage]
+    names = [*declared.tables, *(name.removesuffix(".parquet") for name in declared.files)]
+    return [TABLES[name] for name in names if name in TABLES]
 
 
 def shared_columns(tables: Iterable[Table]) -> dict[str, Column]:

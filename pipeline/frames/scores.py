@@ -10,7 +10,7 @@ from pipeline.circuits.chance.false_discovery import false_discovery
 from pipeline.circuits.definitions.chance_of_heads import Chances
 from pipeline.circuits.definitions.registry import DEFINITIONS
 from pipeline.circuits.scores.score import Scores
-from pipeline.plumbing.tensors import to_frame
+from pipeline.frames.tensors import to_frame
 
 NAMES = ["metric", "definition"]
 COMPARED = ["null_kind", "null_mean", "null_sd", "z", "p", "q"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grimp
 
+from pipeline.plumbing.graph import STAGES
 from pipeline.plumbing.words import without_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,8 @@ def _graph() -> grimp.ImportGraph:
 @functools.cache
 def code_of(stage: str) -> tuple[str, dict[str, str]]:
     """Return the hash of every module of ours the stage can import, and its packages' versions."""
-    reached = {f"pipeline.{stage}"} | _graph().find_upstream_modules(f"pipeline.{stage}")
+    roots = {f"pipeline.{stage}", *STAGES[stage].by_name}
+    reached = roots.union(*map(_graph().find_upstream_modules, roots))
     ours = {module for module in reached if module.split(".")[0] == "pipeline"}
     # Importing a module runs its packages' __init__ files too.
     parents = {".".join(module.split(".")[:depth]) for module in ours for depth in range(1, module.count(".") + 1)}

@@ -3,11 +3,13 @@
 from pydantic import Field
 
 from pipeline.settings.base import Slice
+from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
     of="study",
     reads={"summarise": (EVERY,), "judge": (EVERY,)},
+    by_name=tuple(f"pipeline.figures.{name}" for name in (*OF_AN_EXPERIMENT, *OF_A_STUDY)),
 )
 
 

@@ -19,6 +19,7 @@ class Stage:
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))  # by who wrote it
     tables: tuple[str, ...] = ()  # that readers find in the study's folder
     files: tuple[str, ...] = ()  # that only later stages read
+    by_name: tuple[str, ...] = ()  # modules that it finds by name, which no import of its own shows
     gated: bool = False  # only of a model that passed `verify`; so is whatever reads weights
     mem_mb: int = 2000  # what a cluster should set aside, for the models of conf/model
     runtime: int = 60  # minutes, likewise

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.circuits.transformer.forward import forward
+from pipeline.frames.weights import weight_parts, weights_in
 from pipeline.models import families
 from pipeline.models.families.family import Family, Option, Stored, always, fused
-from pipeline.models.weights_table import weight_parts, weights_in
 
 D_VOCAB, D_MODEL, D_FF, N_HEADS = 11, 12, 7, 3
 

@@ -4,7 +4,7 @@ import torch
 from weights_frame import weights_frame
 
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.models.weights_table import is_vector, weight_parts, weights_in, weights_of
+from pipeline.frames.weights import is_vector, weight_parts, weights_in, weights_of
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.tables.extract import WEIGHTS
 

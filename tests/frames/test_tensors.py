@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.plumbing.tensors import sequences_of, to_frame
+from pipeline.frames.tensors import sequences_of, to_frame
 
 
 def test_every_entry_stands_in_the_row_of_its_indices():
