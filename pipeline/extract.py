@@ -22,8 +22,8 @@ def run(settings: ExtractSettings, inputs: Paths, outputs: Paths) -> None:
     torch.set_num_threads(settings.threads)
     config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
     with safe_open(inputs.file("model.safetensors"), framework="pt") as checkpoint:
-        found = parts(config, lambda name: checkpoint.get_tensor(name).to(torch.float32))
-        write_parts(WEIGHTS, weight_parts(found.each(), found.settings), outputs)
+        parameters = parts(config, lambda name: checkpoint.get_tensor(name).to(torch.float32))
+        write_parts(WEIGHTS, weight_parts(parameters.each(), parameters.settings), outputs)
 
 
 if __name__ == "__main__":
