@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -19,7 +20,7 @@ class Copies:
     max_length: int  # tokens, of the segment
 
 
-def joined(documents: Iterable[Sequence[int]], end: int | None) -> Tensor:
+def joined(documents: Iterable[Sequence[int] | np.ndarray], end: int | None) -> Tensor:
     """All documents in a row, [token], each closed by the end token if there is one."""
     tail = torch.tensor([] if end is None else [end], dtype=torch.int64)
     return torch.cat([part for document in documents for part in (torch.tensor(document), tail)]).long()

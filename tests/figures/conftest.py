@@ -71,7 +71,7 @@ def attention_terms() -> pd.DataFrame:
         for place, pair in enumerate(sources(layer))
     ]
     names = ["layer", "head", "query_source", "key_source", "statistic", "component", "value", "lo", "hi", "n"]
-    return runs(pd.DataFrame(rows, columns=names).assign(step=100))
+    return runs(pd.DataFrame(rows, columns=names).assign(confidence=0.95, step=100))
 
 
 @pytest.fixture
@@ -251,7 +251,8 @@ def ablations() -> pd.DataFrame:
     matters &= (frame["token_class"] == "second_copy") & (frame["method"] != "random_direction")
     frame["difference"] = np.where(matters, 1.0, 0.001)
     frame["period"] = frame["eval_set"].map({"repeated_text": None, "repeated_tokens": 37})
-    return runs(frame.assign(loss=3.0, lo=frame["difference"] - 0.1, hi=frame["difference"] + 0.1, n=64))
+    ends = {"lo": frame["difference"] - 0.1, "hi": frame["difference"] + 0.1, "confidence": 0.95}
+    return runs(frame.assign(loss=3.0, n=64, **ends))
 
 
 @pytest.fixture
@@ -263,7 +264,7 @@ def paths() -> pd.DataFrame:
         for l0, l1, kind in product(*names, ["novel", "second_copy", "all"])
     ]
     frame = pd.DataFrame(rows, columns=["l0", "l1", "eval_set", "period", "token_class", "shapley"])
-    ends = {"shapley_lo": frame["shapley"] - 0.1, "shapley_hi": frame["shapley"] + 0.1}
+    ends = {"shapley_lo": frame["shapley"] - 0.1, "shapley_hi": frame["shapley"] + 0.1, "confidence": 0.95}
     return runs(frame.assign(loss_removed=2 * frame["shapley"], logit_contribution=0.0, n=64, **ends))
 
 
