@@ -68,10 +68,10 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
     layers = layers if settings.part is None else layers[settings.part :: settings.parts]
     done = {layer: portion(progress / f"{layer}", names, tag) for layer in layers}
     shared = circuits.shared_rows(lens.weights, lens.n_tokens)
-    for layer, kept in done.items():
-        if not is_done(kept):
+    for layer, tables in done.items():
+        if not is_done(tables):
             for table, frame in layer_tables(settings, lens, shared, layer, shown).items():
-                write(table, frame, kept)
+                write(table, frame, tables)
     put_together(done.values(), outputs)
     shutil.rmtree(progress, ignore_errors=True)
 
@@ -79,7 +79,7 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
 def put_together(portions: Collection[Paths], outputs: Paths) -> None:
     """Write each table from those of some layers; none, if a job of several has no layer left to do."""
     for table in TABLES:
-        frames = [read(table, kept) for kept in portions]
+        frames = [read(table, tables) for tables in portions]
         write(table, together(table, [frame for frame in frames if len(frame)]), outputs)
 
 

@@ -92,3 +92,12 @@ def test_the_same_inputs_give_the_same_bytes(run, tmp_path):
     first = (tmp_path / "overlaps.parquet").read_bytes()
     run(network())
     assert (tmp_path / "overlaps.parquet").read_bytes() == first
+
+
+def test_intervals_are_as_sure_as_asked_and_say_so(run):
+    sure, half = run(network(), confidence=0.95), run(network(), confidence=0.5)
+    assert set(sure["confidence"]) == {0.95}
+    assert set(half["confidence"]) == {0.5}
+    # Of a normal distribution, 95 % lie within 1.960 deviations of the mean, and half within 0.674.
+    widths = (half["hi"] - half["lo"]) / (sure["hi"] - sure["lo"])
+    assert widths.tolist() == pytest.approx([0.67449 / 1.95996] * len(widths), rel=1e-4)

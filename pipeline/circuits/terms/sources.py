@@ -62,29 +62,29 @@ def first_sources(
     return _normalised(weights, sources, scale, weights.ln_embed_gain, weights.ln_embed_bias)
 
 
-def after_layer(one: Weights, sources: Sources, computed: dict[str, Tensor], layer: int) -> Sources:
+def after_layer(alone: Weights, sources: Sources, computed: dict[str, Tensor], layer: int) -> Sources:
     """Return the sources of the stream after a layer: what it wrote, and its constants.
 
     Args:
-        one: the transformer with this layer alone.
+        alone: the transformer with this layer alone.
         sources: those of the stream before it.
         computed: of the forward pass: `z` and, as far as the model has them, `feed_forward`, `ln1_scale`, `ln2_scale`.
         layer: its number; layer 0's heads are sources one by one.
     """
     if layer == 0:
-        written = head_outputs(one, computed["z"], 0)
-        sources = sources | {f"0.{head}": written[:, head] for head in range(one.n_heads)}
+        written = head_outputs(alone, computed["z"], 0)
+        sources = sources | {f"0.{head}": written[:, head] for head in range(alone.n_heads)}
     else:
         axes = "batch head position d_head, head d_head d_model -> batch position d_model"
-        sources = sources | {f"attention.{layer}": einsum(computed["z"], one.W_O[0], axes)}
-    sources = _with_constant(sources, attention_constant(one, 0))
-    if one.norm_place == "after":
-        sources = _normalised(one, sources, computed["ln1_scale"], *_norm(one, "ln1"))
+        sources = sources | {f"attention.{layer}": einsum(computed["z"], alone.W_O[0], axes)}
+    sources = _with_constant(sources, attention_constant(alone, 0))
+    if alone.norm_place == "after":
+        sources = _normalised(alone, sources, computed["ln1_scale"], *_norm(alone, "ln1"))
     if "feed_forward" in computed:
         sources = sources | {f"mlp.{layer}": computed["feed_forward"]}
-    sources = _with_constant(sources, None if one.ff_value_bias is None else one.ff_value_bias[0])
-    if one.norm_place == "after":
-        sources = _normalised(one, sources, computed["ln2_scale"], *_norm(one, "ln2"))
+    sources = _with_constant(sources, None if alone.ff_value_bias is None else alone.ff_value_bias[0])
+    if alone.norm_place == "after":
+        sources = _normalised(alone, sources, computed["ln2_scale"], *_norm(alone, "ln2"))
     return sources
 
 
@@ -110,30 +110,30 @@ def early_layers_merged(sources: Sources, layer: int, apart: int) -> Sources:
     return fewer
 
 
-def sources_read(one: Weights, sources: Sources, scale: Float[Tensor, "batch position"] | None) -> Sources:
+def sources_read(alone: Weights, sources: Sources, scale: Float[Tensor, "batch position"] | None) -> Sources:
     """Return what queries and keys of the only layer read of each source of the stream; constants come last."""
-    if one.norm_place == "before":
-        sources = _normalised(one, sources, scale, *_norm(one, "ln1"))
-    if one.positions == "queries_and_keys":
-        sources = sources | {"position": _positions(one, sources["token"])}
+    if alone.norm_place == "before":
+        sources = _normalised(alone, sources, scale, *_norm(alone, "ln1"))
+    if alone.positions == "queries_and_keys":
+        sources = sources | {"position": _positions(alone, sources["token"])}
     constants = {name: read for name, read in sources.items() if name == "bias"}
     return {name: read for name, read in sources.items() if name != "bias"} | constants
 
 
-def queries_keys(one: Weights, read: Sources, heads: slice = slice(None)) -> QueriesKeys:
+def queries_keys(alone: Weights, read: Sources, heads: slice = slice(None)) -> QueriesKeys:
     """Map what is read of each source to queries and keys of heads of the only layer; b_Q and b_K join `bias`.
 
     Returns:
         source: queries and keys, [batch, head, position, d_head] each.
     """
-    W_Q, W_K = one.W_Q[0][heads], one.W_K[0][heads]
+    W_Q, W_K = alone.W_Q[0][heads], alone.W_K[0][heads]
     sources = {name: (project(x, W_Q, None), project(x, W_K, None)) for name, x in read.items()}
-    if one.b_Q is not None:
+    if alone.b_Q is not None:
         like = sources["token"][0]
-        b_Q, b_K = (bias[0][heads, None].expand_as(like) for bias in (one.b_Q, one.parameter("b_K")))
+        b_Q, b_K = (bias[0][heads, None].expand_as(like) for bias in (alone.b_Q, alone.parameter("b_K")))
         query, key = sources.get("bias", (0, 0))
         sources["bias"] = (query + b_Q, key + b_K)
-    return {name: (turned(one, query), turned(one, key)) for name, (query, key) in sources.items()}
+    return {name: (turned(alone, query), turned(alone, key)) for name, (query, key) in sources.items()}
 
 
 def _positions(weights: Weights, like: Tensor) -> Float[Tensor, "batch position d_model"]:
@@ -148,9 +148,9 @@ def _with_constant(sources: Sources, constant: Float[Tensor, " d_model"] | None)
     return sources | {"bias": sources.get("bias", 0) + constant.expand_as(sources["token"])}
 
 
-def _norm(one: Weights, name: str) -> tuple[Tensor | None, Tensor | None]:
+def _norm(alone: Weights, name: str) -> tuple[Tensor | None, Tensor | None]:
     """Return gain and bias [d_model] of the only layer's norm, as far as it has them."""
-    gain, bias = getattr(one, f"{name}_gain"), getattr(one, f"{name}_bias")
+    gain, bias = getattr(alone, f"{name}_gain"), getattr(alone, f"{name}_bias")
     return None if gain is None else gain[0], None if bias is None else bias[0]
 
 

@@ -69,13 +69,13 @@ def walk(weights: Weights, tokens: Int[Tensor, "batch position"], at_once: int, 
     present, tokens = tokens.unique(return_inverse=True)
     weights = of_tokens(weights, present)
     for layer in range(weights.n_layers):
-        one = weights.one_layer(layer).double()
+        alone = weights.one_layer(layer).double()
         if layer == 0:
-            resid, scale = embed(one, tokens)
-            sources = first_sources(one, tokens, scale)
-        after, computed = _run(one, resid, at_once)
-        yield Layer(one, resid, after, sources, computed, at_once)
-        sources = early_layers_merged(after_layer(one, sources, computed, layer), layer + 1, apart)
+            resid, scale = embed(alone, tokens)
+            sources = first_sources(alone, tokens, scale)
+        after, computed = _run(alone, resid, at_once)
+        yield Layer(alone, resid, after, sources, computed, at_once)
+        sources = early_layers_merged(after_layer(alone, sources, computed, layer), layer + 1, apart)
         resid = after
 
 
@@ -86,12 +86,12 @@ def of_tokens(weights: Weights, tokens: Int[Tensor, " token"]) -> Weights:
 
 
 def _run(
-    one: Weights, resid: Float[Tensor, "batch position d_model"], at_once: int
+    alone: Weights, resid: Float[Tensor, "batch position d_model"], at_once: int
 ) -> tuple[Float[Tensor, "batch position d_model"], dict[str, Tensor]]:
     """Run the only layer: the stream after it, and what it computed, but for the large maps."""
     streams, parts = [], []
     for some in resid.split(at_once):
-        after, computed = run_layer(one, some, 0)
+        after, computed = run_layer(alone, some, 0)
         streams.append(after)
         parts.append({name: value for name, value in computed.items() if name not in ("scores", "pattern")})
     return torch.cat(streams), {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

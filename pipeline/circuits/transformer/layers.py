@@ -68,8 +68,8 @@ def attention_output(
     frozen: Float[Tensor, "batch head query key"] | None = None,
 ) -> tuple[dict[str, Tensor], Float[Tensor, "batch position d_model"]]:
     """Return what `attend` does, and what the layer's attention adds to the stream, constants included."""
-    kept = attend(weights, resid, layer, frozen)
-    return kept, added(head_outputs(weights, kept["z"], layer).sum(-3), attention_constant(weights, layer))
+    computed = attend(weights, resid, layer, frozen)
+    return computed, added(head_outputs(weights, computed["z"], layer).sum(-3), attention_constant(weights, layer))
 
 
 def attend(
@@ -87,10 +87,10 @@ def attend(
         frozen: a pattern to attend with in place of the layer's own.
     """
     read, scale = what_heads_read(weights, resid, layer)
-    kept = {"scores": scores(queries(weights, read, layer), keys(weights, read, layer))}
-    kept["pattern"] = pattern(kept["scores"], weights.attends) if frozen is None else frozen
-    kept["z"] = kept["pattern"] @ values(weights, read, layer)
-    return kept if scale is None else kept | {"ln1_scale": scale}
+    computed = {"scores": scores(queries(weights, read, layer), keys(weights, read, layer))}
+    computed["pattern"] = pattern(computed["scores"], weights.attends) if frozen is None else frozen
+    computed["z"] = computed["pattern"] @ values(weights, read, layer)
+    return computed if scale is None else computed | {"ln1_scale": scale}
 
 
 def what_heads_read(

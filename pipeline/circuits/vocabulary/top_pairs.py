@@ -128,12 +128,12 @@ def _offer(tile: Tile, end: PairList) -> None:
 
 
 def _rounded_down(x: float, output: float) -> float:
-    """x - output |x|: the least that a number of at least x can be stored as."""
+    """The least that a number of at least x can be stored as: x - output |x|."""
     return x * (1 - output if x > 0 else 1 + output)
 
 
 def _rounded_up(x: float, output: float) -> float:
-    """x + output |x|: the most that a number of at most x can be stored as."""
+    """The most that a number of at most x can be stored as: x + output |x|."""
     return x * (1 + output if x > 0 else 1 - output)
 
 

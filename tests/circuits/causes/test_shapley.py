@@ -77,3 +77,13 @@ def test_the_generator_decides_the_sample():
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_intervals_are_as_sure_as_asked():
+    """Of Student's t with two degrees of freedom, 95 % lie within 4.303, and half within 0.8165."""
+    sure, half = (
+        sampled_shares(walking(saturating), 5, 3, confidence, torch.Generator().manual_seed(1))[1]
+        for confidence in (0.95, 0.5)
+    )
+    assert (sure[1:] > 0).all()  # player 0 adds nothing, ever
+    torch.testing.assert_close(half, sure * 0.81650 / 4.30265, atol=0, rtol=1e-4)
