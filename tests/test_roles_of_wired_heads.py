@@ -66,33 +66,33 @@ def roles(tmp_path):
         }
         # Significance needs more heads than these to be tested on.
         tables["head_scores"] = tables["head_scores"].assign(q=0.001)
-        found = head_roles(tables, attention=0.5, copying=0.5, significant=0.05)
-        return found.set_index("layer")
+        by_head = head_roles(tables, attention=0.5, copying=0.5, significance=0.05, confidence=0.95)
+        return by_head.set_index("layer")
 
     return run_on
 
 
 def test_a_previous_token_head_and_an_induction_head(roles):
-    found = roles("induction")
-    assert found["role"].to_dict() == {0: "previous_token", 1: "induction"}
+    heads = roles("induction")
+    assert heads["role"].to_dict() == {0: "previous_token", 1: "induction"}
     np.testing.assert_allclose(
-        found.loc[1, ["prefix_worst", "jittered", "content", "copying"]].astype(float), 1, atol=1e-3
+        heads.loc[1, ["prefix_worst", "jittered", "content", "copying"]].astype(float), 1, atol=1e-3
     )
-    assert found.loc[1, "repeated"] > 1
+    assert heads.loc[1, "repeated"] > 1
 
 
 def test_a_prefix_matcher_that_writes_nothing_is_no_induction_head(roles):
-    found = roles("induction", copy_gain=0.0).loc[1]
-    assert found["role"] == "prefix_matching"
-    assert found["failed"] == "causal, specific"
-    assert found["prefix_worst"] == pytest.approx(1, abs=1e-3)
+    matcher = roles("induction", copy_gain=0.0).loc[1]
+    assert matcher["role"] == "prefix_matching"
+    assert matcher["failed"] == "causal, specific"
+    assert matcher["prefix_worst"] == pytest.approx(1, abs=1e-3)
 
 
 def test_a_head_that_looks_one_period_back_is_a_shortcut(roles):
-    found = roles("positional_shortcut", offset=PERIOD - 1).loc[0]
-    assert found["role"] == "positional_shortcut"
-    assert found["prefix_best"] == pytest.approx(1, abs=1e-3)
-    assert found["position"] == pytest.approx(1, abs=1e-6)
+    shortcut = roles("positional_shortcut", offset=PERIOD - 1).loc[0]
+    assert shortcut["role"] == "positional_shortcut"
+    assert shortcut["prefix_best"] == pytest.approx(1, abs=1e-3)
+    assert shortcut["position"] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.slow
