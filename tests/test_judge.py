@@ -83,7 +83,7 @@ def test_the_verdict_is_that_of_the_seeds(judged, experiment, claim, verdict):
     claims = judged["claims"].set_index(["experiment", "claim"])
     row = claims.loc[experiment, claim]
     assert row["verdict"] == verdict
-    assert row["seeds"] == (0 if verdict == "not applicable" else len(SEEDS))
+    assert row["n_seeds"] == (0 if verdict == "not applicable" else len(SEEDS))
 
 
 def test_heads_have_roles_and_experiments_effects(judged):

@@ -20,7 +20,7 @@ MADE_UP = (
 CONFIDENCE = 0.9  # not the usual one, so that who says the usual one without asking is found out
 SIGNIFICANCE = 0.02
 SURE = {"confidence": CONFIDENCE, "significance": SIGNIFICANCE}
-SOURCE = {"source": "a paper", "gauge_invariant": True}
+SOURCE = {"source": "a paper", "gauge_invariant": True, "confidence": 0.95}
 
 
 def runs(frame: pd.DataFrame, experiments=("base", "other")) -> pd.DataFrame:
