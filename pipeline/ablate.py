@@ -21,7 +21,7 @@ from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores import induction
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.tensors import labels_of, sequences_of, to_frame
 from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.schema import Table
@@ -98,7 +98,7 @@ def samples(settings: AblateSettings, sequences: pd.DataFrame) -> Iterator[Sampl
         periods = sequences.loc[sequences["eval_set"] == eval_set, "period"]
         which = {"eval_set": eval_set, "period": None if periods.isna().all() else int(periods.min())}
         tokens = sequences_of(sequences, **which)[: settings.sentences]
-        names = sequences_of(sequences, **which, column="token_class")[: settings.sentences]
+        names = labels_of(sequences, **which, column="token_class")[: settings.sentences]
         classes = [torch.ones_like(tokens, dtype=torch.bool)]
         classes += [torch.as_tensor(names == name) for name in ("other", *CLASSES[2:])]
         yield Sample(which, tokens, torch.stack(classes), settings.resamples, settings.confidence, settings.seed)

@@ -16,7 +16,7 @@ from pipeline.circuits.terms.sources import streams, terms
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.attention import pattern
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.tensors import labels_of, sequences_of, to_frame
 from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, arrow_schema, read, read_parts, write_parts
 from pipeline.plumbing.schema import Table
@@ -48,7 +48,7 @@ def described(
     """Yield each table's rows, a layer at a time; a deep model's are too many to hold as frames."""
     tokens = sequences_of(sequences, "text")
     counts = resampled_counts(len(tokens), settings.resamples, torch.Generator().manual_seed(settings.seed))
-    shown = np.asarray(sequences_of(sequences, "demo", column="token"))[0, : settings.map_tokens]
+    shown = labels_of(sequences, "demo", None, "token")[0, : settings.map_tokens]
     demo = sequences_of(sequences, "demo")[:1, : settings.map_tokens]
     # In float64: trained heads' terms reach hundreds and cancel, so that float32 would cost their sum four digits.
     layers = (walk(weights, some, settings.batch, settings.apart) for some in (tokens, demo))

@@ -21,7 +21,7 @@ from pipeline.circuits.scores.score import stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.frames.scores import beside_chance, null_rows, score_rows, sentence_rows
-from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.tensors import labels_of, sequences_of, to_frame
 from pipeline.frames.together import together
 from pipeline.frames.weights import weights_in
 from pipeline.models.families import to_weights
@@ -113,7 +113,7 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
         rows.nulls.append(null_rows("layer head", of_sequences(reference, tokens, scores, random), **which))
         rows.sentences.append(sentence_rows(scores, **which))
         frame = to_frame("sentence position", loss=losses)
-        frame["token_class"] = sequences_of(sequences, **which, column="token_class").ravel()
+        frame["token_class"] = labels_of(sequences, **which, column="token_class").ravel()
         by_class = frame.dropna().groupby(["position", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
         rows.losses.append(by_class.rename(columns={"mean": "loss", "count": "n"}).assign(**which))
     for frames in (rows.scores, rows.nulls):

@@ -21,7 +21,7 @@ from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.tensors import labels_of, sequences_of, to_frame
 from pipeline.models.families import to_weights
 from pipeline.models.sequences import TOKEN_CLASSES
 from pipeline.plumbing.artefacts import Paths, read, write
@@ -69,7 +69,7 @@ def measured(
         if eval_set == "text":
             scores |= text_scores(weights, tokens, first, scores["previous_token", "mean"].value, settings.tile)
         yield rows("layer head", scores, **which)
-        yield of_losses(settings, losses, sequences_of(sequences, **which, column="token_class")).assign(**which)
+        yield of_losses(settings, losses, labels_of(sequences, **which, column="token_class")).assign(**which)
     for layer in range(weights.n_layers):
         scores = circuit_scores(weights, layer, ranked, settings.tile)
         yield rows("head", scores, layer=layer, eval_set="weights")

@@ -3,7 +3,7 @@ import torch
 from training_stages import PROBING, made, prepared, prepared_text
 
 from pipeline import probe
-from pipeline.frames.tensors import sequences_of
+from pipeline.frames.tensors import labels_of, sequences_of
 from pipeline.plumbing.artefacts import read
 from pipeline.settings.probe import ProbeSettings
 from pipeline.tables.probe import SEQUENCES
@@ -31,5 +31,5 @@ def test_probe_draws_every_set(kind, tmp_path, request):
         assert (rows[:, 0] == 0).all()
         if period:
             assert torch.equal(rows[:, 1 + period :], rows[:, 1:-period])
-    demo = "".join(sequences_of(sequences, "demo", column="token")[0])
+    demo = "".join(labels_of(sequences, "demo", None, "token")[0])
     assert demo.startswith("[BEGIN]ĠtheĠcatĠsat" if kind == "text" else "[BEGIN]")

@@ -26,22 +26,28 @@ def to_frame(axes: str, **values: Tensor) -> pd.DataFrame:
     return pd.DataFrame(columns | {name: tensor.detach().cpu().numpy().ravel() for name, tensor in values.items()})
 
 
-def sequences_of(sequences: pd.DataFrame, eval_set: str, period: int | None = None, column: str = "token_id"):
-    """Return one set of sequences as [sentence, position]: ids as an int64 tensor, text as an array.
+def sequences_of(sequences: pd.DataFrame, eval_set: str, period: int | None = None) -> Tensor:
+    """Return the token ids of one set of sequences as [sentence, position], int64.
 
     Args:
         sequences: the SEQUENCES table.
         eval_set: which set.
         period: which period of it; None for sets where nothing repeats by design.
-        column: token_id, token or token_class.
 
     Raises:
         ValueError: the table holds no such sequences.
+    """
+    return torch.as_tensor(labels_of(sequences, eval_set, period, "token_id").astype(np.int64))
+
+
+def labels_of(sequences: pd.DataFrame, eval_set: str, period: int | None, column: str) -> np.ndarray:
+    """Return one column of a set of sequences, such as `token` or `token_class`, as [sentence, position].
+
+    Arguments and errors as of `sequences_of`.
     """
     chosen = sequences[sequences["eval_set"] == eval_set]
     chosen = chosen[chosen["period"].isna()] if period is None else chosen[chosen["period"] == period]
     if chosen.empty:
         raise ValueError(f"no sequences of eval_set {eval_set!r}, period {period}; see the probe settings")
     grid = chosen.sort_values(["sentence", "position"])[column].to_numpy()
-    grid = einops.rearrange(grid, "(sentence position) -> sentence position", sentence=chosen["sentence"].nunique())
-    return torch.as_tensor(grid.astype(np.int64)) if column == "token_id" else grid
+    return einops.rearrange(grid, "(sentence position) -> sentence position", sentence=chosen["sentence"].nunique())

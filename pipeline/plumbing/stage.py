@@ -7,12 +7,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.plumbing.artefacts import Paths
 from pipeline.settings.base import Slice
 
+S = TypeVar("S", bound=Slice)
 
-def main(settings_type: type[Slice], run: Callable[[Slice, Paths, Paths], None]) -> None:
+
+def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None:
     """Parse the command line, run the stage once, and turn a person's mistake into one line."""
     stage = Path(sys.argv[0]).stem
     parser = _parser(stage)
