@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from made_up_rows import filled
 
 from pipeline import judge
 from pipeline.claims.catalogue import CLAIMS
@@ -14,19 +15,6 @@ from pipeline.tables.summarise import RUNS
 
 EXPERIMENTS = ("base", "other")
 SEEDS = (0, 1, 2)
-
-
-def filled(table, rows):
-    """Rows of a table, given what matters; the rest is null, or the first value there may be."""
-    frame = pd.DataFrame(rows, columns=[column.name for column in table.columns])
-    for column in table.columns:
-        if not column.nullable and frame[column.name].isna().all():
-            numbers = column.low if column.low is not None else 0
-            default = False if column.type == "bool" else numbers
-            frame[column.name] = (column.options or ("",))[0] if column.type == "string" else default
-        if column.nullable and column.type == "int64":
-            frame[column.name] = frame[column.name].astype("Int64")
-    return frame
 
 
 def head_scores(experiment, seed):
@@ -47,7 +35,7 @@ def head_scores(experiment, seed):
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory):
+def judge_study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     runs = [(experiment, seed) for experiment in EXPERIMENTS for seed in SEEDS]
     rows = {"head_scores": [row for run in runs for row in head_scores(*run)]}
@@ -56,10 +44,19 @@ def judged(tmp_path_factory):
     files = {table.name: folder / f"{table.name}.parquet" for table in (*tables, RUNS, *OF_JUDGE)}
     for table in (*tables, RUNS):
         write(table, filled(table, rows.get(table.name, [])), Paths([files[table.name]]))
-    slice_ = compose((), (), "base", 0)["judge"] | {"experiments": list(EXPERIMENTS)}
     outputs = Paths([files[table.name] for table in OF_JUDGE])
-    judge.run(JudgeSettings.parse(slice_), Paths(list(files.values())), outputs)
-    return {table.name: read(table, outputs) for table in OF_JUDGE}
+
+    def judged_with(*overrides):
+        settings = compose(overrides, (), "base", 0)["judge"] | {"experiments": list(EXPERIMENTS)}
+        judge.run(JudgeSettings.parse(settings), Paths(list(files.values())), outputs)
+        return {table.name: read(table, outputs) for table in OF_JUDGE}
+
+    return judged_with
+
+
+@pytest.fixture(scope="module")
+def judged(judge_study):
+    return judge_study()
 
 
 def test_every_claim_is_judged_on_every_experiment(judged):
@@ -96,3 +93,32 @@ def test_heads_have_roles_and_experiments_effects(judged):
     assert set(effects["against"]) == {"base"}
     changed = effects.query("role == 'previous_token' and metric == 'previous_token'").iloc[0]
     assert changed["difference"] == pytest.approx(-0.8)
+
+
+def test_one_confidence_and_one_significance_are_everywhere(judge_study, judged):
+    sure, less = judged, judge_study("confidence=0.5", "significance=0.2")
+    for name, frame in less.items():
+        if "confidence" in frame:
+            assert set(frame["confidence"]) <= {0.5}, name
+            assert set(sure[name]["confidence"]) <= {0.95}, name
+        if "significance" in frame:
+            assert set(frame["significance"]) <= {0.2}, name
+    for name in ("claims", "intervals"):
+        length, shorter = ((tables[name]["hi"] - tables[name]["lo"]).dropna() for tables in (sure, less))
+        assert (shorter <= length).all()
+        assert shorter.sum() < length.sum()
+    statistics = less["claims"].drop_duplicates("claim").set_index("claim")["statistic"]
+    assert statistics["most_heads_copy"].endswith("(q < 0.2)")
+    assert "from 10% to 20% of the sequence minus that from 90% to 100%" in statistics["in_context_learning"]
+
+
+def test_tables_that_have_an_interval_say_how_sure_it_is():
+    for table in OF_JUDGE:
+        assert ({"lo", "hi"} <= set(table.names)) <= ("confidence" in table.names), table.name
+        assert ("q" in table.names) <= ("significance" in table.names), table.name
+
+
+def test_each_run_sees_its_own_rows():
+    rows = pd.DataFrame({"experiment": ["base", "base", "other"], "seed": [1, 0, 1], "value": [3, 2, 5]})
+    runs = judge.runs_of({"runs": rows, "scores": rows}, "base")
+    assert [(seed, run["scores"]["value"].tolist()) for seed, run in runs] == [(0, [2]), (1, [3])]

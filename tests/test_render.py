@@ -1,8 +1,10 @@
 import pandas as pd
 import pytest
 
+from pipeline.figures.head_scores import head_scores
 from pipeline.plumbing.artefacts import Paths, write
-from pipeline.render import OF_A_STUDY, OF_AN_EXPERIMENT, TABLES, rows_of, run
+from pipeline.render import TABLES, drawing_of, rows_of, run
+from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
 from pipeline.settings.render import RenderSettings
 from pipeline.tables.summarise import RUNS
 
@@ -74,3 +76,14 @@ def test_a_figure_sees_its_experiments_rows():
 def test_a_studys_figure_sees_its_experiments_in_the_studys_order():
     table = pd.DataFrame({"experiment": ["base", "base", "other"], "value": [1, 2, 3]})
     assert rows_of(table, None, ["other", "base"])["value"].tolist() == [3, 1, 2]
+
+
+def test_a_figure_is_found_by_its_name():
+    assert drawing_of("base", "head_scores") is head_scores
+
+
+@pytest.mark.parametrize("name", OF_AN_EXPERIMENT + OF_A_STUDY)
+def test_the_tables_of_every_figure_are_there_to_read(name):
+    drawing = drawing_of("base" if name in OF_AN_EXPERIMENT else None, name)
+    assert set(drawing.tables) <= set(TABLES)
+    assert set(drawing.settings) <= set(RenderSettings.model_fields)

@@ -1,4 +1,5 @@
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,9 @@ def test_a_function_is_given_the_tables_and_what_its_claim_names(claim):
     signature = inspect.signature(MEASURED[claim.name])
     assert tuple(signature.parameters) == ("tables", *claim.settings)
     assert signature.return_annotation == Finding | None
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_claim_has_a_test(claim):
+    module = MEASURED[claim.name].__module__.rpartition(".")[2]
+    assert f"{claim.name}(" in (Path(__file__).parent / f"test_{module}.py").read_text(encoding="utf-8")
