@@ -14,7 +14,7 @@ from pipeline.circuits.definitions.expectations import of_random, of_wired
 from pipeline.claims.known_answers import KEY, judged, keyed, of_losses, of_scores
 from pipeline.figures.known_answers import known_answers
 from pipeline.figures.style import save
-from pipeline.frames.tensors import sequences_of
+from pipeline.frames.tensors import sequences_of, sets_of
 from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, atomic, read, read_parts, write
 from pipeline.plumbing.in_process import run_jobs
@@ -75,11 +75,7 @@ def answers_of(settings: KnownAnswersSettings, planned: PlannedRun, folder: Path
 
 def known_of(construction: Construction, sequences: pd.DataFrame, first: int) -> pd.DataFrame:
     """Return all that is known of a constructed network: KEY, expected, reason."""
-    chosen = sequences.loc[sequences["eval_set"] != "demo", ["eval_set", "period"]].drop_duplicates()
-    sets = {}
-    for eval_set, period in chosen.itertuples(index=False):
-        period = None if pd.isna(period) else int(period)
-        sets[eval_set, period] = sequences_of(sequences, eval_set, period).tolist()
+    sets = {which: sequences_of(sequences, *which).tolist() for which in sets_of(sequences)}
     rows = []
     for known in of_wired(construction, sets, first):
         pair = {"src_layer": 0, "src_head": 0} if known.pair else {}

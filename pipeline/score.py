@@ -21,7 +21,7 @@ from pipeline.circuits.scores.score import stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.frames.scores import beside_chance, null_rows, score_rows, sentence_rows
-from pipeline.frames.tensors import labels_of, sequences_of, to_frame
+from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.frames.together import together
 from pipeline.frames.weights import weights_in
 from pipeline.models.families import to_weights
@@ -119,12 +119,6 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
     for frames in (rows.scores, rows.nulls):
         frames[:] = [frame.astype({"period": "Int64"}) for frame in frames if len(frame)]
     return rows
-
-
-def sets_of(sequences: pd.DataFrame) -> list[tuple[str, int | None]]:
-    """Return every set of sequences but the demonstration, by name and period."""
-    measured = sequences.loc[sequences["eval_set"] != "demo", SETS].drop_duplicates().sort_values(SETS)
-    return [(name, None if pd.isna(period) else int(period)) for name, period in measured.itertuples(index=False)]
 
 
 def resamples(settings: ScoreSettings, sentences: int) -> torch.Tensor:

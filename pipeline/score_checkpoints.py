@@ -21,7 +21,7 @@ from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.frames.tensors import labels_of, sequences_of, to_frame
+from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.models.families import to_weights
 from pipeline.models.sequences import TOKEN_CLASSES
 from pipeline.plumbing.artefacts import Paths, read, write
@@ -39,7 +39,7 @@ def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> No
     torch.set_num_threads(settings.threads)
     config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
     sequences = read(SEQUENCES, inputs)
-    sequences = sequences[(sequences["eval_set"] != "demo") & (sequences["sentence"] < settings.sentences)]
+    sequences = sequences[sequences["sentence"] < settings.sentences]
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
     frames = [pd.DataFrame(columns=CHECKPOINT_SCORES.names)]
     with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
@@ -61,8 +61,7 @@ def measured(
 ) -> Iterator[pd.DataFrame]:
     """Yield all measures of one checkpoint."""
     ranked = spread(weights.d_vocab, settings.ranked_tokens)
-    for eval_set, period in sequences[["eval_set", "period"]].drop_duplicates().itertuples(index=False):
-        period = None if pd.isna(period) else int(period)
+    for eval_set, period in sets_of(sequences):
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
         scores, losses = sequence_scores(weights, Tokens(tokens, first, period), settings.batch)

@@ -26,6 +26,17 @@ def to_frame(axes: str, **values: Tensor) -> pd.DataFrame:
     return pd.DataFrame(columns | {name: tensor.detach().cpu().numpy().ravel() for name, tensor in values.items()})
 
 
+def sets_of(sequences: pd.DataFrame) -> list[tuple[str, int | None]]:
+    """Return every set of sequences to measure on, by eval_set and period: all but the demonstration, sorted.
+
+    Args:
+        sequences: the SEQUENCES table.
+    """
+    names = ["eval_set", "period"]
+    measured = sequences.loc[sequences["eval_set"] != "demo", names].drop_duplicates().sort_values(names)
+    return [(name, None if pd.isna(period) else int(period)) for name, period in measured.itertuples(index=False)]
+
+
 def sequences_of(sequences: pd.DataFrame, eval_set: str, period: int | None = None) -> Tensor:
     """Return the token ids of one set of sequences as [sentence, position], int64.
 

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.frames.tensors import sequences_of, to_frame
+from pipeline.frames.tensors import sequences_of, sets_of, to_frame
 
 
 def test_every_entry_stands_in_the_row_of_its_indices():
@@ -31,3 +31,9 @@ def test_sequences_come_in_order_and_by_period():
     assert sequences_of(frame, "repeated_tokens", 3).tolist() == [[1, 2]]
     with pytest.raises(ValueError, match="period 4"):
         sequences_of(frame, "repeated_tokens", 4)
+
+
+def test_sets_are_measured_in_one_order_and_the_demonstration_is_left_out():
+    rows = [("text", None), ("repeated_tokens", 12), ("demo", None), ("repeated_tokens", 3), ("text", None)]
+    frame = pd.DataFrame(rows, columns=["eval_set", "period"]).astype({"period": "Int64"})
+    assert sets_of(frame) == [("repeated_tokens", 3), ("repeated_tokens", 12), ("text", None)]
