@@ -175,6 +175,10 @@ class Definition:
         """What it goes by."""
         return self.metric, self.definition
 
+    def levels(self, weights: Weights) -> tuple[float, float]:
+        """Return `chance` and `ideal` in a model."""
+        return level(self.chance, weights), level(self.ideal, weights)
+
     @property
     def eval_set(self) -> str | None:
         """The set of sequences it is measured on; `weights` for none, None for whatever sequences there are."""

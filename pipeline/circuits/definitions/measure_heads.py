@@ -18,7 +18,6 @@ from pipeline.circuits.definitions.definition import (
     OfPredictions,
     OfPrefixes,
     OfRanks,
-    level,
 )
 from pipeline.circuits.definitions.registry import HEADS, MODELS, measured_as
 from pipeline.circuits.definitions.views import Predictions, Tokens
@@ -61,7 +60,8 @@ def sequence_scores(weights: Weights, sequences: Tokens, batch: int) -> tuple[Sc
     scores = patterns.scores()
     for (entry, chance), parts in outputs.items():
         sentences = torch.cat(parts)
-        scores[entry.name] = pooled(sentences, (~sentences.isnan()).double(), chance, level(entry.ideal, weights))
+        _, ideal = entry.levels(weights)
+        scores[entry.name] = pooled(sentences, (~sentences.isnan()).double(), chance, ideal)
     return scores, torch.cat(losses)
 
 
@@ -102,10 +102,7 @@ def circuit_scores(weights: Weights, layer: int, ranked: Int[Tensor, " token"], 
     """
     heads = [_head_scores(weights, (layer, head), ranked, tile) for head in range(weights.n_heads)]
     values = {entry: torch.stack([scores[entry] for scores in heads]) for entry in heads[0]}
-    return {
-        entry.name: Score(value, level(entry.chance, weights), level(entry.ideal, weights))
-        for entry, value in values.items()
-    }
+    return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
 
 
 def text_scores(
@@ -131,14 +128,12 @@ def text_scores(
     for entry, measure in measured_as(OfRanks, HEADS):
         if measure.weighed_by_text:
             shares = _shares_of_text(weights, tokens[:, first:], measure.most, tile)
-            chance, ideal = level(entry.chance, weights), level(entry.ideal, weights)
-            scores[entry.name] = pooled(shares, torch.ones_like(shares), chance, ideal)
+            scores[entry.name] = pooled(shares, torch.ones_like(shares), *entry.levels(weights))
     circuits = prefix_circuits(weights, previous)
     for entry, measure in measured_as(OfPrefixes, HEADS):
         layers = [torch.stack([measure.function(circuit) for circuit in heads]) for heads in circuits]
         nothing = torch.full((weights.n_heads,), torch.nan, dtype=torch.float64)
-        value = torch.stack([nothing, *layers])
-        scores[entry.name] = Score(value, level(entry.chance, weights), level(entry.ideal, weights))
+        scores[entry.name] = Score(torch.stack([nothing, *layers]), *entry.levels(weights))
     return scores
 
 

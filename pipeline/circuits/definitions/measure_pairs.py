@@ -5,7 +5,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.circuits.definitions.definition import OfComposition, OfPairCircuit, OfPairRanks, OfPath, level
+from pipeline.circuits.definitions.definition import OfComposition, OfPairCircuit, OfPairRanks, OfPath
 from pipeline.circuits.definitions.registry import PAIRS, measured_as
 from pipeline.circuits.definitions.views import Paths
 from pipeline.circuits.scores import virtual_heads
@@ -25,7 +25,7 @@ def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
     norms, scores = composition(weights, source, reader), {}
     for entry, measure in measured_as(OfComposition, PAIRS):
         value = norms[measure.through] - (weights.d_model**-0.5 if measure.above_chance else 0.0)
-        scores[entry.name] = Score(value, level(entry.chance, weights), level(entry.ideal, weights))
+        scores[entry.name] = Score(value, *entry.levels(weights))
     return scores
 
 
@@ -50,10 +50,7 @@ def circuit_scores(weights: Weights, source: Head, layer: int, ranked: Int[Tenso
         for entry, measure in measured_as(OfPairRanks, PAIRS):
             rank = diagonal_rank(*ranked_circuit(weights, measure, source, (layer, head)), ranked, tile)
             values.setdefault(entry, []).append((rank < 1).double().mean())
-    return {
-        entry.name: Score(torch.stack(heads), level(entry.chance, weights), level(entry.ideal, weights))
-        for entry, heads in values.items()
-    }
+    return {entry.name: Score(torch.stack(heads), *entry.levels(weights)) for entry, heads in values.items()}
 
 
 def ranked_circuit(weights: Weights, measure: OfPairRanks, source: Head, reader: Head) -> Factors:
@@ -80,10 +77,8 @@ def path_scores(weights: Weights, trace: Trace, source: Head, layer: int) -> Sco
             value = measure.function(paths)
         else:
             value = torch.full((len(trace.tokens), weights.n_heads), torch.nan, dtype=torch.float64)
-        chance, ideal = level(entry.chance, weights), level(entry.ideal, weights)
-        of_sentences = value.ndim == 2
-        known = (~value.isnan()).double()
-        scores[entry.name] = pooled(value, known, chance, ideal) if of_sentences else Score(value, chance, ideal)
+        levels, known = entry.levels(weights), (~value.isnan()).double()
+        scores[entry.name] = pooled(value, known, *levels) if value.ndim == 2 else Score(value, *levels)
     return scores
 
 

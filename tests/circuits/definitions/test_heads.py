@@ -50,7 +50,7 @@ def test_only_sequences_with_that_context_have_rivals(context):
 
 def test_levels_are_counted_from_the_models_sizes():
     weights = model(0)  # 12 tokens, 9 positions, heads 4 wide
-    levels = {entry.name: (level(entry.chance, weights), level(entry.ideal, weights)) for entry in WEIGHTS}
+    levels = {entry.name: entry.levels(weights) for entry in WEIGHTS}
     assert levels["copying", "top1"] == levels["copying", "top1_unigram"] == (1 / 12, 1)
     assert levels["copying", "top5"] == (5 / 12, 1)
     # An orthogonal projection on 4 of 12 directions, constant entries left out.

@@ -2,13 +2,12 @@ import math
 
 from untrained import model
 
-from pipeline.circuits.definitions.definition import level
 from pipeline.circuits.definitions.pairs import PAIRS
 
 
 def test_levels_are_counted_from_the_models_sizes():
     weights = model(0)  # 12 tokens and as wide a stream, heads 4 wide
-    levels = {entry.name: (level(entry.chance, weights), level(entry.ideal, weights)) for entry in PAIRS}
+    levels = {entry.name: entry.levels(weights) for entry in PAIRS}
     for through in "QKV":
         assert levels[f"{through}_composition", "frobenius"] == (1 / math.sqrt(12), 1 / 2)
         assert levels[f"{through}_composition", "above_chance"] == (0, 1 / 2 - 1 / math.sqrt(12))
