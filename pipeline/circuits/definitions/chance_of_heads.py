@@ -227,11 +227,9 @@ def _of_prefixes(reference: Reference, scores: Scores) -> Chances:
     folded, draws = reference.folded, reference.draws
     previous = scores["previous_token", "mean"].value
     functions = {name: measure.function for name, measure in _prefixes().items()}
-    carried = torch.zeros(folded.d_model, folded.d_model, dtype=torch.float64)
     # No head feeds layer 0, whose scores are undefined.
     drawn = [dict.fromkeys(functions, torch.full((draws.heads, folded.n_heads), torch.nan))]
-    for layer in range(1, folded.n_layers):
-        carried = carried + induction.shifted(folded, layer - 1, previous[layer - 1])
+    for layer, carried in induction.carried(folded, previous):
         halves = [balanced(read, written) for read, written in zip(folded.W_Q[layer], folded.W_K[layer], strict=True)]
         circuits = [reference.between["QK"].through(read, carried @ written) for read, written in halves]
         drawn.append(rotations(circuits, functions, draws.heads, reference.generator))

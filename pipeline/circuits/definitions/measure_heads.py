@@ -141,13 +141,10 @@ def prefix_circuits(weights: Weights, previous: Float[Tensor, "layer head"]) -> 
     """Return the circuits of `induction.prefix_circuit` of every head from layer 1 on."""
     # With W_E = Q R, W_E M W_E^T has the trace and the eigenvalues of the smaller R M R^T.
     weights = replace(weights, W_E=torch.linalg.qr(weights.W_E.double()).R)
-    carried = torch.zeros(weights.d_model, weights.d_model, dtype=torch.float64)
-    circuits = []
-    for layer in range(1, weights.n_layers):
-        carried = carried + induction.shifted(weights, layer - 1, previous[layer - 1])
-        heads = [(layer, head) for head in range(weights.n_heads)]
-        circuits.append([Grams.of(*induction.prefix_circuit(weights, carried, head)) for head in heads])
-    return circuits
+    return [
+        [Grams.of(*induction.prefix_circuit(weights, carried, (layer, head))) for head in range(weights.n_heads)]
+        for layer, carried in induction.carried(weights, previous)
+    ]
 
 
 def circuit_of(weights: Weights, name: str, head: Head) -> Factors:

@@ -5,6 +5,9 @@ targets is 1; the other definitions give it less, by amounts that depend on the 
 is comparable only with others of the same definition.
 """
 
+from collections.abc import Iterator
+from itertools import accumulate
+
 import torch
 from einops import einsum
 from jaxtyping import Float, Float64, Int
@@ -65,6 +68,21 @@ def shifted(weights: Weights, layer: int, previous: Float[Tensor, " head"]) -> F
     return einsum(previous.double(), weights.W_V[layer].double(), weights.W_O[layer].double(), axes)
 
 
+def carried(
+    weights: Weights, previous: Float[Tensor, "layer head"]
+) -> Iterator[tuple[int, Float64[Tensor, "d_model d_model"]]]:
+    """Yield each layer from 1 on with what all heads before it carry from a token to the next one.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        previous: each head's attention to the token before.
+
+    Returns:
+        The layer and the sum of `shifted` over earlier ones.
+    """
+    return enumerate(accumulate(shifted(weights, layer, previous[layer]) for layer in range(weights.n_layers - 1)), 1)
+
+
 def prefix_circuit(weights: Weights, carried: Float64[Tensor, "d_model d_model"], reader: Head) -> Factors:
     """Query token -> token that earlier heads copied to the next position: W_E W_Q (W_E carried W_K)^T.
 
@@ -72,7 +90,7 @@ def prefix_circuit(weights: Weights, carried: Float64[Tensor, "d_model d_model"]
 
     Args:
         weights: with layer norm's gains folded in.
-        carried: the sum of `shifted` over all earlier layers; 0 for layer 0.
+        carried: what earlier layers do, of `carried`.
         reader: (layer, head) with W_Q and W_K.
 
     Returns:

@@ -123,6 +123,10 @@ def test_the_prefix_circuit_is_the_sum_over_earlier_heads_of_what_they_carry():
     weights = Weights("none", random(9, 6), random(6, 9), W_O=random(3, 2, 2, 6), **tall)
     previous = torch.tensor([[0.9, 0.1], [0.3, 0.0]])
     carried = sum(induction.shifted(weights, layer, previous[layer]) for layer in range(2))
+    (first, after_one), (last, after_two) = induction.carried(weights, previous)
+    assert (first, last) == (1, 2)
+    torch.testing.assert_close(after_one, induction.shifted(weights, 0, previous[0]))
+    torch.testing.assert_close(after_two, carried)
     rows, columns = induction.prefix_circuit(weights, carried, (2, 1))
     expected = 0
     for layer in range(2):
