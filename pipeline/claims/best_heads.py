@@ -2,11 +2,15 @@
 
 A role is told by one score. On several periods the worst counts: who works on one period only does not play the
 role. Of heads that are equally good, the first counts.
+
+What is best is chosen on every second sentence, and judged on the others: a number that is the best of many on the
+sentences it was chosen on is larger than it would be on any others.
 """
 
 import pandas as pd
 
-from pipeline.claims.keys import HEAD
+from pipeline.claims.finding import Tables
+from pipeline.claims.keys import HEAD, SCORE
 
 # Role -> the score that tells it, a metric of the role's name: its definition, and the sequences it is measured on.
 SCORES = {
@@ -17,7 +21,7 @@ SCORES = {
     "induction": ("mass", "repeated_tokens"),
     "copying": ("eigenvalue", "weights"),
 }
-LAYERS = {"previous_token": (0,)}  # where the best head of a role is sought; of all other roles, in every layer
+CHOOSING, JUDGING = 0, 1  # which half of a set: what is left of a sentence's number, divided by 2
 
 
 def role_scores(head_scores: pd.DataFrame, role: str) -> pd.DataFrame:
@@ -27,22 +31,54 @@ def role_scores(head_scores: pd.DataFrame, role: str) -> pd.DataFrame:
     return head_scores[of_role & (head_scores["eval_set"] == eval_set)].dropna(subset="value")
 
 
-def ranked_heads(head_scores: pd.DataFrame, role: str) -> pd.DataFrame:
+def half(sentence_scores: pd.DataFrame, which: int) -> pd.DataFrame:
+    """Return SENTENCE_SCORES' rows of one half of each set: CHOOSING or JUDGING."""
+    return sentence_scores[sentence_scores["sentence"] % 2 == which]
+
+
+def half_scores(tables: Tables, role: str, which: int) -> pd.DataFrame:
+    """Return the rows that tell a role as `role_scores` does, with values of one half of the sentences alone.
+
+    A score that is not made of sentences is the same for both halves.
+
+    Args:
+        tables: head_scores and sentence_scores, of one run or of many.
+        role: one of SCORES.
+        which: CHOOSING or JUDGING.
+    """
+    whole = role_scores(tables["head_scores"], role)
+    names = [*(name for name in HEAD if name in whole), *SCORE, "period"]
+    rows = half(role_scores(tables["sentence_scores"], role), which)
+    sums = rows.assign(value=rows["value"] * rows["weight"]).groupby(names, dropna=False)[["value", "weight"]].sum()
+    if sums.empty:
+        return whole
+    values = (sums["value"] / sums["weight"]).where(sums["weight"] > 0).rename("value").reset_index()
+    return whole.drop(columns="value").merge(values, on=names).dropna(subset="value")
+
+
+def ranked_heads(scores: pd.DataFrame, role: str, before: int | None = None) -> pd.DataFrame:
     """Return each head's row on its worst period, the best head first; of several runs, all heads together.
 
     Args:
-        head_scores: HEAD_SCORES, or what has its columns, of one run or, with the columns that name them, of many.
+        scores: HEAD_SCORES, what has its columns or what `half_scores` returns; of one run or, with the columns that
+            name them, of many.
         role: one of SCORES.
+        before: a layer; only heads of earlier ones are ranked. None for all.
     """
-    scores = role_scores(head_scores, role)
-    if role in LAYERS:
-        scores = scores[scores["layer"].isin(LAYERS[role])]
+    scores = role_scores(scores, role)
+    if before is not None:
+        scores = scores[scores["layer"] < before]
     head = [name for name in HEAD if name in scores]
     worst = scores.sort_values([*head, "value"], kind="stable").drop_duplicates(head)
     return worst.sort_values("value", ascending=False, kind="stable")
 
 
-def best_head(head_scores: pd.DataFrame, role: str) -> pd.Series | None:
+def best_head(scores: pd.DataFrame, role: str, before: int | None = None) -> pd.Series | None:
     """Return the row of one run's best head, on its worst period; None if no head was scored."""
-    ranked = ranked_heads(head_scores, role)
+    ranked = ranked_heads(scores, role, before)
     return None if ranked.empty else ranked.iloc[0]
+
+
+def chosen_head(tables: Tables, role: str, before: int | None = None) -> pd.Series | None:
+    """Return `best_head` of the sentences that choose; what it is worth is for the others to say."""
+    return best_head(half_scores(tables, role, CHOOSING), role, before)

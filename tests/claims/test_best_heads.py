@@ -1,7 +1,16 @@
 import pandas as pd
 import pytest
 
-from pipeline.claims.best_heads import SCORES, best_head, ranked_heads, role_scores
+from pipeline.claims.best_heads import (
+    CHOOSING,
+    JUDGING,
+    SCORES,
+    best_head,
+    chosen_head,
+    half_scores,
+    ranked_heads,
+    role_scores,
+)
 
 
 def scored(*rows, **names):
@@ -33,11 +42,30 @@ def test_the_worst_period_counts():
     assert (*place(best), best["period"], best["value"]) == (1, 0, 37, 0.7)
 
 
-def test_previous_token_heads_are_sought_in_layer_0_and_others_everywhere():
-    heads = {(0, 0): 0.2, (0, 1): 0.9, (1, 0): 0.95}
-    assert place(best_head(of_role("previous_token", heads), "previous_token")) == (0, 1)
-    for role in set(SCORES) - {"previous_token"}:
-        assert place(best_head(of_role(role, heads), role)) == (1, 0)
+@pytest.mark.parametrize("role", SCORES)
+def test_heads_are_sought_in_every_layer_or_in_those_before_one(role):
+    heads = of_role(role, {(0, 0): 0.2, (0, 1): 0.9, (1, 0): 0.95})
+    assert place(best_head(heads, role)) == (1, 0)
+    assert place(best_head(heads, role, before=1)) == (0, 1)
+    assert best_head(heads, role, before=0) is None
+
+
+def test_what_is_best_by_chance_on_some_sentences_is_judged_on_others():
+    # Head 0.0 is lucky on sentences 0 and 2, which choose, and nothing elsewhere; sentence 2 weighs three times.
+    by_sentence = {(0, 0): [0.8, 0.1, 0.9, 0.1], (0, 1): [0.5, 0.5, 0.5, 0.5]}
+    sentences = pd.concat(
+        of_role("previous_token", {head: value}).assign(sentence=sentence, weight=3.0 if sentence == 2 else 1.0)
+        for head, values in by_sentence.items()
+        for sentence, value in enumerate(values)
+    )
+    whole = of_role("previous_token", {(0, 0): 0.5, (0, 1): 0.5})
+    copying = of_role("copying", {(0, 0): 0.9})
+    tables = {"head_scores": pd.concat([whole, copying]), "sentence_scores": sentences}
+    assert place(chosen_head(tables, "previous_token")) == (0, 0)
+    chosen, judged = (half_scores(tables, "previous_token", which)["value"].tolist() for which in (CHOOSING, JUDGING))
+    assert chosen == pytest.approx([0.875, 0.5])
+    assert judged == pytest.approx([0.1, 0.5])
+    assert half_scores(tables, "copying", JUDGING)["value"].tolist() == [0.9]
 
 
 @pytest.mark.parametrize("role", SCORES)
