@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
+from scipy import stats
 
+from pipeline.circuits.chance.false_discovery import false_discovery
 from pipeline.claims.catalogue import CLAIMS, Claim
+from pipeline.claims.crossed import crossed
 from pipeline.claims.effects import effects
 from pipeline.claims.emergence import emergence
 from pipeline.claims.finding import Tables
 from pipeline.claims.intervals import intervals
 from pipeline.claims.matching import head_matches
 from pipeline.claims.measured import MEASURED
-from pipeline.claims.measures import measures
+from pipeline.claims.measures import measures, with_probes
 from pipeline.claims.order import emergence_order
 from pipeline.claims.roles import head_roles
 from pipeline.claims.validity import validity
-from pipeline.claims.verdicts import RULE, t_interval, verdict
+from pipeline.claims.verdicts import RULE, verdict
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.judge import JudgeSettings
@@ -35,7 +37,7 @@ STAGES = ("decompose", "score", "ablate", "score_checkpoints", "challenge")  # w
 def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     """Read the study once, judge it from every side."""
     of_runs = [table.with_run() for stage in STAGES for table in OF_A_RUN[stage]]
-    tables = {table.name: read(table, inputs) for table in (*of_runs, RUNS)}
+    tables = with_probes({table.name: read(table, inputs) for table in (*of_runs, RUNS)})
     base, confidence, significance = settings.experiments[0], settings.confidence, settings.significance
     noted = {"confidence": confidence, "significance": significance}
 
@@ -43,10 +45,9 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     write(HEAD_ROLES, roles.assign(**noted), outputs)
     write(HEAD_MATCHES, head_matches(tables["head_scores"], base), outputs)
 
-    measured = measures(tables, settings.early, settings.late), tables["runs"]
-    draws = confidence, settings.resamples, np.random.default_rng(settings.seed)
-    write(INTERVALS, intervals(*measured, *draws).assign(confidence=confidence), outputs)
-    write(EFFECTS, effects(*measured, base, *draws).assign(**noted), outputs)
+    measured = measures(tables, settings.early, settings.late)
+    write(INTERVALS, intervals(measured, confidence).assign(confidence=confidence), outputs)
+    write(EFFECTS, effects(measured, tables["runs"], base, confidence).assign(**noted), outputs)
 
     scores_and_effects = (tables[name] for name in ("head_scores", "ablations", "head_pairs", "edges"))
     draws = settings.validity_resamples, settings.permutations, confidence, settings.seed
@@ -59,7 +60,9 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
 
     tables["emergence"] = events
     claims = [judged(claim, experiment, tables, settings) for experiment in settings.experiments for claim in CLAIMS]
-    write(CLAIMS_TABLE, pd.DataFrame(claims), outputs)
+    claims = pd.DataFrame(claims)
+    claims["q"] = false_discovery(claims["p"].to_numpy(float))
+    write(CLAIMS_TABLE, claims.assign(**noted, power=settings.power), outputs)
 
 
 def judged(claim: Claim, experiment: str, tables: Tables, settings: JudgeSettings) -> dict:
@@ -67,21 +70,26 @@ def judged(claim: Claim, experiment: str, tables: Tables, settings: JudgeSetting
     given = {name: getattr(settings, name) for name in claim.settings}
     measured = [(seed, MEASURED[claim.name](run, **given)) for seed, run in runs_of(tables, experiment)]
     findings = {seed: finding for seed, finding in measured if finding is not None}
-    value, lo, hi = t_interval([finding.value for finding in findings.values()], settings.confidence)
+    mean = crossed([finding.number for finding in findings.values()])
+    lo, hi = mean.interval(settings.confidence)
     chances = [finding.chance for finding in findings.values() if finding.chance is not None]
     chance = sum(chances) / len(chances) if chances else None
     threshold = getattr(settings.thresholds, claim.name)
+    below = mean.p_value(threshold) / 2
     return {
         "experiment": experiment,
         "claim": claim.name,
         "statement": claim.statement,
         "statistic": claim.statistic.format(**given),
-        "value": value,
+        "value": mean.value,
         "lo": lo,
         "hi": hi,
-        "confidence": settings.confidence,
+        "of_sentences": mean.of_sentences**0.5 * stats.norm.ppf((1 + settings.confidence) / 2),
         "chance": chance,
         "threshold": threshold,
+        "since": getattr(settings.since, claim.name),
+        "least_shown": mean.least_shown(settings.confidence, settings.power),
+        "p": below if mean.value >= threshold else 1 - below,
         "verdict": verdict(lo, hi, threshold, chance) if findings else "not applicable",
         "rule": RULE,
         "n_seeds": len(findings),

@@ -53,7 +53,9 @@ def half_scores(tables: Tables, role: str, which: int) -> pd.DataFrame:
     if sums.empty:
         return whole
     values = (sums["value"] / sums["weight"]).where(sums["weight"] > 0).rename("value").reset_index()
-    return whole.drop(columns="value").merge(values, on=names).dropna(subset="value")
+    periods = {"period": "Int64"}
+    whole, values = whole.drop(columns="value").astype(periods), values.astype(periods)
+    return whole.merge(values, on=names).dropna(subset="value")
 
 
 def ranked_heads(scores: pd.DataFrame, role: str, before: int | None = None) -> pd.DataFrame:

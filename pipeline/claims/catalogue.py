@@ -51,7 +51,7 @@ CLAIMS = (
     Claim(
         "shift_by_one",
         statement="There is a head that attends to the previous token",
-        statistic="mean attention to the token before on held-out text, best layer-0 head",
+        statistic="mean attention to the token before on held-out text, best head",
         low=0,
         high=1,
     ),
@@ -91,6 +91,16 @@ CLAIMS = (
         statistic="nats: loss on first minus loss on second copies of segments of held-out text",
     ),
     Claim(
+        "natural_repeats_gain",
+        statement="What text repeats by itself is predicted better the second time",
+        statistic="nats: loss on first minus loss on second occurrences of what held-out text repeats by itself",
+    ),
+    Claim(
+        "other_text_gain",
+        statement="What was seen before is predicted better in text of another kind",
+        statistic="nats: loss on first minus loss on second copies of segments of licences and manuals",
+    ),
+    Claim(
         "virtual_heads_matter",
         statement="Virtual heads matter",
         statistic="nats: loss on held-out text added by removing one head pair's path to the logits, best pair",
@@ -109,10 +119,17 @@ CLAIMS = (
         settings=("early", "late"),
     ),
     Claim(
+        "late_text_is_harder",
+        statement="Late in the sequence, text is predicted worse than in its middle",
+        statistic="nats on held-out text: mean loss from {late[0]:.0%} to {late[1]:.0%} of the sequence minus that "
+        "from {middle[0]:.0%} to {middle[1]:.0%}",
+        settings=("middle", "late"),
+    ),
+    Claim(
         "induction_is_causal",
-        statement="The induction head is what predicts second copies",
-        statistic="nats: loss added by removing the best induction head's output, on second copies minus on novel "
-        "tokens; by chance, that of a random vector of the same size",
+        statement="Induction heads are what predicts second copies",
+        statistic="nats: loss added by removing the outputs of all heads whose induction score reaches that of the "
+        "role, on second copies minus on novel tokens; by chance, that of random vectors of the same sizes",
     ),
     Claim(
         "previous_token_first",

@@ -7,8 +7,8 @@ import pandas as pd
 
 from pipeline.claims.best_heads import best_head, role_scores
 from pipeline.claims.change_points import ChangePoint, change_point
+from pipeline.claims.crossed import Number, crossed
 from pipeline.claims.keys import RUN
-from pipeline.claims.verdicts import t_interval
 
 EVENTS = ("previous_token", "k_composition", "prefix_matching", "copying", "loss_drop")
 LEVELS = ["before_level", "after_level"]
@@ -29,7 +29,8 @@ def curves(checkpoint_scores: pd.DataFrame) -> dict[str, Curve]:
         checkpoint_scores: CHECKPOINT_SCORES of one run; where it has no such part (one layer), the event is left out.
     """
     last = checkpoint_scores[checkpoint_scores["step"] == checkpoint_scores["step"].max()]
-    source, reader = best_head(last, "previous_token"), best_head(last, "induction")
+    reader = best_head(last, "induction")
+    source = best_head(last, "previous_token", None if reader is None or not reader["layer"] else int(reader["layer"]))
     seen = {}
     if source is not None:
         seen["previous_token"] = _of_head(checkpoint_scores, "previous_token", source)
@@ -133,5 +134,6 @@ def _over_seeds(rows: pd.DataFrame, confidence: float) -> dict:
 
 
 def geometric_mean(values: pd.Series, confidence: float) -> tuple[float, ...]:
-    """Return the geometric mean over seeds and its t interval in the logarithm; NaN as `t_interval` does."""
-    return tuple(math.exp(value) for value in t_interval([*np.log(values.astype(float))], confidence))
+    """Return the geometric mean over seeds and its t interval in the logarithm; NaN where that has none."""
+    mean = crossed([Number(value) for value in np.log(values.astype(float))])
+    return tuple(math.exp(value) for value in (mean.value, *mean.interval(confidence)))

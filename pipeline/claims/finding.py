@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pipeline.claims.crossed import Number
+
 Tables = dict[str, pd.DataFrame]
 Share = tuple[float, float]  # from, to: a part of a sequence or of a training, whose whole is (0, 1)
 
@@ -12,6 +14,11 @@ Share = tuple[float, float]  # from, to: a part of a sequence or of a training, 
 class Finding:
     """One claim's number in one run, what it would be by chance, and what shows it."""
 
-    value: float
+    number: Number
     evidence: str
     chance: float | None = None
+
+    @property
+    def value(self) -> float:
+        """The number, without what is known of its error."""
+        return self.number.value

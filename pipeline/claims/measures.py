@@ -1,47 +1,75 @@
 """Every measure of every run that runs can be compared by: heads are named by their role, not their number."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from pipeline.claims.best_heads import ranked_heads
+from pipeline.claims.best_heads import CHOOSING, JUDGING, half, half_scores, ranked_heads
+from pipeline.claims.crossed import Number, mean_of, weighted_mean
 from pipeline.claims.finding import Share, Tables
 from pipeline.claims.keys import HEAD, RUN, SCORE
 from pipeline.claims.of_losses import in_context_learning, second_copy_gain
 
 MEASURE = ["role", *SCORE]
-COLUMNS = [*RUN, *MEASURE, "period", "sentence", "value", "weight"]
 ROLES = ("previous_token", "induction")  # and the pair of both
+Runs = dict[str, dict[int, Number]]  # by experiment and seed
+Measures = dict[tuple[str, ...], Runs]  # by MEASURE
 
 
-def measures(tables: Tables, early: Share, late: Share) -> pd.DataFrame:
-    """Put what a study measured side by side, sentence by sentence where that is known.
+def measures(tables: Tables, early: Share, late: Share) -> Measures:
+    """Put what a study measured side by side, with what each sentence has to do with it where that is known.
 
     Roles: previous_token and induction, the head of a run that scores best in them; pair, the first feeding the
-    second; model, no head. Choosing the best flatters a score a little, in every experiment alike.
+    second; model, no head. Heads are chosen on one half of the sentences and measured on the other. A measure with
+    several periods is its mean over them. Undefined ones are left out.
 
     Args:
-        tables: head_scores, head_pairs, sentence_scores, loss_by_position of a study.
+        tables: head_scores, head_pairs, sentence_scores and sentence_losses of a study, `with_probes`.
         early: which part of a sequence in-context learning is measured from.
         late: to which part.
-
-    Returns:
-        Columns COLUMNS; the value of a set of sentences is the mean by weight. Undefined values are left out.
     """
-    heads = role_heads(tables["head_scores"])
-    losses = tables["loss_by_position"]
-    parts = [_of_heads(tables, heads), _of_pairs(tables["head_pairs"], heads), _of_model(losses, early, late)]
-    together = pd.concat(parts).reindex(columns=COLUMNS)
-    return together.dropna(subset="value").fillna({"sentence": 0, "weight": 1.0})
+    heads = role_heads(tables)
+    numbers: dict[tuple, list[Number]] = {}
+    for (experiment, seed), measure, number in (*_of_rows(tables, heads), *_of_losses(tables, early, late)):
+        if pd.notna(number.value):
+            named = tuple(None if pd.isna(name) else name for name in measure)
+            numbers.setdefault((named, experiment, seed), []).append(number)
+    together: Measures = {}
+    for (measure, experiment, seed), of_periods in numbers.items():
+        together.setdefault(measure, {}).setdefault(experiment, {})[seed] = mean_of(of_periods)
+    return together
 
 
-def role_heads(head_scores: pd.DataFrame) -> pd.DataFrame:
+def probes_of(runs: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """Return which sentences each run was measured on: the id of what drew them."""
+    return runs[runs["stage"] == "probe"].set_index(RUN)["id"].to_dict()
+
+
+def with_probes(tables: Tables) -> Tables:
+    """Return the tables of a study, those by sentence with a column `probe`: sentences of equal id are the same."""
+    probes = pd.Series(probes_of(tables["runs"])).rename_axis(RUN).rename("probe").reset_index()
+    return {name: rows.merge(probes, on=RUN) if "sentence" in rows else rows for name, rows in tables.items()}
+
+
+def role_heads(tables: Tables) -> pd.DataFrame:
     """Return the best head of each role in each run: experiment, seed, layer, head, role."""
-    best = [ranked_heads(head_scores, role).drop_duplicates(RUN)[HEAD].assign(role=role) for role in ROLES]
+    best = [
+        ranked_heads(half_scores(tables, role, CHOOSING), role).drop_duplicates(RUN)[HEAD].assign(role=role)
+        for role in ROLES
+    ]
     return pd.concat(best).sort_values(RUN, kind="stable")
+
+
+def _of_rows(tables: Tables, heads: pd.DataFrame) -> Iterator[tuple[tuple, tuple, Number]]:
+    parts = [_of_heads(tables, heads), _of_pairs(tables["head_pairs"], heads), _classes(tables["sentence_losses"])]
+    rows = pd.concat(parts).fillna({"sentence": 0, "weight": 1.0}).dropna(subset="value")
+    for (experiment, seed, *names), part in rows.groupby([*RUN, *MEASURE, "period"], dropna=False):
+        yield (experiment, seed), tuple(names[:-1]), weighted_mean(part)
 
 
 def _of_heads(tables: Tables, heads: pd.DataFrame) -> pd.DataFrame:
     """By sentence where a score is made of sentences, whole where it is not."""
-    sentences = tables["sentence_scores"].merge(heads, on=HEAD)
+    sentences = half(tables["sentence_scores"], JUDGING).merge(heads, on=HEAD)
     whole = tables["head_scores"].merge(heads, on=HEAD)
     made_of_sentences = pd.MultiIndex.from_frame(whole[SCORE]).isin(pd.MultiIndex.from_frame(sentences[SCORE]))
     return pd.concat([sentences, whole[~made_of_sentences]])
@@ -52,23 +80,21 @@ def _of_pairs(head_pairs: pd.DataFrame, heads: pd.DataFrame) -> pd.DataFrame:
     source = source.rename(columns={"layer": "src_layer", "head": "src_head"})
     reader = reader.rename(columns={"layer": "dst_layer", "head": "dst_head"})
     pair = source.merge(reader, on=RUN)
-    rows = head_pairs.merge(pair, on=list(pair.columns))
-    return rows.assign(role="pair")
+    return head_pairs.merge(pair, on=list(pair.columns)).assign(role="pair")
 
 
-def _of_model(losses: pd.DataFrame, early: Share, late: Share) -> pd.DataFrame:
-    """Losses by class of tokens, and what follows from them."""
-    names = [*RUN, "eval_set", "period", "token_class"]
-    sums = losses.assign(value=losses["loss"] * losses["n"]).groupby(names, dropna=False)[["value", "n"]].sum()
-    means = (sums["value"] / sums["n"]).rename("value").reset_index().rename(columns={"token_class": "definition"})
-    derived = []
-    for run, rows in losses.groupby(RUN):
-        of_run = {"loss_by_position": rows}
+def _classes(losses: pd.DataFrame) -> pd.DataFrame:
+    names = {"loss": "value", "n": "weight", "token_class": "definition"}
+    return losses.rename(columns=names).assign(metric="loss", role="model")
+
+
+def _of_losses(tables: Tables, early: Share, late: Share) -> Iterator[tuple[tuple, tuple, Number]]:
+    """Yield what follows from the losses of several classes or places."""
+    for run, losses in tables["sentence_losses"].groupby(RUN):
+        of_run = {"sentence_losses": losses}
         for score, finding in {
             ("second_copy_gain", "first_minus_second", "repeated_text"): second_copy_gain(of_run),
             ("in_context_learning", "early_minus_late", "text"): in_context_learning(of_run, early, late),
         }.items():
             if finding is not None:
-                derived.append((*run, *score, finding.value))
-    derived = pd.DataFrame(derived, columns=[*RUN, *SCORE, "value"])
-    return pd.concat([means.assign(metric="loss"), derived]).assign(role="model")
+                yield run, ("model", *score), finding.number

@@ -5,36 +5,39 @@ Each function bears its claim's name, and returns a `Finding`, or None where the
 
 import pandas as pd
 
-from pipeline.claims.best_heads import best_head, role_scores
+from pipeline.claims.best_heads import JUDGING, chosen_head, half, half_scores, role_scores
+from pipeline.claims.crossed import Number, weighted_mean
 from pipeline.claims.finding import Finding, Tables
 from pipeline.claims.keys import head_name
 
 
 def shift_by_one(tables: Tables) -> Finding | None:
     """Attention to the token before, of the best previous-token head."""
-    head = best_head(tables["head_scores"], "previous_token")
+    head = chosen_head(tables, "previous_token")
     if head is None:
         return None
-    return Finding(head["value"], f"head {_name(head)}: {head['value']:.3f}", head["chance"])
+    number = _judged(tables, "previous_token", head)
+    return Finding(number, f"head {_name(head)}: {number.value:.3f}", head["chance"])
 
 
 def induction(tables: Tables) -> Finding | None:
-    """Prefix-matching mass of the best head, on the worst of the periods."""
-    head = best_head(tables["head_scores"], "induction")
+    """Prefix-matching mass of the best head, on the worst of the periods; chosen, as the head, on other sentences."""
+    head = chosen_head(tables, "induction")
     if head is None:
         return None
-    periods = _of_head(role_scores(tables["head_scores"], "induction"), head).sort_values("period")
+    periods = _of_head(half_scores(tables, "induction", JUDGING), head).sort_values("period")
     by_period = ", ".join(f"{row.value:.3f} at period {row.period:.0f}" for row in periods.itertuples())
-    return Finding(head["value"], f"head {_name(head)}: {by_period}", head["chance"])
+    return Finding(_judged(tables, "induction", head), f"head {_name(head)}: {by_period}", head["chance"])
 
 
 def copying(tables: Tables) -> Finding | None:
     """Eigenvalue copying score of the best induction head's OV circuit."""
-    head = best_head(tables["head_scores"], "induction")
+    head = chosen_head(tables, "induction")
     if head is None:
         return None
     score = _of_head(role_scores(tables["head_scores"], "copying"), head).iloc[0]
-    return Finding(score["value"], f"head {_name(head)}: {score['value']:.3f}{_significance(score)}", score["chance"])
+    evidence = f"head {_name(head)}: {score['value']:.3f}{_significance(score)}"
+    return Finding(Number(float(score["value"])), evidence, score["chance"])
 
 
 def most_heads_copy(tables: Tables, significance: float) -> Finding | None:
@@ -45,12 +48,13 @@ def most_heads_copy(tables: Tables, significance: float) -> Finding | None:
     copiers = scores[scores["q"] < significance]
     named = ", ".join(f"{_name(row)} ({row['value']:.2f})" for _, row in copiers.iterrows())
     evidence = f"{len(copiers)} of {len(scores)} heads: {named or 'none'}"
-    return Finding(len(copiers) / len(scores), evidence, significance)
+    return Finding(Number(len(copiers) / len(scores)), evidence, significance)
 
 
 def k_composition(tables: Tables) -> Finding | None:
     """K-composition of the best previous-token head with the best induction head, over its chance level."""
-    source, reader = (best_head(tables["head_scores"], role) for role in ("previous_token", "induction"))
+    reader = chosen_head(tables, "induction")
+    source = None if reader is None else chosen_head(tables, "previous_token", int(reader["layer"]))
     if source is None or reader is None:
         return None
     pairs = tables["head_pairs"]
@@ -62,7 +66,13 @@ def k_composition(tables: Tables) -> Finding | None:
     pair = pairs.iloc[0]
     ratio = float(pair["value"] / pair["chance"])
     evidence = f"{_name(source)} -> {_name(reader)}: {ratio:.2f} times chance{_significance(pair)}"
-    return Finding(ratio, evidence, 1.0)
+    return Finding(Number(ratio), evidence, 1.0)
+
+
+def _judged(tables: Tables, role: str, head: pd.Series) -> Number:
+    """Return a head's score in a role, on the period on which it was chosen, on the sentences that judge."""
+    rows = _of_head(half(role_scores(tables["sentence_scores"], role), JUDGING), head)
+    return weighted_mean(rows[rows["period"].isna() if pd.isna(head["period"]) else rows["period"] == head["period"]])
 
 
 def _of_head(rows: pd.DataFrame, head: pd.Series) -> pd.DataFrame:

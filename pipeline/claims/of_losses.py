@@ -3,82 +3,115 @@
 Each function bears its claim's name, and returns a `Finding`, or None where the model has no such part.
 """
 
-import math
-
 import pandas as pd
 
-from pipeline.claims.best_heads import best_head
+from pipeline.claims.best_heads import CHOOSING, JUDGING, half
+from pipeline.claims.crossed import Number, weighted_mean
 from pipeline.claims.finding import Finding, Share, Tables
 from pipeline.claims.keys import head_name
 
+PAIR = ["src_layer", "src_head", "dst_layer", "dst_head"]
+
 
 def virtual_heads_matter(tables: Tables) -> Finding | None:
-    """Loss added when the most important head pair's path to the logits is removed."""
-    rows = tables["head_pairs"]
+    """Loss added when the most important head pair's path to the logits is removed; chosen on other sentences."""
+    rows = tables["sentence_pairs"]
     rows = rows[(rows["metric"] == "virtual") & (rows["definition"] == "loss_removed")].dropna(subset="value")
-    if rows.empty:
+    chosen = {pair: weighted_mean(part).value for pair, part in half(rows, CHOOSING).groupby(PAIR)}
+    if not chosen:
         return None
-    top = rows.loc[rows["value"].idxmax()]
-    name = f"{head_name(top['src_layer'], top['src_head'])} -> {head_name(top['dst_layer'], top['dst_head'])}"
-    return Finding(float(top["value"]), f"{name}: {top['value']:+.4f} nats", 0.0)
+    best = max(chosen, key=chosen.__getitem__)
+    judged = half(rows, JUDGING)
+    number = weighted_mean(judged[(judged[PAIR] == best).all(axis="columns")])
+    name = f"{head_name(*best[:2])} -> {head_name(*best[2:])}"
+    return Finding(number, f"{name}: {number.value:+.4f} nats ({chosen[best]:+.4f} where it was chosen)", 0.0)
 
 
 def single_heads_before_pairs(tables: Tables) -> Finding | None:
     """Fall of the loss from direct path to paths through one head, minus that on to paths through two."""
-    rows = tables["term_orders"]
-    rows = rows[(rows["eval_set"] == "repeated_text") & (rows["token_class"] == "all")].dropna(subset="order")
-    gains = rows.set_index("order")["gain"]
-    if not {1, 2} <= set(gains.index):
+    rows = tables["sentence_orders"]
+    rows = rows[rows["eval_set"] == "repeated_text"]
+    gains = {int(order): weighted_mean(part) for order, part in rows.groupby("order")}
+    if not {1, 2} <= set(gains):
         return None
-    evidence = ", ".join(f"order {order:.0f} {gain:+.3f} nats" for order, gain in gains.sort_index().items())
-    return Finding(float(gains[1] - gains[2]), evidence, 0.0)
+    evidence = ", ".join(f"order {order} {gain.value:+.3f} nats" for order, gain in gains.items())
+    return Finding(gains[1] - gains[2], evidence, 0.0)
 
 
 def second_copy_gain(tables: Tables) -> Finding | None:
     """Loss on first copies minus loss on second copies, in held-out text with a copied segment."""
-    rows = tables["loss_by_position"]
-    rows = rows[rows["eval_set"] == "repeated_text"]
-    mean = {token_class: _mean(part) for token_class, part in rows.groupby("token_class")}
-    if not {"first_copy", "second_copy"} <= set(mean):
-        return None
-    gain = float(mean["first_copy"] - mean["second_copy"])
-    return Finding(gain, f"{mean['first_copy']:.2f} nats on first copies, {mean['second_copy']:.2f} on second", 0.0)
+    return _gain(tables, "repeated_text")
+
+
+def natural_repeats_gain(tables: Tables) -> Finding | None:
+    """The same in held-out text that repeats by itself."""
+    return _gain(tables, "natural_repeats")
+
+
+def other_text_gain(tables: Tables) -> Finding | None:
+    """The same in text from another source, with a copied segment."""
+    return _gain(tables, "other_repeated_text")
 
 
 def in_context_learning(tables: Tables, early: Share, late: Share) -> Finding | None:
-    """Loss on held-out text early in the sequence minus that late in it; both parts hold their first position."""
-    rows = tables["loss_by_position"]
-    rows = rows[rows["eval_set"] == "text"]
-    place = rows["position"] / (rows["position"].max() + 1)
-    mean = [_mean(rows[(place >= start) & (place < end)]) for start, end in (early, late)]
-    if any(map(math.isnan, mean)):
+    """Loss on held-out text early in the sequence minus that late in it."""
+    at_first, at_last = (_between(tables, place) for place in (early, late))
+    if at_first is None or at_last is None:
         return None
-    return Finding(mean[0] - mean[1], f"{mean[0]:.3f} nats early, {mean[1]:.3f} late", 0.0)
+    return Finding(at_first - at_last, f"{at_first.value:.3f} nats early, {at_last.value:.3f} late", 0.0)
+
+
+def late_text_is_harder(tables: Tables, middle: Share, late: Share) -> Finding | None:
+    """Loss on held-out text late in the sequence minus that in its middle."""
+    within, at_last = (_between(tables, place) for place in (middle, late))
+    if within is None or at_last is None:
+        return None
+    by_part = _losses(tables, "text").groupby("part")
+    evidence = "by part: " + " ".join(f"{weighted_mean(part).value:.2f}" for _, part in by_part)
+    return Finding(at_last - within, evidence, 0.0)
 
 
 def induction_is_causal(tables: Tables) -> Finding | None:
-    """Loss that the best induction head spares on second copies, over what it spares on novel tokens.
+    """Loss that all heads with an induction head's score spare on second copies, over what they spare on novel tokens.
 
-    By chance: the same for a random vector of the head's size taken from the stream.
+    By chance: the same for random vectors of their outputs' sizes. None where no head reaches the score.
     """
-    head, rows = best_head(tables["head_scores"], "induction"), tables["ablations"]
-    if head is None:
-        return None
-    rows = rows[(rows["layer"] == head["layer"]) & (rows["head"] == head["head"])]
-    rows = rows[rows["eval_set"] == "repeated_text"]
-    effects = rows.set_index(["method", "token_class"])["difference"]
-    if ("zero", "second_copy") not in effects:
+    rows = tables["sentence_sets"]
+    rows = rows[(rows["eval_set"] == "repeated_text") & (rows["role"] == "induction")]
+    removed = {names: weighted_mean(part) for names, part in rows.groupby(["kind", "token_class"])}
+    if ("role", "second_copy") not in removed:
         return None
     spared, at_random = (
-        float(effects[method, "second_copy"] - effects[method, "novel"]) for method in ("zero", "random_direction")
+        removed[kind, "second_copy"] - removed[kind, "novel"] for kind in ("role", "role_random_direction")
     )
-    both = (
-        f"{effects['zero', 'second_copy']:+.3f} nats on second copies, {effects['zero', 'novel']:+.3f} on novel tokens"
+    heads = rows.loc[rows["kind"] == "role", "heads"].iloc[0]
+    both = " and ".join(
+        f"{removed['role', name].value:+.3f} nats on {words}"
+        for name, words in {"second_copy": "second copies", "novel": "novel tokens"}.items()
     )
-    return Finding(spared, f"head {head_name(head['layer'], head['head'])}: {both}", at_random)
+    return Finding(spared, f"without {heads}: {both}", at_random.value)
 
 
-def _mean(rows: pd.DataFrame) -> float:
-    """Return the mean loss of tokens, given means by position and class; NaN without any."""
-    tokens = rows["n"].sum()
-    return float((rows["loss"] * rows["n"]).sum() / tokens) if tokens else math.nan
+def _gain(tables: Tables, eval_set: str) -> Finding | None:
+    rows = _losses(tables, eval_set)
+    mean = {token_class: weighted_mean(part) for token_class, part in rows.groupby("token_class")}
+    if not {"first_copy", "second_copy"} <= set(mean):
+        return None
+    first, second = mean["first_copy"], mean["second_copy"]
+    return Finding(first - second, f"{first.value:.2f} nats on first copies, {second.value:.2f} on second", 0.0)
+
+
+def _between(tables: Tables, place: Share) -> Number | None:
+    """Return the mean loss on held-out text of the parts that lie within a share of the sequence."""
+    rows = _losses(tables, "text")
+    rows = rows[(rows["start"] >= place[0] - 1e-9) & (rows["end"] <= place[1] + 1e-9)]
+    return weighted_mean(rows) if len(rows) else None
+
+
+def _losses(tables: Tables, eval_set: str) -> pd.DataFrame:
+    losses = tables["sentence_losses"]
+    losses = losses[losses["eval_set"] == eval_set]
+    parts = losses["parts"]
+    return losses.assign(
+        value=losses["loss"], weight=losses["n"], start=losses["part"] / parts, end=(losses["part"] + 1) / parts
+    )

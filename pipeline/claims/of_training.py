@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from pipeline.claims.crossed import Number
 from pipeline.claims.emergence import curves
 from pipeline.claims.finding import Finding, Tables
 
@@ -32,7 +33,8 @@ def phase_change(tables: Tables, window: float) -> Finding | None:
     before, after = np.interp(ends, at, values)
     whole = values[-1] - values[0]
     evidence = f"{before:+.2f} nats at step {start:.0f}, {after:+.2f} at {end:.0f}, {whole:+.2f} in all"
-    return Finding((after - before) / whole, evidence, float((ends[1] - ends[0]) / (at[-1] - at[0])))
+    number = Number(float((after - before) / whole))
+    return Finding(number, evidence, float((ends[1] - ends[0]) / (at[-1] - at[0])))
 
 
 def previous_token_first(tables: Tables) -> Finding | None:
@@ -42,7 +44,7 @@ def previous_token_first(tables: Tables) -> Finding | None:
         return None
     first, second = steps["previous_token"], steps["prefix_matching"]
     return Finding(
-        math.log2(second / first), f"previous token at step {first:.0f}, prefix matching at {second:.0f}", 0.0
+        Number(math.log2(second / first)), f"previous token at step {first:.0f}, prefix matching at {second:.0f}", 0.0
     )
 
 

@@ -1,5 +1,7 @@
 """Settings of the judge stage."""
 
+from datetime import date
+
 from pydantic import Field, create_model
 
 from pipeline.claims.catalogue import CLAIMS
@@ -26,6 +28,8 @@ Thresholds = create_model(
     "Thresholds", __base__=Slice, **{claim.name: (float, Field(ge=claim.low, le=claim.high)) for claim in CLAIMS}
 )
 
+Since = create_model("Since", __base__=Slice, **{claim.name: (date, ...) for claim in CLAIMS})
+
 
 class Roles(Slice):
     """When a head plays a role."""
@@ -50,16 +54,18 @@ class JudgeSettings(Slice):
     threads: int = Field(ge=1)
     confidence: Confidence
     significance: Significance
-    resamples: int = Field(ge=100)
+    power: float = Field(gt=0, lt=1)
     seed: int = Field(ge=0)
     validity_resamples: int = Field(ge=100)
     permutations: int = Field(ge=100)
     early: Share
+    middle: Share
     late: Share
     window: float = Field(gt=1)
     fewest_checkpoints: int = Field(ge=5)  # a fit of two levels and two ends of a ramp leaves nothing to judge it by
     roles: Roles
     smallest_rise: SmallestRise
     thresholds: Thresholds
+    since: Since
     # From the planner, not from conf/: the study's experiments, in its order.
     experiments: tuple[str, ...]

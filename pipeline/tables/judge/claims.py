@@ -1,7 +1,7 @@
 """Table of which claims hold."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import CONFIDENCE
+from pipeline.tables.columns import CONFIDENCE, SIGNIFICANCE
 
 CLAIMS = Table(
     name="claims",
@@ -13,13 +13,44 @@ CLAIMS = Table(
         Column("statement", "string", "text", "the claim in words"),
         Column("statistic", "string", "text", "what was measured, in words"),
         Column("value", "float64", "by statistic", "mean over seeds; null if undefined", nullable=True),
-        Column("lo", "float64", "as value", "lower end of the t interval over seeds; null for one seed", nullable=True),
-        Column("hi", "float64", "as value", "upper end of the t interval over seeds; null for one seed", nullable=True),
+        Column("lo", "float64", "as value", "lower end of its interval over seeds and sentences; null for one seed", nullable=True),
+        Column("hi", "float64", "as value", "upper end of the same interval", nullable=True),
         CONFIDENCE,
+        Column(
+            "of_sentences",
+            "float64",
+            "as value",
+            "half the width of the interval that the drawing of sentences alone leaves, were these the only seeds; 0 for "
+            "what no sentence has to do with",
+            0,
+            nullable=True,
+        ),
         Column(
             "chance", "float64", "as value", "what the statistic would be by chance; null if unknown", nullable=True
         ),
         Column("threshold", "float64", "as value", "the value that the rule compares with"),
+        Column("since", "string", "date", "of the commit that set the threshold; one set in a request is as old as it"),
+        Column(
+            "least_shown",
+            "float64",
+            "as value",
+            "how far beyond the threshold the truth must lie for a share of `power` of such studies to find it reproduced; "
+            "null for one seed",
+            0,
+            nullable=True,
+        ),
+        Column("power", "float64", "probability", "share of studies that least_shown is said of", 0, 1),
+        Column(
+            "p",
+            "float64",
+            "probability",
+            "of a value at least as large where the truth is the threshold; null for one seed",
+            0,
+            1,
+            nullable=True,
+        ),
+        Column("q", "float64", "probability", "p by Benjamini and Hochberg, over all claims of the study", 0, 1, True),
+        SIGNIFICANCE,
         Column(
             "verdict",
             "string",
