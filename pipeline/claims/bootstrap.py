@@ -112,7 +112,7 @@ def _mean_of_runs(draws: np.ndarray, generator: np.random.Generator) -> np.ndarr
     return (counts * draws).sum(1) / counts.sum(1)
 
 
-def _by_t(value: float, error: float, free: float, confidence: float) -> Difference:
+def _by_t(value: float, error: float | np.floating, free: float | np.floating, confidence: float) -> Difference:
     """Return the interval and the p value; without any spread, no difference has p = 1, and any other none."""
     if error <= ROUNDING * abs(value):
         return Difference(value, value, value, 1.0 if value == 0 else math.nan)

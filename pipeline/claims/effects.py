@@ -63,8 +63,8 @@ def compared(
     else:
         difference = unpaired_difference((values, draws), (base, base_draws), confidence, generator)
     return {
-        "value": np.mean(values),
-        "base": np.mean(base),
+        "value": float(np.mean(values)),
+        "base": float(np.mean(base)),
         "difference": difference.value,
         "lo": difference.lo,
         "hi": difference.hi,

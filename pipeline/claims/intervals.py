@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.claims.bootstrap import paired_difference, resampled, sentence_means
-from pipeline.claims.keys import RUN
+from pipeline.claims.keys import RUN, parts
 from pipeline.claims.measures import MEASURE
 
 COLUMNS = ["experiment", *MEASURE, "value", "lo", "hi", "n_seeds"]
@@ -36,7 +36,8 @@ def intervals(
 
 def probes_of(runs: pd.DataFrame) -> dict[tuple[str, int], str]:
     """Return which sentences each run was measured on: the id of what drew them."""
-    return runs[runs["stage"] == "probe"].set_index(RUN)["id"].to_dict()
+    probes = runs.loc[runs["stage"] == "probe", [*RUN, "id"]]
+    return {(experiment, seed): identity for experiment, seed, identity in probes.to_numpy()}
 
 
 def drawn(
@@ -55,7 +56,7 @@ def drawn(
     """
     counts: dict[tuple, np.ndarray] = {}
     periods: dict[tuple, dict] = {}  # measure -> experiment -> seed -> what it is on each period
-    for (*measure, experiment, seed, period), part in measures.groupby([*MEASURE, *RUN, "period"], dropna=False):
+    for (*measure, experiment, seed, period), part in parts(measures, [*MEASURE, *RUN, "period"]):
         measure = tuple(None if pd.isna(name) else name for name in measure)
         part = part.sort_values("sentence")
         sentences = (probes[experiment, seed], measure[-1], -1 if pd.isna(period) else period, len(part))

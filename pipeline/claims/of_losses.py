@@ -18,7 +18,7 @@ def virtual_heads_matter(tables: Tables) -> Finding | None:
     rows = rows[(rows["metric"] == "virtual") & (rows["definition"] == "loss_removed")].dropna(subset="value")
     if rows.empty:
         return None
-    top = rows.loc[rows["value"].idxmax()]
+    top = rows.iloc[rows["value"].argmax()]
     name = f"{head_name(top['src_layer'], top['src_head'])} -> {head_name(top['dst_layer'], top['dst_head'])}"
     return Finding(float(top["value"]), f"{name}: {top['value']:+.4f} nats", 0.0)
 

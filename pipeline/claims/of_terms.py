@@ -49,7 +49,7 @@ def position_attends_to_previous(tables: Tables) -> Finding | None:
     profiles = _profiles(tables, "position")
     if profiles.empty:
         return None
-    profiles = profiles.loc[:, : profiles.columns.max() // 2]
+    profiles = profiles.loc[:, : int(profiles.columns.max()) // 2]
     favourite = profiles.idxmax(axis="columns")
     evidence = ", ".join(f"0.{head} favours offset {offset}" for head, offset in favourite.items())
     return Finding(float((favourite == 1).mean()), evidence, 1 / profiles.shape[1])
