@@ -1,6 +1,7 @@
 """In which order a circuit came about: when each of its parts appeared, in every run and over seeds."""
 
 import math
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,13 @@ import pandas as pd
 from pipeline.claims.best_heads import best_head, role_scores
 from pipeline.claims.change_points import ChangePoint, change_point
 from pipeline.claims.crossed import Number, crossed
-from pipeline.claims.keys import RUN
+from pipeline.claims.keys import RUN, parts
 
 EVENTS = ("previous_token", "k_composition", "prefix_matching", "copying", "loss_drop")
 LEVELS = ["before_level", "after_level"]
 COLUMNS = [*RUN, "event", "layer", "head", "step", "lo", "hi", *LEVELS, "rank", "n_seeds"]
 Curve = tuple[tuple[int, int] | None, pd.Series]
+Ends = TypeVar("Ends", np.ndarray, pd.Series)
 
 
 def curves(checkpoint_scores: pd.DataFrame) -> dict[str, Curve]:
@@ -82,7 +84,7 @@ def emergence(
     """
     runs = [
         _of_run(rows, smallest, confidence, fewest).assign(experiment=experiment, seed=seed)
-        for (experiment, seed), rows in checkpoint_scores.groupby(RUN)
+        for (experiment, seed), rows in parts(checkpoint_scores, RUN)
     ]
     every = pd.concat([pd.DataFrame(columns=COLUMNS), *runs])
     over = [
@@ -107,7 +109,7 @@ def _of_run(
     return frame.assign(rank=rank, n_seeds=frame["step"].notna().astype(int))
 
 
-def came_before(hi: np.ndarray, lo: np.ndarray) -> np.ndarray:
+def came_before(hi: Ends, lo: Ends) -> Ends:
     """Whether an event whose interval ends at `hi` surely came before one whose interval begins at `lo`."""
     return hi <= lo
 

@@ -7,7 +7,7 @@ import pandas as pd
 from pipeline.claims.best_heads import CHOOSING, JUDGING, half, half_scores, ranked_heads
 from pipeline.claims.crossed import Number, mean_of, weighted_mean
 from pipeline.claims.finding import Share, Tables
-from pipeline.claims.keys import HEAD, RUN, SCORE
+from pipeline.claims.keys import HEAD, RUN, SCORE, parts
 from pipeline.claims.of_losses import in_context_learning, second_copy_gain
 
 MEASURE = ["role", *SCORE]
@@ -42,7 +42,8 @@ def measures(tables: Tables, early: Share, late: Share) -> Measures:
 
 def probes_of(runs: pd.DataFrame) -> dict[tuple[str, int], str]:
     """Return which sentences each run was measured on: the id of what drew them."""
-    return runs[runs["stage"] == "probe"].set_index(RUN)["id"].to_dict()
+    probes = runs.loc[runs["stage"] == "probe", [*RUN, "id"]]
+    return {(experiment, seed): identity for experiment, seed, identity in probes.to_numpy()}
 
 
 def with_probes(tables: Tables) -> Tables:
@@ -61,10 +62,10 @@ def role_heads(tables: Tables) -> pd.DataFrame:
 
 
 def _of_rows(tables: Tables, heads: pd.DataFrame) -> Iterator[tuple[tuple, tuple, Number]]:
-    parts = [_of_heads(tables, heads), _of_pairs(tables["head_pairs"], heads), _classes(tables["sentence_losses"])]
-    rows = pd.concat(parts).fillna({"sentence": 0, "weight": 1.0}).dropna(subset="value")
-    for (experiment, seed, *names), part in rows.groupby([*RUN, *MEASURE, "period"], dropna=False):
-        yield (experiment, seed), tuple(names[:-1]), weighted_mean(part)
+    kinds = [_of_heads(tables, heads), _of_pairs(tables["head_pairs"], heads), _classes(tables["sentence_losses"])]
+    rows = pd.concat(kinds).fillna({"sentence": 0, "weight": 1.0}).dropna(subset="value")
+    for (experiment, seed, *measure, _), part in parts(rows, [*RUN, *MEASURE, "period"]):
+        yield (experiment, seed), tuple(measure), weighted_mean(part)
 
 
 def _of_heads(tables: Tables, heads: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +91,7 @@ def _classes(losses: pd.DataFrame) -> pd.DataFrame:
 
 def _of_losses(tables: Tables, early: Share, late: Share) -> Iterator[tuple[tuple, tuple, Number]]:
     """Yield what follows from the losses of several classes or places."""
-    for run, losses in tables["sentence_losses"].groupby(RUN):
+    for run, losses in parts(tables["sentence_losses"], RUN):
         of_run = {"sentence_losses": losses}
         for score, finding in {
             ("second_copy_gain", "first_minus_second", "repeated_text"): second_copy_gain(of_run),

@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.claims.best_heads import CHOOSING, JUDGING, half
 from pipeline.claims.crossed import Number, weighted_mean
 from pipeline.claims.finding import Finding, Share, Tables
-from pipeline.claims.keys import head_name
+from pipeline.claims.keys import head_name, parts
 
 PAIR = ["src_layer", "src_head", "dst_layer", "dst_head"]
 
@@ -17,7 +17,7 @@ def virtual_heads_matter(tables: Tables) -> Finding | None:
     """Loss added when the most important head pair's path to the logits is removed; chosen on other sentences."""
     rows = tables["sentence_pairs"]
     rows = rows[(rows["metric"] == "virtual") & (rows["definition"] == "loss_removed")].dropna(subset="value")
-    chosen = {pair: weighted_mean(part).value for pair, part in half(rows, CHOOSING).groupby(PAIR)}
+    chosen = {pair: weighted_mean(part).value for pair, part in parts(half(rows, CHOOSING), PAIR)}
     if not chosen:
         return None
     best = max(chosen, key=chosen.__getitem__)
@@ -31,7 +31,7 @@ def single_heads_before_pairs(tables: Tables) -> Finding | None:
     """Fall of the loss from direct path to paths through one head, minus that on to paths through two."""
     rows = tables["sentence_orders"]
     rows = rows[rows["eval_set"] == "repeated_text"]
-    gains = {int(order): weighted_mean(part) for order, part in rows.groupby("order")}
+    gains = {int(order): weighted_mean(part) for (order,), part in parts(rows, ["order"])}
     if not {1, 2} <= set(gains):
         return None
     evidence = ", ".join(f"order {order} {gain.value:+.3f} nats" for order, gain in gains.items())
@@ -66,8 +66,8 @@ def late_text_is_harder(tables: Tables, middle: Share, late: Share) -> Finding |
     within, at_last = (_between(tables, place) for place in (middle, late))
     if within is None or at_last is None:
         return None
-    by_part = _losses(tables, "text").groupby("part")
-    evidence = "by part: " + " ".join(f"{weighted_mean(part).value:.2f}" for _, part in by_part)
+    by_part = parts(_losses(tables, "text"), ["part"])
+    evidence = "by part: " + " ".join(f"{weighted_mean(rows).value:.2f}" for _, rows in by_part)
     return Finding(at_last - within, evidence, 0.0)
 
 
@@ -78,7 +78,7 @@ def induction_is_causal(tables: Tables) -> Finding | None:
     """
     rows = tables["sentence_sets"]
     rows = rows[(rows["eval_set"] == "repeated_text") & (rows["role"] == "induction")]
-    removed = {names: weighted_mean(part) for names, part in rows.groupby(["kind", "token_class"])}
+    removed = {names: weighted_mean(part) for names, part in parts(rows, ["kind", "token_class"])}
     if ("role", "second_copy") not in removed:
         return None
     spared, at_random = (
@@ -94,7 +94,7 @@ def induction_is_causal(tables: Tables) -> Finding | None:
 
 def _gain(tables: Tables, eval_set: str) -> Finding | None:
     rows = _losses(tables, eval_set)
-    mean = {token_class: weighted_mean(part) for token_class, part in rows.groupby("token_class")}
+    mean = {token_class: weighted_mean(part) for (token_class,), part in parts(rows, ["token_class"])}
     if not {"first_copy", "second_copy"} <= set(mean):
         return None
     first, second = mean["first_copy"], mean["second_copy"]
@@ -111,7 +111,7 @@ def _between(tables: Tables, place: Share) -> Number | None:
 def _losses(tables: Tables, eval_set: str) -> pd.DataFrame:
     losses = tables["sentence_losses"]
     losses = losses[losses["eval_set"] == eval_set]
-    parts = losses["parts"]
+    start, end = (losses["part"] + more for more in (0, 1))
     return losses.assign(
-        value=losses["loss"], weight=losses["n"], start=losses["part"] / parts, end=(losses["part"] + 1) / parts
+        value=losses["loss"], weight=losses["n"], start=start / losses["parts"], end=end / losses["parts"]
     )

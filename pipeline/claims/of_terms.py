@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.claims.best_heads import CHOOSING, JUDGING, half
 from pipeline.claims.crossed import Number, mean_of, weighted_mean
 from pipeline.claims.finding import Finding, Tables
+from pipeline.claims.keys import parts
 
 
 FOUR = ("token", "position")  # sources of the notebook's terms
@@ -23,7 +24,7 @@ def _layer_0_terms(tables: Tables, statistic: str, keys: str = "all") -> pd.Data
 
 def _means(rows: pd.DataFrame) -> dict[str, Number]:
     """Return each term's mean over heads."""
-    heads = {names: weighted_mean(part) for names, part in rows.groupby(["term", "head"])}
+    heads = {names: weighted_mean(part) for names, part in parts(rows, ["term", "head"])}
     return {
         term: mean_of([number for (of, _), number in heads.items() if of == term])
         for term in dict.fromkeys(term for term, _ in heads)
@@ -66,7 +67,7 @@ def position_attends_to_previous(tables: Tables) -> Finding | None:
     if rows.empty:
         return None
     profiles = rows.pivot_table(index="head", columns="offset", values="mean_score")
-    profiles = profiles.loc[:, : profiles.columns.max() // 2]
+    profiles = profiles.loc[:, : int(profiles.columns.max()) // 2]
     favourite = profiles.idxmax(axis="columns")
     evidence = ", ".join(f"0.{head} favours offset {offset}" for head, offset in favourite.items())
     return Finding(Number(float((favourite == 1).mean())), evidence, 1 / profiles.shape[1])
@@ -78,6 +79,6 @@ def token_attends_to_itself(tables: Tables) -> Finding | None:
     rows = rows[rows["term"] == "token-token"]
     if rows.empty:
         return None
-    heads = {head: weighted_mean(part) for head, part in rows.groupby("head")}
+    heads = {head: weighted_mean(part) for (head,), part in parts(rows, ["head"])}
     evidence = ", ".join(f"0.{head} {number.value:+.2f}" for head, number in heads.items())
     return Finding(mean_of([*heads.values()]), evidence, 0.0)

@@ -50,4 +50,5 @@ def previous_token_first(tables: Tables) -> Finding | None:
 
 def _steps(tables: Tables) -> dict[str, float]:
     """Return the step of each event that happened in the run."""
-    return tables["emergence"].set_index("event")["step"].dropna().to_dict()
+    happened = tables["emergence"].dropna(subset="step")
+    return dict(zip(happened["event"], happened["step"], strict=True))

@@ -60,7 +60,7 @@ def head_roles(
         failed=[_names(row) for _, row in (likely.notna() & ~holds)[wanted].iterrows()],
         unmeasured=[_names(row) for _, row in likely.isna()[wanted].iterrows()],
     )
-    heads["certainty"] = [certainty(role, likely.loc[head]) for head, role in heads["role"].items()]
+    heads["certainty"] = [certainty(role, row) for role, (_, row) in zip(heads["role"], likely.iterrows(), strict=True)]
     heads["evidence"] = [evidence(row) for row in heads.itertuples()]
     return heads.reset_index()
 

@@ -53,8 +53,8 @@ def validity(
     for unit, (scores, effects) in sides.items():
         tables = _by_unit(scores, effects.rename(columns={"eval_set": "effect_set"}), UNITS[unit])
         for experiment in tables[0].index.unique("experiment"):
-            of_experiment = [table.loc[[experiment]] for table in tables]
-            for rows in _agreements(*of_experiment, resamples, permutations, confidence, generator):
+            of_scores, of_effects, hits = (table.loc[[experiment]] for table in tables)
+            for rows in _agreements(of_scores, of_effects, hits, resamples, permutations, confidence, generator):
                 frames.append(rows.assign(experiment=experiment))
     rows = pd.concat(frames, ignore_index=True)
     return rows.assign(q=rows.groupby("experiment")["p"].transform(lambda p: false_discovery(p.to_numpy(float))))

@@ -55,7 +55,7 @@ def challenge_scores(challenge_scores: pd.DataFrame) -> Figure:
         above.set(title=title, ylim=(0, 1.03))
         below.set_xlabel(unit)
     losses = challenge_scores[challenge_scores["metric"] == "loss"]
-    lower[0].set(ylim=(0, 1.05 * losses[["value", "chance"]].max(axis=None)))
+    lower[0].set(ylim=(0, 1.05 * losses[["value", "chance"]].max().max()))
     upper[0].set_ylabel("attention (probability)")
     lower[0].set_ylabel("loss (nats per token)")
     figure.legend(*_keys(upper[0], lower[0]), loc="outside right upper")

@@ -1,6 +1,7 @@
 """What the study says: every claim, judged on every experiment."""
 
 import textwrap
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -41,9 +42,9 @@ def claims(claims: pd.DataFrame) -> Figure:
     caption = CAPTION.format(confidence=confidence_of(claims))
     figure = new(TITLE, caption, 4.6 + 1.3 * max(len(columns), 2), 0.48 * len(rows) + 1.7)
     axes = figure.subplots()
-    for cell in claims.itertuples():
-        row, column = rows.index(cell.claim), columns.index(cell.experiment)
-        colour, mark = VERDICTS[cell.verdict]
+    for cell in claims.to_dict("records"):
+        row, column = rows.index(cell["claim"]), columns.index(cell["experiment"])
+        colour, mark = VERDICTS[cell["verdict"]]
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
         axes.text(column, row, f"{mark} {_value(cell)}", ha="center", va="center", linespacing=1.4)
     statements = claims.drop_duplicates("claim").set_index("claim")
@@ -61,8 +62,8 @@ def claims(claims: pd.DataFrame) -> Figure:
     return figure
 
 
-def _value(cell) -> str:
-    if pd.isna(cell.value):
+def _value(cell: Mapping) -> str:
+    if pd.isna(cell["value"]):
         return ""
-    ends = f"\n[{cell.lo:.2g}, {cell.hi:.2g}]" if pd.notna(cell.lo) else "\none seed"
-    return f"{cell.value:.2g}{ends}"
+    ends = f"\n[{cell['lo']:.2g}, {cell['hi']:.2g}]" if pd.notna(cell["lo"]) else "\none seed"
+    return f"{cell['value']:.2g}{ends}"

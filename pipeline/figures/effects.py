@@ -72,7 +72,7 @@ def effects(effects: pd.DataFrame) -> Figure:
 def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     axes.grid(axis="y", color=LIGHT, linewidth=0.4)
-    for row in rows.itertuples():
-        axes.plot([row.lo, row.hi], [row.place] * 2, color=BLUE, linewidth=1)
-        face = BLUE if row.q < row.significance else "white"
-        axes.plot(row.difference, row.place, "o", color=BLUE, markerfacecolor=face, markersize=5)
+    for row in rows.to_dict("records"):
+        axes.plot([row["lo"], row["hi"]], [row["place"]] * 2, color=BLUE, linewidth=1)
+        face = BLUE if row["q"] < row["significance"] else "white"
+        axes.plot(row["difference"], row["place"], "o", color=BLUE, markerfacecolor=face, markersize=5)

@@ -16,7 +16,7 @@ CAPTION = (
     "their geometric mean over seeds, in all colours in the last panel. K-composition: of the best previous-token head "
     "with the best induction head. Steps on the scale of the fit, log(step + first checkpoint)."
 )
-COLOURS = dict(zip(EVENTS, (BLUE, PURPLE, ORANGE, GREEN, RED), strict=True))
+COLOURS: dict[str, str] = dict(zip(EVENTS, (BLUE, PURPLE, ORANGE, GREEN, RED), strict=True))
 PANELS = {  # title, unit, and what the axis shows at least, so that noise looks like noise
     "previous_token": ("attention to the token before, best previous-token head", "probability", (0, 1)),
     "k_composition": ("K-composition of both heads", "times chance", (0.5, 2)),
@@ -49,7 +49,7 @@ def emergence(checkpoint_scores: pd.DataFrame, emergence: pd.DataFrame) -> Figur
     figure = new(f"{TITLE}{_order(emergence)}", caption, 8, 1.15 * len(events) + 3.4)
     grid = figure.subplots(len(events) + 1, 1, sharex=True, height_ratios=[1] * len(events) + [1.7])
     figure.align_ylabels(grid)
-    figure.get_layout_engine().set(w_pad=0.12)  # aligned labels are not reckoned with
+    figure.set_layout_engine("constrained", w_pad=0.12)  # aligned labels are not reckoned with
     for axes, event in zip(grid, events, strict=False):
         for seen in seeds:
             if event in seen:

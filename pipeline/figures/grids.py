@@ -44,7 +44,7 @@ def heat_map(
     return image
 
 
-def ink(background: tuple[float, float, float, float]) -> str:
+def ink(background: tuple[float, float, float, float] | np.ndarray) -> str:
     """Return the colour of text that can be read on a background: black or white."""
     red, green, blue, _ = background
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"

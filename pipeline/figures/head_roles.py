@@ -59,14 +59,14 @@ def head_roles(head_roles: pd.DataFrame) -> Figure:
 def _heads(axes: Axes, heads: pd.DataFrame) -> None:
     """Draw one run's heads, the first layer at the bottom, as a transformer is read."""
     width = int(heads["head"].max()) + 1
-    for row in heads.itertuples():
-        colour = _paled(COLOURS[row.role], PALEST + (1 - PALEST) * row.certainty)
-        place = (row.head - 0.5, row.layer - 0.5)
+    for row in heads.to_dict("records"):
+        colour = _paled(COLOURS[row["role"]], PALEST + (1 - PALEST) * row["certainty"])
+        place = (row["head"] - 0.5, row["layer"] - 0.5)
         axes.add_patch(Rectangle(place, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
         if width <= WORDS_UP_TO:
-            words = row.role.replace("_", "\n")
-            text = f"{words} ({row.certainty:.2f})"
-            axes.text(row.head, row.layer, text, ha="center", va="center", fontsize=6.5, color=ink(colour))
+            words = row["role"].replace("_", "\n")
+            text = f"{words} ({row['certainty']:.2f})"
+            axes.text(row["head"], row["layer"], text, ha="center", va="center", fontsize=6.5, color=ink(colour))
     axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, heads["layer"].max() + 0.5))
     axes.set_xticks(range(width))
     axes.set_yticks(range(int(heads["layer"].max()) + 1))

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, ink
@@ -73,12 +75,12 @@ def _one_set_each(frame: pd.DataFrame) -> pd.DataFrame:
         sets = INDUCTION_SETS if metric == "induction" else EVAL_SETS
         choice = [eval_set for eval_set in sets if eval_set in measured]
         if choice:
-            words = f"{metric.replace('_', ' ')}: {definition.replace('_', ' ')}"
+            words = f"{metric}: {definition}".replace("_", " ")
             parts.append(rows[rows["eval_set"] == choice[0]].assign(row=words, place=METRICS.index(metric)))
     return pd.concat(parts).sort_values("place", kind="stable") if parts else frame.assign(row="")
 
 
-def _numbers(axes, image, values: np.ndarray, colours: np.ndarray) -> None:
+def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, colours: np.ndarray) -> None:
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = ink(image.cmap(image.norm(colours[row, column])))

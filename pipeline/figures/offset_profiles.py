@@ -1,5 +1,6 @@
 """What each head does with distance: scores and attention by how far back the key is."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -37,14 +38,12 @@ def offset_profiles(offset_profiles: pd.DataFrame, head_scores: pd.DataFrame) ->
     width = max(9.0, 1.15 * columns)
     upper_height, lower_height = 2.6 * len(leading), 1.25 * layers + 0.4
     figure = new(TITLE, CAPTION, width, upper_height + lower_height + 0.9)
-    parts = figure.subfigures(
-        2 if leading else 1, 1, height_ratios=[upper_height, lower_height][-2 if leading else -1 :]
-    )
-    lower = parts[1] if leading else parts
+    heights = [upper_height, lower_height] if leading else [lower_height]
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     if leading:
         for row, (head, role) in zip(parts[0].subplots(len(leading), 2, squeeze=False), leading.items(), strict=True):
             _head(row, of_head(profiles, head), f"Head {name(head)}, {role}")
-    _all_heads(lower, profiles, heads, layers, columns, set(leading))
+    _all_heads(parts[-1], profiles, heads, layers, columns, set(leading))
     return figure
 
 
@@ -80,4 +79,4 @@ def _distance(axes: Axes) -> None:
     axes.set_xscale("symlog", linthresh=1, linscale=0.5)
     axes.set_xticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1,000"])
     axes.minorticks_off()
-    axes.set_xlim(-0.15, max(line.get_xdata()[-1] for line in axes.lines))
+    axes.set_xlim(-0.15, max(np.asarray(line.get_xdata())[-1] for line in axes.lines))

@@ -8,6 +8,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.typing import RcKeyType
 
 # Okabe and Ito's colours, told apart with any kind of colour blindness.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -16,7 +17,7 @@ PROBABILITIES = "Blues"  # white is 0
 SCORES = "RdBu_r"  # white is 0, or what chance would give
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so text has the same shape everywhere
-RC = {
+RC: dict[RcKeyType, object] = {
     "font.family": FONT,
     "font.size": 8,
     "axes.titlesize": 8.5,

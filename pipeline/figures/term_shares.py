@@ -44,13 +44,15 @@ def term_shares(attention_terms: pd.DataFrame, head_scores: pd.DataFrame) -> Fig
     grid_height = 0.3 * sources + 1.3 if sources else 0
     caption = CAPTION.format(confidence=confidence_of(shares))
     figure = new(TITLE, caption, max(4.5 * columns, 9), height + grid_height + 1.1)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[height, grid_height]) if sources else (figure, None)
+    upper, lower = figure, None
+    if sources:
+        upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, grid_height])[:, 0]
     grid = upper.subplots(rows, columns, squeeze=False, sharex=True)
     for axes, layer in zip(grid.flat, layers, strict=False):
         _layer(axes, shares[shares["layer"] == layer], layer)
     for axes in grid.flat[len(layers) :]:
         axes.set_axis_off()
-    if lower is not None:
+    if lower is not None and best is not None:
         _pairs(lower, pairs, best[0])
     return figure
 

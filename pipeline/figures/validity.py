@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import HashableList
 
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.style import (
@@ -61,7 +62,7 @@ def validity(validity: pd.DataFrame) -> Figure:
         significance=rows["significance"].iloc[0],
     )
     figure = new(TITLE, caption, 9, 0.2 * len(order) + 2.2)
-    layout = [["legend"] * len(CLASSES), list(CLASSES)]
+    layout: list[HashableList[str]] = [["legend"] * len(CLASSES), list(CLASSES)]
     panels = figure.subplot_mosaic(layout, height_ratios=[1, max(len(order), 4)])
     for token_class, words in CLASSES.items():
         axes = panels[token_class]
@@ -94,7 +95,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, order: list[str]) -> None:
     axes.barh(range(len(order)), 2 * by_chance, left=-by_chance, height=0.9, color=LIGHT, alpha=0.6)
     by_row = rows.groupby("row")["value"]
     y = rows["row"].map(order.index) + 0.2 * (by_row.cumcount() - (by_row.transform("size") - 1) / 2)
-    colours = rows["eval_set"].map(lambda eval_set: SETS[eval_set][1])
+    colours = rows["eval_set"].map({eval_set: colour for eval_set, (_, colour) in SETS.items()})
     axes.hlines(y, rows["lo"], rows["hi"], color=colours, linewidth=1)
     faces = colours.where(rows["q"] < rows["significance"], "white")
-    axes.scatter(rows["value"], y, s=14, facecolors=faces, edgecolors=colours, linewidths=1, zorder=3)
+    axes.scatter(rows["value"], y, s=14, facecolors=faces, edgecolors=list(colours), linewidths=1, zorder=3)

@@ -59,12 +59,12 @@ def virtual_heads(
         axes.text(0.3, row, str(position), va="center", ha="right", color=GREY)
         axes.text(0.42, row, label(words.get(position, ""), 11), va="center")
         axes.axhline(row + 0.5, color=LIGHT, linewidth=0.4)
-    for entry in lists.itertuples():
-        x = POSITION + (kinds.index(entry.kind) * LISTED + entry.rank) * COLUMN
-        row, comes_next = positions.index(entry.position), words.get(entry.position + 1) == entry.token
-        style = {"color": GREEN, "fontweight": "bold"} if comes_next else {"color": BLACK}
-        axes.text(x, row, label(entry.token, 9), va="center", fontsize=7, **style)
-        axes.text(x + COLUMN - 0.17, row, f"{entry.logit:.1f}", va="center", ha="right", fontsize=6.5, color=GREY)
+    for entry in lists.to_dict("records"):
+        x = POSITION + (kinds.index(entry["kind"]) * LISTED + entry["rank"]) * COLUMN
+        row, comes_next = positions.index(entry["position"]), words.get(entry["position"] + 1) == entry["token"]
+        colour, weight = (GREEN, "bold") if comes_next else (BLACK, "normal")
+        axes.text(x, row, label(entry["token"], 9), va="center", fontsize=7, color=colour, fontweight=weight)
+        axes.text(x + COLUMN - 0.17, row, f"{entry['logit']:.1f}", va="center", ha="right", fontsize=6.5, color=GREY)
     return figure
 
 
@@ -82,7 +82,7 @@ def strongest_pair(lists: pd.DataFrame, head_pairs: pd.DataFrame) -> tuple[str, 
     ):
         rows = pairs[pairs["definition"] == definition]
         if not rows.empty:
-            top = rows.loc[rows["value"].idxmax()]
+            top = rows.iloc[rows["value"].argmax()]
             return top["writer"], top["reader"], words.format(top["value"])
     first = lists.iloc[0]
     return first["src_head"], first["dst_head"], "the first listed"
