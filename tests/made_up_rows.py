@@ -14,3 +14,9 @@ def filled(table, rows):
         if column.nullable and column.type == "int64":
             frame[column.name] = frame[column.name].astype("Int64")
     return frame
+
+
+def options(table, name):
+    """The values that a column of names may have."""
+    (column,) = (column for column in table.columns if column.name == name)
+    return set(column.options)

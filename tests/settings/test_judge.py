@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.claims.catalogue import CLAIMS
+from pipeline.claims.emergence import EVENTS
 from pipeline.plumbing.compose import compose
 from pipeline.plumbing.errors import explain
 from pipeline.settings.judge import JudgeSettings
@@ -48,3 +49,10 @@ def test_a_share_begins_before_it_ends_within_the_whole(usual, share):
 
 def test_a_window_of_one_step_is_none(usual):
     assert refusal(usual | {"window": 1.0}, usual).startswith("judge.window=1.0")
+
+
+def test_every_event_of_training_has_a_smallest_rise(usual):
+    assert set(JudgeSettings.parse(usual).smallest_rise.model_dump()) == set(EVENTS)
+    for event in EVENTS:
+        none = usual | {"smallest_rise": usual["smallest_rise"] | {event: 0.0}}
+        assert refusal(none, usual).startswith(f"judge.smallest_rise.{event}=0.0: input should be greater than 0")
