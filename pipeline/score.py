@@ -19,8 +19,9 @@ from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import stacked
 from pipeline.circuits.transformer.forward import forward
+from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.frames.scores import beside_chance, null_rows, score_rows, sentence_rows
+from pipeline.frames.scores import beside_chance, loss_rows, null_rows, score_rows, sentence_rows
 from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.frames.together import together
 from pipeline.frames.weights import weights_in
@@ -31,7 +32,7 @@ from pipeline.settings.score import ScoreSettings
 from pipeline.tables import score as tables
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
-from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 
 SETS, PAIR = ["eval_set", "period"], ["src_layer", "src_head", "dst_layer", "dst_head"]
 
@@ -71,11 +72,16 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     write(tables.NULLS, nulls.assign(step=step), outputs)
     write(tables.SENTENCE_SCORES, together(tables.SENTENCE_SCORES, heads.sentences), outputs)
     write(tables.LOSS_BY_POSITION, together(tables.LOSS_BY_POSITION, heads.losses, step=step), outputs)
+    many = read(LOSS_SEQUENCES, inputs)
+    many = pd.concat([many, sequences[~sequences["eval_set"].isin(many["eval_set"])]])
+    losses = sentence_losses(settings, weights, many)
+    write(tables.SENTENCE_LOSSES, together(tables.SENTENCE_LOSSES, losses), outputs)
     pairs = of_all_pairs(settings, reference, sequences)
     scores, nulls = together(tables.HEAD_PAIRS, pairs.scores), together(tables.PAIR_NULLS, pairs.nulls)
     if pairs.scores:
         scores, nulls = beside_chance(scores, pairs.nulls, PAIR, ["eval_set"])
     write(tables.HEAD_PAIRS, scores.assign(step=step), outputs)
+    write(tables.SENTENCE_PAIRS, together(tables.SENTENCE_PAIRS, pairs.sentences), outputs)
     write(tables.PAIR_NULLS, nulls.assign(step=step), outputs)
     promoted = virtual_tokens(settings, weights, sequences, vocabulary)
     write(tables.VIRTUAL_HEADS, together(tables.VIRTUAL_HEADS, promoted), outputs)
@@ -111,7 +117,7 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
         counts = resamples(settings, len(tokens.tokens))
         rows.scores.append(score_rows("layer head", scores, counts, settings.confidence, **which))
         rows.nulls.append(null_rows("layer head", of_sequences(reference, tokens, scores, random), **which))
-        rows.sentences.append(sentence_rows(scores, **which))
+        rows.sentences.append(sentence_rows("layer head", scores, **which))
         frame = to_frame("sentence position", loss=losses)
         frame["token_class"] = labels_of(sequences, **which, column="token_class").ravel()
         by_class = frame.dropna().groupby(["position", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
@@ -119,6 +125,17 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
     for frames in (rows.scores, rows.nulls):
         frames[:] = [frame.astype({"period": "Int64"}) for frame in frames if len(frame)]
     return rows
+
+
+def sentence_losses(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield what the model loses on each sequence of each set, part by part."""
+    for eval_set, period in tqdm(sets_of(sequences) if weights.attends == "back" else [], desc="losses"):
+        which = {"eval_set": eval_set, "period": period}
+        tokens = sequences_of(sequences, **which)
+        parts = tokens.split(settings.batch)
+        losses = torch.cat([token_losses(forward(weights, part).logits, part) for part in parts])
+        labels = labels_of(sequences, **which, column="token_class")
+        yield loss_rows(losses, labels, settings.loss_parts, **which)
 
 
 def resamples(settings: ScoreSettings, sentences: int) -> torch.Tensor:
@@ -142,6 +159,7 @@ def of_all_pairs(settings: ScoreSettings, reference: Reference, sequences: pd.Da
         axes, layers = "src_head dst_head", {"src_layer": source, "dst_layer": reader}
         rows.scores.append(score_rows(axes, scores, counts, settings.confidence, **layers))
         rows.nulls.append(null_rows(axes, of_pairs(reference, source, reader, scores, text), **layers))
+        rows.sentences.append(sentence_rows(axes, scores, eval_set="text", **layers))
     return rows
 
 

@@ -5,13 +5,15 @@ import math
 import numpy as np
 import pandas as pd
 
+from pipeline.claims.measures import with_probes
+
 SEEDS, SENTENCES, HEADS, PERIODS = (0, 1, 2), 6, 3, (37, 53)
 PREVIOUS, INDUCTION = 0.9, 0.8
 
 
 def study(shift=0.0, probe="same", seeds=SEEDS, noise=0.0):
     """base, and other: the induction head of other attends `shift` more; heads have other numbers in each run."""
-    tables = {name: [] for name in ("head_scores", "head_pairs", "sentence_scores", "loss_by_position", "runs")}
+    tables = {name: [] for name in ("head_scores", "head_pairs", "sentence_scores", "sentence_losses", "runs")}
     for experiment, more in (("base", 0.0), ("other", shift)):
         for seed in seeds:
             run = {"experiment": experiment, "seed": seed}
@@ -32,10 +34,10 @@ def study(shift=0.0, probe="same", seeds=SEEDS, noise=0.0):
                 pair |= {"metric": "K_composition", "definition": "frobenius", "eval_set": "weights"}
                 value = 0.3 if head == leading else 0.1
                 tables["head_pairs"].append(run | pair | {"value": value})
-            tables["loss_by_position"] += [run | row for row in _losses(more)]
+            tables["sentence_losses"] += [run | row for row in _losses(more)]
             tables["runs"].append(run | {"stage": "probe", "id": "same" if experiment == "base" else probe})
             tables["runs"].append(run | {"stage": "train", "id": f"{experiment}{seed}"})
-    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+    return with_probes({name: pd.DataFrame(rows) for name, rows in tables.items()})
 
 
 NAMES = ["layer", "head", "metric", "definition", "eval_set", "period"]
@@ -59,9 +61,11 @@ def _pattern_scores(leading, more, by_seed):
 
 
 def _losses(more):
-    for position in range(1, 21):
-        for token_class, loss in (("first_copy", 3.0), ("second_copy", 1.0 - more)):
-            row = {"eval_set": "repeated_text", "period": None, "position": position, "token_class": token_class}
-            yield row | {"loss": loss, "n": 4}
-        row = {"eval_set": "text", "period": None, "position": position, "token_class": "other"}
-        yield row | {"loss": 4.0, "n": 4}
+    """Second copies alternate about their loss; on other tokens all sentences agree."""
+    for sentence in range(SENTENCES):
+        for part in range(10):
+            row = {"period": None, "sentence": sentence, "part": part, "parts": 10, "n": 4}
+            around = 0.1 * (-1) ** sentence
+            for token_class, loss in (("first_copy", 3.0), ("second_copy", 1.0 - more + around)):
+                yield row | {"eval_set": "repeated_text", "token_class": token_class, "loss": loss}
+            yield row | {"eval_set": "text", "token_class": "other", "loss": 4.0}

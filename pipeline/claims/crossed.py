@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 ROUNDING = 1e-9  # relative to a number: a smaller spread is none
-LEAST_P = 1e-300
+LEAST_P = 1e-100
 BY_SENTENCE = ["probe", "eval_set", "period", "sentence"]  # probe: the id of what drew them
 
 
@@ -73,11 +73,15 @@ def weighted_mean(rows: pd.DataFrame) -> Number:
         return Number(math.nan)
     mean = float((rows["value"] * rows["weight"]).sum() / total)
     moved = (rows["value"] - mean) * rows["weight"] / total
-    names = [rows[name].fillna(-1) for name in BY_SENTENCE if name in rows]
-    influence = moved.groupby(names).sum()
+    influence = moved.groupby([_known(rows[name]) for name in BY_SENTENCE if name in rows]).sum()
     if len(influence) > 1:
         influence *= math.sqrt(len(influence) / (len(influence) - 1))
     return Number(mean, influence)
+
+
+def _known(names: pd.Series) -> pd.Series:
+    """Return a column of names with -1 for none: what is not known equals nothing, itself included."""
+    return names.astype(float).fillna(-1.0) if names.name in ("period", "sentence") else names
 
 
 def mean_of(numbers: Sequence[Number]) -> Number:
@@ -189,7 +193,7 @@ def _parts(seeds: Part, sentences: float, count: int, error: float) -> tuple[Par
 
 
 def _spreads(numbers: Sequence[Number]) -> tuple[float, float, float, int]:
-    """Return the variance of the mean that seeds, sentences and pairs of both show, and how many sentences there are."""
+    """Return the variance of the mean that seeds, sentences and pairs of both show, and the number of sentences."""
     runs = len(numbers)
     moved = [number.influence for number in numbers if len(number.influence)]
     seeds = float(np.var([number.value for number in numbers], ddof=1) / runs) if runs > 1 else math.nan

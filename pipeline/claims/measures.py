@@ -63,7 +63,7 @@ def role_heads(tables: Tables) -> pd.DataFrame:
 
 def _of_rows(tables: Tables, heads: pd.DataFrame) -> Iterator[tuple[tuple, tuple, Number]]:
     kinds = [_of_heads(tables, heads), _of_pairs(tables["head_pairs"], heads), _classes(tables["sentence_losses"])]
-    rows = pd.concat(kinds).fillna({"sentence": 0, "weight": 1.0}).dropna(subset="value")
+    rows = pd.concat(kinds).fillna({"weight": 1.0}).dropna(subset="value")
     for (experiment, seed, *measure, _), part in parts(rows, [*RUN, *MEASURE, "period"]):
         yield (experiment, seed), tuple(measure), weighted_mean(part)
 

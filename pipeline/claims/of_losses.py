@@ -22,7 +22,7 @@ def virtual_heads_matter(tables: Tables) -> Finding | None:
         return None
     best = max(chosen, key=chosen.__getitem__)
     judged = half(rows, JUDGING)
-    number = weighted_mean(judged[(judged[PAIR] == best).all(axis="columns")])
+    number = weighted_mean(judged[(judged[PAIR] == list(best)).all(axis="columns")])
     name = f"{head_name(*best[:2])} -> {head_name(*best[2:])}"
     return Finding(number, f"{name}: {number.value:+.4f} nats ({chosen[best]:+.4f} where it was chosen)", 0.0)
 
@@ -76,20 +76,17 @@ def induction_is_causal(tables: Tables) -> Finding | None:
 
     By chance: the same for random vectors of their outputs' sizes. None where no head reaches the score.
     """
-    rows = tables["sentence_sets"]
-    rows = rows[(rows["eval_set"] == "repeated_text") & (rows["role"] == "induction")]
-    removed = {names: weighted_mean(part) for names, part in parts(rows, ["kind", "token_class"])}
-    if ("role", "second_copy") not in removed:
+    rows, sets = (tables[name][tables[name]["role"] == "induction"] for name in ("sentence_sets", "set_ablations"))
+    rows, sets = (table[table["eval_set"] == "repeated_text"] for table in (rows, sets))
+    removed = {name: weighted_mean(part) for (name,), part in parts(rows[rows["kind"] == "role"], ["token_class"])}
+    if "second_copy" not in removed:
         return None
-    spared, at_random = (
-        removed[kind, "second_copy"] - removed[kind, "novel"] for kind in ("role", "role_random_direction")
-    )
-    heads = rows.loc[rows["kind"] == "role", "heads"].iloc[0]
-    both = " and ".join(
-        f"{removed['role', name].value:+.3f} nats on {words}"
-        for name, words in {"second_copy": "second copies", "novel": "novel tokens"}.items()
-    )
-    return Finding(spared, f"without {heads}: {both}", at_random.value)
+    role = sets[sets["kind"] == "role"].iloc[0]
+    at_random = sets[(sets["kind"] == "random_direction") & (sets["size"] == role["size"])]
+    at_random = at_random.set_index("token_class")["difference"]
+    both = f"{removed['second_copy'].value:+.3f} nats on second copies, {removed['novel'].value:+.3f} on novel tokens"
+    spared = removed["second_copy"] - removed["novel"]
+    return Finding(spared, f"without {role['heads']}: {both}", float(at_random["second_copy"] - at_random["novel"]))
 
 
 def _gain(tables: Tables, eval_set: str) -> Finding | None:

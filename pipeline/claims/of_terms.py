@@ -10,7 +10,6 @@ from pipeline.claims.crossed import Number, mean_of, weighted_mean
 from pipeline.claims.finding import Finding, Tables
 from pipeline.claims.keys import parts
 
-
 FOUR = ("token", "position")  # sources of the notebook's terms
 
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from pipeline.claims.bootstrap import resampled
-
 CHANCE = {"spearman": 0.0, "auroc": 0.5}
 LEAST = {"spearman": -1.0, "auroc": 0.0}
 ROUNDING = 1e-9  # a product of sizes or counts no larger is 0
@@ -33,6 +31,18 @@ class RankedUnits:
     def of(self, units: np.ndarray, scores: list[int]) -> "RankedUnits":
         """Return the same for some units and scores."""
         return RankedUnits(self.scores[scores][:, units], self.effects[:, units], self.hits[:, units])
+
+
+def resampled(n: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """Return how often each of n comes in each resample, [resample, n]; a single one always comes once.
+
+    Of n, n - 1 are drawn, which makes the variance over resamples that of the mean, s^2 / n, where drawing n gives
+    (n - 1) / n of it: a third too little for three seeds (McCarthy and Snowden 1985, "The bootstrap and finite
+    population sampling").
+    """
+    if n == 1:
+        return np.ones((resamples, 1), int)
+    return generator.multinomial(n - 1, np.full(n, 1 / n), size=resamples)
 
 
 def agreement(units: RankedUnits, counts: np.ndarray, order: np.ndarray | None = None) -> dict[str, np.ndarray]:

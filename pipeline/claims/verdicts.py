@@ -2,8 +2,8 @@
 
 RULE = (
     "reproduced: the interval over seeds and sentences lies wholly at or above the threshold, and above the chance "
-    "level where one is known; not reproduced: wholly below the threshold, or not above chance; undecided: it straddles "
-    "either, or there is one seed; not applicable: the model has no such part"
+    "level where one is known; not reproduced: wholly below the threshold, or not above chance; undecided: it "
+    "straddles either, or there is one seed; not applicable: the model has no such part"
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -36,14 +37,30 @@ def score_rows(axes: str, scores: Scores, counts: Tensor | None, confidence: flo
     return pd.concat(frames).assign(confidence=confidence, **constants)
 
 
-def sentence_rows(scores: Scores, **constants: Any) -> pd.DataFrame:
-    """Return a row a sentence and head of each score, [layer, head], that sentences have."""
+def sentence_rows(axes: str, scores: Scores, **constants: Any) -> pd.DataFrame:
+    """Return a row a sentence and element of each score that sentences have; `axes` as in `score_rows`."""
     frames = [
-        to_frame("sentence layer head", value=score.sentences, weight=score.weight).assign(**_named(name))
+        to_frame(f"sentence {axes}", value=score.sentences, weight=score.weight).assign(**_named(name))
         for name, score in scores.items()
         if score.sentences is not None and score.weight is not None
     ]
-    return pd.concat(frames).assign(**constants)
+    return pd.concat([pd.DataFrame(), *frames]).assign(**constants)
+
+
+def loss_rows(losses: Tensor, token_class: np.ndarray, parts: int, **constants: Any) -> pd.DataFrame:
+    """Return the mean loss of each class of tokens in each part of each sentence.
+
+    Args:
+        losses: [sentence, position], NaN where nothing is predicted.
+        token_class: of the same shape.
+        parts: into which a sentence is cut; its positions are as equally many as can be.
+        constants: columns that are the same in all rows.
+    """
+    frame = to_frame("sentence position", loss=losses)
+    frame["token_class"] = token_class.ravel()
+    frame["part"] = frame.pop("position") * parts // losses.shape[1]
+    by_part = frame.dropna().groupby(["sentence", "part", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
+    return by_part.rename(columns={"mean": "loss", "count": "n"}).assign(parts=parts, **constants)
 
 
 def null_rows(axes: str, chances: Chances, **constants: Any) -> pd.DataFrame:

@@ -9,7 +9,7 @@ STAGE = Stage(
     of="run",
     reads={
         "prepare": ("vocabulary",),
-        "probe": ("sequences",),
+        "probe": ("sequences", "loss_sequences"),
         "train": ("config.json", "checkpoints.safetensors"),
         "extract": ("weights",),
     },
@@ -19,6 +19,8 @@ STAGE = Stage(
         "nulls",
         "pair_nulls",
         "sentence_scores",
+        "sentence_pairs",
+        "sentence_losses",
         "virtual_heads",
         "loss_by_position",
     ),
@@ -39,6 +41,7 @@ class ScoreSettings(Bootstrap):
     draws: int = Field(ge=20, multiple_of=2)  # with fewer, no p value lies below 0.05
     pair_draws: int = Field(ge=2, multiple_of=2)
     ranked_draws: int = Field(ge=20)
+    loss_parts: int = Field(ge=1)
     null_sentences: int = Field(ge=1)
     seed: int = Field(ge=0)
     threads: int = Field(ge=1)

@@ -111,6 +111,27 @@ SENTENCE_SCORES = Table(
         ),
     ),
 )
+SENTENCE_PAIRS = Table(
+    name="sentence_pairs",
+    row="one score of one head feeding a later one on one sentence",
+    key=("src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition", "eval_set", "sentence"),
+    columns=(*PAIR, METRIC, DEFINITION, EVAL_SET, SENTENCE, *SENTENCE_SCORES.columns[-2:]),
+)
+SENTENCE_LOSSES = Table(
+    name="sentence_losses",
+    row="the tokens of one class in one part of one sequence, and the model's loss on them",
+    key=("eval_set", "period", "sentence", "part", "token_class"),
+    columns=(
+        EVAL_SET,
+        PERIOD,
+        SENTENCE,
+        Column("part", "int64", "index", "which of the equal parts that the sequence is cut into, from 0", 0),
+        Column("parts", "int64", "count", "into how many it is cut", 1),
+        TOKEN_CLASS,
+        Column("loss", "float64", "nats per token", "mean loss on these tokens", 0),
+        Column("n", "int64", "count", "tokens averaged over; the first of a sequence is predicted by nothing", 1),
+    ),
+)
 HEAD_PAIRS = Table(
     name="head_pairs",
     row="one score of one head feeding a later one",

@@ -31,9 +31,9 @@ def test_influences_sum_to_nothing_and_their_squares_to_the_means_variance():
 
 def test_an_influence_is_what_the_mean_moves_by():
     values, weights = np.array([0.3, 0.9, 0.4]), np.array([1.0, 2.0, 5.0])
-    moved = weighted_mean(rows(values, weights + np.array([1e-6, 0, 0]))).value - weighted_mean(rows(values, weights)).value
-    expected = weighted_mean(rows(values, weights)).influence.iloc[0] * math.sqrt(2 / 3)
-    assert moved / 1e-6 == pytest.approx(expected, rel=1e-5)
+    mean, heavier = (weighted_mean(rows(values, weights + np.array([more, 0, 0]))) for more in (0, 1e-6))
+    expected = mean.influence.iloc[0] * math.sqrt(2 / 3)
+    assert (heavier.value - mean.value) / 1e-6 == pytest.approx(expected, rel=1e-5)
 
 
 def test_sums_and_differences_are_taken_sentence_by_sentence():
@@ -96,35 +96,39 @@ def test_runs_that_agree_to_the_last_bit():
 
 def test_the_least_that_would_be_shown_is_shown_as_often_as_said():
     """Seeds of spread 1 whose truth lies just so far beyond the threshold, 0."""
-    random, shown, studies = np.random.default_rng(5), 0, 4000
-    truth = np.mean([crossed(numbers(random.normal(size=8))).least_shown(0.95, 0.8) for _ in range(400)])
+    random, shown, studies = np.random.default_rng(5), 0, 1000
+    truth = np.mean([crossed(numbers(random.normal(size=8))).least_shown(0.95, 0.8) for _ in range(200)])
     for values in random.normal(truth, 1, (studies, 8)):
         shown += crossed(numbers(values)).interval(0.95)[0] >= 0
-    assert shown / studies == pytest.approx(0.8, abs=0.05)
+    assert shown / studies == pytest.approx(0.8, abs=0.06)
 
 
 def studied(random, runs, sentences, spreads):
     """One study whose truth is 0: seeds, sentences and pairs of both shift it, by these standard deviations."""
     of_seed, of_sentence, of_both = spreads
     shift = of_seed * random.normal(size=(runs, 1)) + of_sentence * random.normal(size=(1, sentences))
-    return [weighted_mean(rows(run)) for run in shift + of_both * random.normal(size=(runs, sentences))]
+    shift = shift + of_both * random.normal(size=(runs, sentences))
+    means = shift.mean(1)
+    moved = (shift - means[:, None]) / sentences * math.sqrt(sentences / (sentences - 1))
+    return [Number(mean, pd.Series(influence)) for mean, influence in zip(means, moved, strict=True)]
 
 
 RATIOS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, math.inf)  # seeds' variance of the mean over sentences'
 
 
-@pytest.mark.parametrize("runs", [3, 8])
-@pytest.mark.parametrize("ratio", RATIOS)
-def test_the_interval_covers_the_truth_whatever_spreads_more(runs, ratio):
-    """400 studies have a standard error of 0.011 around 0.95 to 0.98; the slow test has 4,000."""
-    assert 0.92 <= coverage(runs, 20, ratio, 400) <= 1.0
+@pytest.mark.parametrize("ratio", [0.0, 1.0, math.inf])
+def test_the_interval_covers_the_truth_whichever_spreads_more(ratio):
+    """200 studies have a standard error of 0.015 around 0.95 to 0.98; the slow test has 4,000."""
+    assert 0.91 <= coverage(3, 20, ratio, 200) <= 1.0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runs", [3, 5, 8])
 @pytest.mark.parametrize("ratio", RATIOS)
-def test_the_interval_covers_the_truth_within_two_hundredths(runs, ratio):
-    assert 0.93 <= coverage(runs, 32, ratio, 4000) <= 0.985
+def test_the_interval_covers_the_truth_within_three_hundredths(runs, ratio):
+    share = coverage(runs, 32, ratio, 4000)
+    print(f"{runs} runs, seeds' variance {ratio:g} times sentences': {share:.3f} of intervals hold the truth")
+    assert 0.93 <= share <= 0.985
 
 
 def coverage(runs, sentences, ratio, studies):
@@ -138,9 +142,9 @@ def coverage(runs, sentences, ratio, studies):
 
 
 def test_differences_cover_the_truth_too():
-    random, covered, studies = np.random.default_rng(4), 0, 400
+    random, covered, studies = np.random.default_rng(4), 0, 200
     for _ in range(studies):
         together = studied(random, 6, 20, (0.3, 1.0, 0.3))
-        lo, hi = crossed_difference(together[:3], [number * 1.0 for number in together[3:]]).interval(0.95)
+        lo, hi = crossed_difference(together[:3], together[3:]).interval(0.95)
         covered += lo <= 0 <= hi
-    assert 0.92 <= covered / studies <= 0.995
+    assert 0.91 <= covered / studies <= 1.0

@@ -4,12 +4,24 @@ import pytest
 from pipeline.claims.of_heads import copying, induction, k_composition, most_heads_copy, shift_by_one
 
 
-def scores(*rows):
+def scores(*rows, sentences=()):
+    """Tables of scores; `sentences` are rows of the same columns, but with a number, of those made of sentences."""
     columns = ["layer", "head", "metric", "definition", "eval_set", "period", "value", "chance"]
-    return {"head_scores": pd.DataFrame(rows, columns=columns).assign(z=None, q=None)}
+    by_sentence = [*columns[:-2], "sentence", "value"]
+    return {
+        "head_scores": pd.DataFrame(rows, columns=columns).assign(z=None, q=None),
+        "sentence_scores": pd.DataFrame(sentences, columns=by_sentence).assign(weight=1.0),
+    }
 
 
-INDUCTION = scores(
+def known(*rows, judged):
+    """Scores whose first sentences, which choose, agree with them, and whose others are `judged` higher."""
+    made_of_sentences = [row for row in rows if row[4] != "weights"]
+    sentences = [(*row[:6], n, row[6] + judged * (n % 2)) for row in made_of_sentences for n in range(4)]
+    return scores(*rows, sentences=sentences)
+
+
+INDUCTION = known(
     (0, 0, "previous_token", "mean", "text", None, 0.2, 0.03),
     (0, 1, "previous_token", "mean", "text", None, 0.9, 0.03),
     (1, 0, "previous_token", "mean", "text", None, 0.95, 0.03),
@@ -19,19 +31,29 @@ INDUCTION = scores(
     (1, 1, "induction", "mass", "repeated_tokens", 53, 0.1, 0.02),
     (1, 0, "copying", "eigenvalue", "weights", None, 0.6, 0.0),
     (1, 1, "copying", "eigenvalue", "weights", None, 1.0, 0.0),
+    judged=0.01,
 )
 
 
-def test_the_previous_token_head_is_the_best_of_layer_0_only():
+def test_a_previous_token_head_may_lie_in_any_layer():
     finding = shift_by_one(INDUCTION)
-    assert (finding.value, finding.chance) == (0.9, 0.03)
-    assert "0.1" in finding.evidence
+    assert (finding.value, finding.chance) == (pytest.approx(0.96), 0.03)
+    assert finding.evidence == "head 1.0: 0.960"
+    assert len(finding.number.influence) == 2
 
 
 def test_a_head_that_works_on_one_period_only_is_no_induction_head():
     finding = induction(INDUCTION)
-    assert finding.value == 0.7
-    assert finding.evidence == "head 1.0: 0.800 at period 37, 0.700 at period 53"
+    assert (finding.value, finding.chance) == (pytest.approx(0.71), 0.02)
+    assert finding.evidence == "head 1.0: 0.810 at period 37, 0.710 at period 53"
+
+
+def test_the_worst_period_is_chosen_on_other_sentences_than_it_is_judged_on():
+    """Period 53 is the worse one where it is chosen, and the better one elsewhere."""
+    rows = [(1, 0, "induction", "mass", "repeated_tokens", period, 0.75, 0.01) for period in (37, 53)]
+    by_sentence = {37: (0.8, 0.6), 53: (0.7, 0.9)}
+    sentences = [(*row[:6], n, by_sentence[row[5]][n]) for row in rows for n in (0, 1)]
+    assert induction(scores(*rows, sentences=sentences)).value == pytest.approx(0.9)
 
 
 def test_copying_is_asked_of_the_induction_head():
@@ -42,7 +64,7 @@ def test_k_composition_is_that_of_the_two_heads_over_chance():
     pairs = [(0, 0, 1, 0, "K_composition", "frobenius", 0.9, 0.1), (0, 1, 1, 0, "K_composition", "frobenius", 0.3, 0.1)]
     columns = ["src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition", "value", "chance"]
     tables = INDUCTION | {"head_pairs": pd.DataFrame(pairs, columns=columns).assign(z=2.5, q=0.01)}
-    assert k_composition(tables).value == pytest.approx(3)
+    assert k_composition(tables).value == pytest.approx(3)  # of 0.1: of heads before the induction head the best
     assert "z 2.5, q 0.01" in k_composition(tables).evidence
     nothing = INDUCTION | {"head_pairs": pd.DataFrame(columns=columns)}
     assert k_composition(nothing) is None

@@ -13,6 +13,7 @@ from pipeline.claims.rank_agreement import (
     mean_over_runs,
     pooled,
     ranks,
+    resampled,
     variances,
 )
 
@@ -124,3 +125,10 @@ def test_p_is_the_share_of_orders_as_far_from_chance():
     assert found["spearman"]["p"].item() == pytest.approx(2 / 6, abs=0.02)
     assert found["spearman"]["control_hi"].item() == pytest.approx(1)
     assert found["auroc"]["p"].item() == pytest.approx(4 / 6, abs=0.02)  # 0, 0.5 or 1: two thirds are 0 or 1
+
+
+def test_resamples_draw_all_but_one_and_a_single_one_always():
+    counts = resampled(5, 1000, np.random.default_rng(0))
+    assert (counts.sum(1) == 4).all()
+    np.testing.assert_allclose(counts.mean(0), 4 / 5, atol=0.1)
+    assert (resampled(1, 7, np.random.default_rng(0)) == 1).all()

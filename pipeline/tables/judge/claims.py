@@ -13,15 +13,21 @@ CLAIMS = Table(
         Column("statement", "string", "text", "the claim in words"),
         Column("statistic", "string", "text", "what was measured, in words"),
         Column("value", "float64", "by statistic", "mean over seeds; null if undefined", nullable=True),
-        Column("lo", "float64", "as value", "lower end of its interval over seeds and sentences; null for one seed", nullable=True),
+        Column(
+            "lo",
+            "float64",
+            "as value",
+            "lower end of its interval over seeds and sentences; null for one seed",
+            nullable=True,
+        ),
         Column("hi", "float64", "as value", "upper end of the same interval", nullable=True),
         CONFIDENCE,
         Column(
             "of_sentences",
             "float64",
             "as value",
-            "half the width of the interval that the drawing of sentences alone leaves, were these the only seeds; 0 for "
-            "what no sentence has to do with",
+            "half the width of the interval that the drawing of sentences alone leaves, were these the only seeds; 0 "
+            "for what no sentence has to do with",
             0,
             nullable=True,
         ),
@@ -34,8 +40,8 @@ CLAIMS = Table(
             "least_shown",
             "float64",
             "as value",
-            "how far beyond the threshold the truth must lie for a share of `power` of such studies to find it reproduced; "
-            "null for one seed",
+            "how far beyond the threshold the truth must lie for a share of `power` of such studies to find it "
+            "reproduced; null for one seed",
             0,
             nullable=True,
         ),

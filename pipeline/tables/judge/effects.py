@@ -47,8 +47,8 @@ INTERVALS = Table(
             "lo",
             "float64",
             "as value",
-            "lower end of its interval: Student's t, over seeds and, where there are any, sentences; null for fewer than "
-            "two seeds",
+            "lower end of its interval: Student's t, over seeds and, where there are any, sentences; null for fewer "
+            "than two seeds",
             nullable=True,
         ),
         Column("hi", "float64", "as value", "upper end of the same interval", nullable=True),
