@@ -1,9 +1,11 @@
 """Settings of the judge stage."""
 
+from typing import Any
+
 from pydantic import Field, create_model
 
 from pipeline.claims.catalogue import CLAIMS
-from pipeline.settings.base import Confidence, Share, Significance, Slice
+from pipeline.settings.base import Confidence, Share, Significance, Slice, StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -21,10 +23,11 @@ STAGE = Stage(
     ),
 )
 
-# What each claim's statistic is compared with, in the statistic's own unit: one threshold a claim, no other.
-Thresholds = create_model(
-    "Thresholds", __base__=Slice, **{claim.name: (float, Field(ge=claim.low, le=claim.high)) for claim in CLAIMS}
-)
+THRESHOLDS: dict[str, Any] = {claim.name: (float, Field(ge=claim.low, le=claim.high)) for claim in CLAIMS}
+
+
+class Thresholds(create_model("Thresholds", __base__=Slice, **THRESHOLDS)):
+    """What each claim's statistic is compared with, in the statistic's own unit: one threshold a claim, no other."""
 
 
 class Roles(Slice):
@@ -44,10 +47,9 @@ class SmallestRise(Slice):
     loss_drop: float = Field(gt=0)
 
 
-class JudgeSettings(Slice):
+class JudgeSettings(StageSettings):
     """How sure a verdict must be, and of what."""
 
-    threads: int = Field(ge=1)
     confidence: Confidence
     significance: Significance
     resamples: int = Field(ge=100)

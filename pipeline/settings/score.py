@@ -41,4 +41,3 @@ class ScoreSettings(Bootstrap):
     ranked_draws: int = Field(ge=20)
     null_sentences: int = Field(ge=1)
     seed: int = Field(ge=0)
-    threads: int = Field(ge=1)
