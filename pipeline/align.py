@@ -26,8 +26,8 @@ def run(settings: AlignSettings, inputs: Paths, outputs: Paths) -> None:
     files = {path.parent.name: path for path in inputs.all("weights.parquet")}
     frames = [pd.DataFrame(columns=ALIGNMENT.names)]
     for a, b in tqdm([pair for pair in combinations(settings.runs, 2) if comparable(*pair)], desc="pairs"):
-        models = [gains_folded(weights_of(read_file(WEIGHTS, files[run.weights])), "folded") for run in (a, b)]
-        for rows in aligned(*models, Generator().manual_seed(settings.seed)):
+        one, other = (gains_folded(weights_of(read_file(WEIGHTS, files[run.weights])), "folded") for run in (a, b))
+        for rows in aligned(one, other, Generator().manual_seed(settings.seed)):
             frames.append(rows.assign(experiment=a.experiment, seed_a=a.seed, seed_b=b.seed))
     write(ALIGNMENT, pd.concat(frames[1:] or frames), outputs)
 

@@ -49,9 +49,9 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     write(INTERVALS, intervals(measured, confidence).assign(confidence=confidence), outputs)
     write(EFFECTS, effects(measured, tables["runs"], base, confidence).assign(**noted), outputs)
 
-    scores_and_effects = (tables[name] for name in ("head_scores", "ablations", "head_pairs", "edges"))
+    scores, ablations, pairs, edges = (tables[name] for name in ("head_scores", "ablations", "head_pairs", "edges"))
     draws = settings.validity_resamples, settings.permutations, confidence, settings.seed
-    write(VALIDITY, validity(*scores_and_effects, *draws).assign(**noted), outputs)
+    write(VALIDITY, validity(scores, ablations, pairs, edges, *draws).assign(**noted), outputs)
 
     smallest = settings.smallest_rise.model_dump()
     events = emergence(tables["checkpoint_scores"], smallest, confidence, settings.fewest_checkpoints)

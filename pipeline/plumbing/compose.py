@@ -9,7 +9,7 @@ from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from pipeline.plumbing.errors import ConfigError, nearest
@@ -34,12 +34,19 @@ def compose(shared: tuple[str, ...], own: tuple[str, ...], experiment: str, seed
     cfg = _compose(shared, own, experiment).copy()
     cfg.seed = seed
     try:
-        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        return plain(cfg)
     except MissingMandatoryValue as error:
         missing = sorted(OmegaConf.missing_keys(cfg))
         raise ConfigError(f'{missing[0]}: not set; add overrides="{missing[0]}=..."') from error
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
+
+
+def plain(cfg: DictConfig | ListConfig) -> dict:
+    """Return settings as plain values, every interpolation resolved."""
+    values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)  # a list has no settings
+    return values
 
 
 @functools.cache
@@ -90,11 +97,10 @@ def _keys(cfg: DictConfig) -> set[str]:
     """Return the dotted name of every setting, groups included."""
     names = set()
 
-    def walk(values: dict, prefix: str) -> None:
-        for key, value in values.items():
+    def walk(value: object, prefix: str) -> None:
+        for key, inner in value.items() if isinstance(value, dict) else ():
             names.add(f"{prefix}{key}")
-            if isinstance(value, dict):
-                walk(value, f"{prefix}{key}.")
+            walk(inner, f"{prefix}{key}.")
 
     walk(OmegaConf.to_container(cfg), "")
     return names

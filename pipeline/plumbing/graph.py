@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 
 import pipeline.settings
-from pipeline.settings.base import Slice
+from pipeline.settings.base import StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
 # Nothing is said of a model that was not verified; but what is said does not depend on how it was.
@@ -82,7 +82,7 @@ def file_of(name: str) -> str:
     return name if "." in name else f"{name}.parquet"
 
 
-def settings_of(stage: str) -> type[Slice]:
+def settings_of(stage: str) -> type[StageSettings]:
     """Return `XSettings` of pipeline/settings/x.py."""
     module = importlib.import_module(f"pipeline.settings.{stage}")
     return getattr(module, f"{stage.title().replace('_', '')}Settings")

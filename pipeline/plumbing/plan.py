@@ -1,7 +1,7 @@
 """What a plan is: a study's runs and jobs, where each job's files are, and the plan as a file."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from pipeline.plumbing import graph
@@ -87,7 +87,7 @@ class Plan:
 
 
 def _job(values: dict) -> Job:
-    return Job(**values | {"files": tuple(values["files"])})
+    return replace(Job(**values), files=tuple(values["files"]))
 
 
 def spec_with(spec: str, **settings: object) -> str:

@@ -11,7 +11,7 @@ from typing import Self
 from omegaconf import OmegaConf
 
 from pipeline.plumbing import graph
-from pipeline.plumbing.compose import CONF, parse
+from pipeline.plumbing.compose import CONF, parse, plain
 from pipeline.plumbing.errors import ConfigError, nearest
 
 KEYS = {
@@ -68,7 +68,7 @@ class Request:
         studies = _names("study")
         if study not in studies:
             raise ConfigError(f"--config study={study}: no such study{nearest(study, studies)}")
-        text = OmegaConf.to_container(OmegaConf.load(CONF / "study" / f"{study}.yaml"))
+        text = plain(OmegaConf.load(CONF / "study" / f"{study}.yaml"))
         experiments = []
         for name, asked in text["experiments"].items():
             # An experiment of conf/experiment and its seeds; or one of the study's own, made from such a one.

@@ -64,13 +64,13 @@ class _Speechless(ast.NodeTransformer):
 
     def visit_Call(self, call: ast.Call) -> ast.AST:
         self.generic_visit(call)
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         if name in SPOKEN:
             call.args = [_Mute().visit(argument) for argument in call.args]
+        # Behind *arguments, nobody knows which place is which.
+        places = 0 if any(isinstance(argument, ast.Starred) for argument in call.args) else len(call.args)
         for keyword, place in self.places.get(name, ()):
-            # Behind *arguments, nobody knows which place is which.
-            known = place is not None and not any(isinstance(argument, ast.Starred) for argument in call.args)
-            if known and place < len(call.args):
+            if place is not None and place < places:
                 call.args[place] = ast.Constant("")
             call.keywords = [given for given in call.keywords if given.arg is None or given.arg != keyword]
         return call

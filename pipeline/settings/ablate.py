@@ -29,4 +29,3 @@ class AblateSettings(Bootstrap):
     path_sentences: int = Field(ge=1)
     most_paths: int = Field(ge=1)
     order_pairs: int = Field(ge=2)  # one alone does not tell how they differ
-    threads: int = Field(ge=1)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -23,10 +23,9 @@ class AlignedRun(Slice):
     weights: str
 
 
-class AlignSettings(Slice):
+class AlignSettings(StageSettings):
     """How chance is drawn, and between which runs."""
 
     seed: int = Field(ge=0)
-    threads: int = Field(ge=1)
     # From the planner, not from conf/: what the study is.
     runs: tuple[AlignedRun, ...]

@@ -26,11 +26,17 @@ class Slice(BaseModel):
         return []
 
 
+class StageSettings(Slice):
+    """What every stage's settings have in common."""
+
+    threads: int = Field(ge=1)
+
+
 Confidence = Annotated[float, Field(gt=0, lt=1)]
 Significance = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Bootstrap(Slice):
+class Bootstrap(StageSettings):
     """What a stage's settings have in common that resamples sentences behind intervals."""
 
     confidence: Confidence

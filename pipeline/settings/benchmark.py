@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -15,7 +15,7 @@ STAGE = Stage(
 Count = Annotated[int, Field(ge=1)]
 
 
-class BenchmarkSettings(Slice):
+class BenchmarkSettings(StageSettings):
     """Sizes of what is timed, and how often."""
 
     sizes: tuple[Count, ...] = Field(min_length=1)
@@ -35,7 +35,6 @@ class BenchmarkSettings(Slice):
     repeats: Count
     seed: int = Field(ge=0)
     dpi: int = Field(ge=30, le=600)
-    threads: Count
 
     @model_validator(mode="after")
     def _enough_pairs(self) -> Self:

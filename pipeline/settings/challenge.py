@@ -28,4 +28,3 @@ class ChallengeSettings(Bootstrap):
     lengths: tuple[Count, ...]
     gaps: tuple[Annotated[int, Field(ge=0)], ...]
     batch: Count
-    threads: Count

@@ -20,4 +20,3 @@ class DecomposeSettings(Bootstrap):
     batch: int = Field(ge=1)
     seed: int = Field(ge=0)
     map_tokens: int = Field(ge=2)
-    threads: int = Field(ge=1)

@@ -1,8 +1,6 @@
 """Settings of the extract stage."""
 
-from pydantic import Field
-
-from pipeline.settings.base import Slice
+from pipeline.settings.base import StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -12,7 +10,5 @@ STAGE = Stage(
 )
 
 
-class ExtractSettings(Slice):
+class ExtractSettings(StageSettings):
     """How a model folder becomes the table of its weights."""
-
-    threads: int = Field(ge=1)

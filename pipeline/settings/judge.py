@@ -1,11 +1,12 @@
 """Settings of the judge stage."""
 
 from datetime import date
+from typing import Any
 
 from pydantic import Field, create_model
 
 from pipeline.claims.catalogue import CLAIMS
-from pipeline.settings.base import Confidence, Share, Significance, Slice
+from pipeline.settings.base import Confidence, Share, Significance, Slice, StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -23,12 +24,18 @@ STAGE = Stage(
     ),
 )
 
-# What each claim's statistic is compared with, in the statistic's own unit: one threshold a claim, no other.
-Thresholds = create_model(
-    "Thresholds", __base__=Slice, **{claim.name: (float, Field(ge=claim.low, le=claim.high)) for claim in CLAIMS}
-)
+THRESHOLDS: dict[str, Any] = {claim.name: (float, Field(ge=claim.low, le=claim.high)) for claim in CLAIMS}
 
-Since = create_model("Since", __base__=Slice, **{claim.name: (date, ...) for claim in CLAIMS})
+
+class Thresholds(create_model("Thresholds", __base__=Slice, **THRESHOLDS)):
+    """What each claim's statistic is compared with, in the statistic's own unit: one threshold a claim, no other."""
+
+
+DATES: dict[str, Any] = {claim.name: (date, ...) for claim in CLAIMS}
+
+
+class Since(create_model("Since", __base__=Slice, **DATES)):
+    """The date of the commit that set each threshold."""
 
 
 class Roles(Slice):
@@ -48,10 +55,9 @@ class SmallestRise(Slice):
     loss_drop: float = Field(gt=0)
 
 
-class JudgeSettings(Slice):
+class JudgeSettings(StageSettings):
     """How sure a verdict must be, and of what."""
 
-    threads: int = Field(ge=1)
     confidence: Confidence
     significance: Significance
     power: float = Field(gt=0, lt=1)

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -45,12 +45,11 @@ class Work(Slice):
         return self.slices[trained.slice]["model"]
 
 
-class KnownAnswersSettings(Slice):
+class KnownAnswersSettings(StageSettings):
     """How closely answers must be met, and by which models."""
 
     tolerance: float = Field(gt=0)
     random_sds: float = Field(gt=0)
     dpi: int = Field(ge=30, le=600)
-    threads: int = Field(ge=1)
     # From the planner, not from conf/: what the study is.
     work: Work

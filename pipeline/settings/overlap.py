@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Confidence, Slice
+from pipeline.settings.base import Confidence, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -13,7 +13,7 @@ STAGE = Stage(
 )
 
 
-class OverlapSettings(Slice):
+class OverlapSettings(StageSettings):
     """How many tokens stand for a vector, and what is measured."""
 
     tokens: int = Field(ge=1)
@@ -22,4 +22,3 @@ class OverlapSettings(Slice):
     sentences: int = Field(ge=1)
     confidence: Confidence
     seed: int = Field(ge=0)
-    threads: int = Field(ge=1)

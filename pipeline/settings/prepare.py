@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -104,13 +104,12 @@ class NoTokenizer(Slice):
     d_vocab: int | None = Field(ge=4)
 
 
-class PrepareSettings(Slice):
+class PrepareSettings(StageSettings):
     """Which text, and how it becomes tokens."""
 
     data: Annotated[PythonDocs | TextFiles | HubText | RandomTokens, Field(discriminator="kind")]
     tokenizer: Annotated[TrainedTokenizer | HubTokenizer | NoTokenizer, Field(discriminator="kind")]
     model_path: str | None  # of an obtained model, whose vocabulary may be asked for
-    threads: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _somebody_knows_the_vocabulary(self) -> Self:

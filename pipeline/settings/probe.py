@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -16,7 +16,7 @@ STAGE = Stage(
 Count = Annotated[int, Field(ge=1)]
 
 
-class ProbeSettings(Slice):
+class ProbeSettings(StageSettings):
     """How many sequences of each kind, how long, and what repeats in them."""
 
     seed: int = Field(ge=0)
@@ -26,7 +26,6 @@ class ProbeSettings(Slice):
     min_length: Count
     max_length: Count
     demo: str = Field(min_length=1)
-    threads: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> Self:

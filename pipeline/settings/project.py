@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -19,7 +19,7 @@ STAGE = Stage(
 Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same", "exclude_fuzzy"]
 
 
-class ProjectSettings(Slice):
+class ProjectSettings(StageSettings):
     """What is listed of each head and neuron, and through which lens."""
 
     pairs: int = Field(ge=1)
@@ -40,7 +40,6 @@ class ProjectSettings(Slice):
     tile_mb: float = Field(ge=0.001)
     parts: int = Field(ge=1)
     part: int | None = Field(ge=0)
-    threads: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:

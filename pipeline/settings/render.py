@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import StageSettings
 from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
 from pipeline.settings.stage import EVERY, Stage
 
@@ -13,10 +13,9 @@ STAGE = Stage(
 )
 
 
-class RenderSettings(Slice):
+class RenderSettings(StageSettings):
     """How figures are drawn."""
 
-    threads: int = Field(ge=1)
     dpi: int = Field(ge=30, le=600)
     tokens: int = Field(ge=4, le=64)
     # From the planner, not from conf/: what the study is.

@@ -44,4 +44,3 @@ class ScoreSettings(Bootstrap):
     loss_parts: int = Field(ge=1)
     null_sentences: int = Field(ge=1)
     seed: int = Field(ge=0)
-    threads: int = Field(ge=1)

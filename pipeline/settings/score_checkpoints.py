@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Share, Slice
+from pipeline.settings.base import Share, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -17,7 +17,7 @@ STAGE = Stage(
 )
 
 
-class ScoreCheckpointsSettings(Slice):
+class ScoreCheckpointsSettings(StageSettings):
     """How much is measured at every checkpoint, and in what portions."""
 
     sentences: int = Field(ge=1)
@@ -26,4 +26,3 @@ class ScoreCheckpointsSettings(Slice):
     ranked_tokens: int = Field(ge=1)
     early: Share
     late: Share
-    threads: int = Field(ge=1)

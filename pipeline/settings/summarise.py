@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -21,10 +21,9 @@ class RunSettings(Slice):
     ids: dict[str, str]
 
 
-class SummariseSettings(Slice):
+class SummariseSettings(StageSettings):
     """Which runs make up the study."""
 
-    threads: int = Field(ge=1)
     # From the planner, not from conf/: what the study is.
     request: str
     runs: tuple[RunSettings, ...]

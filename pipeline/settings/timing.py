@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -11,8 +11,7 @@ STAGE = Stage(
 )
 
 
-class TimingSettings(Slice):
+class TimingSettings(StageSettings):
     """How the figure is drawn."""
 
-    threads: int = Field(ge=1)
     dpi: int = Field(ge=30, le=600)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -122,7 +122,7 @@ class CurveSettings(Slice):
     seed: int = Field(ge=0)
 
 
-class TrainSettings(Slice):
+class TrainSettings(StageSettings):
     """Which model, and how it is trained if it is."""
 
     model: Annotated[
@@ -145,7 +145,6 @@ class TrainSettings(Slice):
     save_every: Count
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "bfloat16", "float32"]
-    threads: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _copies_fit(self) -> Self:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice
+from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -24,7 +24,7 @@ class Tolerance(Slice):
     gauge: float = Field(gt=0)
 
 
-class VerifySettings(Slice):
+class VerifySettings(StageSettings):
     """What is checked on how much, and what the checks allow."""
 
     sentences: int = Field(ge=1)
@@ -33,4 +33,3 @@ class VerifySettings(Slice):
     dense_tokens: int = Field(ge=2, le=512)  # eigenvalues of a dense matrix take seconds beyond
     seed: int = Field(ge=0)
     tolerance: Tolerance
-    threads: int = Field(ge=1)

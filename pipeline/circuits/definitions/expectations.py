@@ -1,6 +1,6 @@
 """All that is known of a network before it is measured, under the names the tables give it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.circuits.closed_forms import of_effects
@@ -30,7 +30,7 @@ class Known:
     pair: bool = False
 
 
-def of_wired(construction: Construction, sets: dict[Set, Sequence[Sequence[int]]], first: int) -> Iterator[Known]:
+def of_wired(construction: Construction, sets: Mapping[Set, Sequence[Sequence[int]]], first: int) -> Iterator[Known]:
     """Yield what is known of a constructed network: its heads 0, their pair, and its loss.
 
     Args:
