@@ -40,6 +40,7 @@ def test_a_head_may_help_or_harm_but_no_loss_is_below_0(kept, refusal):
     assert (rows["loss"] - rows["difference"]).tolist() == [2.0, 2.0]
     assert rows["head"].tolist() == [3, 0]  # by layer
     assert refusal(ABLATIONS, harmed | {"loss": -0.5}) == "column loss: -0.5 is below 0"
+    assert len(kept(ABLATIONS, harmed, harmed | {"token_class": "novel"})) == 2
     assert "two rows share the key" in refusal(ABLATIONS, harmed, harmed | {"loss": 3.0})
 
 
@@ -52,6 +53,7 @@ def test_orders_and_groups_stand_in_one_table(kept, refusal):
     assert rows["order"].isna().tolist() == [True, False, False]
     assert rows["order"].tolist()[1:] == [0, 1]
     assert rows["gain"].sum() == pytest.approx(1.3)
+    assert len(kept(TERM_ORDERS, group, group | {"token_class": "novel"})) == 2
     assert "two rows share the key" in refusal(TERM_ORDERS, group, group)
     assert "'layer_2' is not one of" in refusal(TERM_ORDERS, group | {"group": "layer_2"})
 
@@ -59,6 +61,7 @@ def test_orders_and_groups_stand_in_one_table(kept, refusal):
 def test_a_path_may_cost_less_than_nothing_and_is_there_once(kept, refusal):
     path = ON_TEXT | {"l0": "0.1", "l1": "direct", "shapley": -0.1, "loss_removed": -0.2}
     assert kept(PATHS, path, path | {"l1": "1.0"})["l1"].tolist() == ["1.0", "direct"]
+    assert len(kept(PATHS, path, path | {"token_class": "novel"})) == 2
     assert "two rows share the key" in refusal(PATHS, path, path)
 
 
@@ -66,4 +69,6 @@ def test_attention_moves_by_1_at_most_and_not_where_nothing_repeats(kept, refusa
     edge = ON_TEXT | {"src_layer": 0, "src_head": 1, "dst_layer": 1, "dst_head": 0, "kind": "K", "loss": 2.0}
     moved, nothing = edge | {"induction_change": -1.0}, edge | {"kind": "Q"}
     assert kept(EDGES, nothing, moved)["induction_change"].fillna(7).tolist() == [-1, 7]
+    assert len(kept(EDGES, moved, nothing | {"kind": "K", "token_class": "novel"})) == 2
+    assert "two rows share the key" in refusal(EDGES, moved, moved)
     assert refusal(EDGES, edge | {"induction_change": -1.5}) == "column induction_change: -1.5 is below -1"

@@ -19,4 +19,5 @@ def test_a_search_may_stand_alone(kept, refusal):
     assert rows["ratio"].fillna(0).tolist() == [0, 2]
     assert refusal(BENCHMARK, compared | {"seconds": -6.0}) == "column seconds: -6.0 is below 0"
     assert refusal(BENCHMARK, compared | {"V": 0}) == "column V: 0 is below 1"
+    assert len(kept(BENCHMARK, compared, compared | {"k": 20})) == 2
     assert "two rows share the key" in refusal(BENCHMARK, compared, compared | {"seconds": 5.0})

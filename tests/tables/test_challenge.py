@@ -19,6 +19,7 @@ def test_the_model_as_a_whole_stands_before_its_heads(kept, refusal):
     rows = kept(CHALLENGE_SCORES, *heads, model)
     assert rows["value"].tolist() == [1.5, 0.8, 0.1]
     assert rows["head"].isna().tolist() == [True, False, False]
+    assert len(kept(CHALLENGE_SCORES, model, model | {"definition": "novel"})) == 2
     assert "two rows share the key" in refusal(CHALLENGE_SCORES, model, model)
 
 

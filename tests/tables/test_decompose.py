@@ -23,6 +23,8 @@ def test_a_share_may_be_negative_and_one_sentence_has_no_interval(kept, refusal)
     assert rows["query_source"].tolist() == sorted(sources)
     assert rows["value"].sum() == 1
     assert rows[["lo", "hi"]].isna().all(axis=None)
+    variance = STATISTIC | {"statistic": "variance", "value": 1.0}
+    assert len(kept(ATTENTION_TERMS, variance, variance | {"component": "residual"})) == 2
     assert "two rows share the key" in refusal(ATTENTION_TERMS, STATISTIC, STATISTIC)
     assert refusal(ATTENTION_TERMS, STATISTIC | {"n": 0}) == "column n: 0 is below 1"
 

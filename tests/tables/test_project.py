@@ -1,7 +1,10 @@
 from itertools import product
+from typing import get_args
 
+import pytest
 from made_up_rows import options
 
+from pipeline.settings.project import ProjectSettings
 from pipeline.tables.project import SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
 
 LIST = {"layer": 0, "head": 0, "circuit": "OV"}
@@ -30,10 +33,16 @@ def test_every_side_of_every_circuit_has_its_directions_and_every_matrix_its_dim
     assert options(VOCAB_PAIRS, "circuit") == options(VOCAB_COUNTS, "circuit") == options(SPECTRA, "circuit")
 
 
+@pytest.mark.parametrize("name", ["normaliser", "ln_mode", "emb_mode"])
+def test_how_a_list_was_made_is_what_could_be_asked_for(name):
+    assert options(VOCAB_PAIRS, name) == set(get_args(ProjectSettings.model_fields[name].annotation))
+
+
 def test_neurons_are_of_no_head(kept, refusal):
     neuron = {"layer": 0, "matrix": "FF_key", "unit": 3, "end": "top", "rank": 0, "token_id": 5, "value": 0.5}
     rows = kept(VOCAB_UNITS, neuron | {"head": 1, "matrix": "W_Q"}, neuron)
     assert rows["head"].isna().tolist() == [True, False]
+    assert len(kept(VOCAB_UNITS, neuron, neuron | {"rank": 1})) == 2
     assert "two rows share the key" in refusal(VOCAB_UNITS, neuron, neuron | {"token_id": 6})
 
 

@@ -39,6 +39,7 @@ def test_a_score_is_kept_with_its_distance_from_chance(kept, refusal):
     assert (row.value - row.null_mean) / (row.ideal - row.null_mean) == pytest.approx(row.normalised)
     assert refusal(HEAD_SCORES, known | {"p": 1.01}) == "column p: 1.01 is above 1"
     assert refusal(HEAD_SCORES, known | {"null_sd": -0.1}) == "column null_sd: -0.1 is below 0"
+    assert len(kept(HEAD_SCORES, known, known | {"period": 7})) == 2
     assert "two rows share the key" in refusal(HEAD_SCORES, known, known)
 
 
@@ -69,6 +70,7 @@ def test_a_sets_score_is_the_weighted_mean_of_its_sentences(kept, refusal):
 def test_a_pair_is_two_heads_and_each_composition_of_theirs(kept, refusal):
     rows = kept(HEAD_PAIRS, PAIR | {"value": 0.5}, PAIR | {"dst_head": 1}, PAIR | {"metric": "K_composition"})
     assert rows["metric"].tolist() == ["K_composition", "induction", "induction"]
+    assert len(kept(HEAD_PAIRS, PAIR, PAIR | {"eval_set": "weights"})) == 2
     assert "two rows share the key" in refusal(HEAD_PAIRS, PAIR, PAIR)
 
 

@@ -15,6 +15,7 @@ def test_model_heads_and_pairs_stand_in_one_table_in_order_of_training(kept, ref
     assert rows["step"].tolist() == [10] * 3 + [20] * 3
     assert rows["metric"].tolist() == ["loss", "induction", "K_composition"] * 2
     assert rows["src_head"].isna().tolist() == [True, True, False] * 2
+    assert len(kept(CHECKPOINT_SCORES, HEAD | {"period": 5}, HEAD | {"period": 7})) == 2
     assert "two rows share the key" in refusal(CHECKPOINT_SCORES, HEAD, HEAD)
 
 

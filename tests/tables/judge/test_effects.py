@@ -21,6 +21,7 @@ def test_an_effect_is_a_difference_and_one_seed_tells_no_interval(kept, refusal)
     assert rows["q"].isna().tolist() == [False, True]
     for name in ("p", "q"):
         assert refusal(EFFECTS, sure | {name: 1.5}) == f"column {name}: 1.5 is above 1"
+    assert len(kept(EFFECTS, sure, sure | {"eval_set": "text"})) == 2
     assert "two rows share the key" in refusal(EFFECTS, sure, sure)
 
 
@@ -29,4 +30,5 @@ def test_an_interval_is_over_a_seed_or_more(kept, refusal):
     del measured["significance"]
     assert kept(INTERVALS, measured | {"value": 0.5, "lo": 0.25, "hi": 0.75})["hi"].tolist() == [0.75]
     assert refusal(INTERVALS, measured | {"n_seeds": 0}) == "column n_seeds: 0 is below 1"
+    assert len(kept(INTERVALS, *(measured | {"value": 0.5, "eval_set": name} for name in ("text", "demo")))) == 2
     assert "two rows share the key" in refusal(INTERVALS, measured, measured)

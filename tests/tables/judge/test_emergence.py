@@ -25,6 +25,7 @@ def test_over_seeds_stands_before_the_seeds(kept, refusal):
     assert rows["step"].fillna(-1).tolist() == [200, 100, 400, -1]
     assert rows["step"][0] == pytest.approx(math.sqrt(rows["step"][1] * rows["step"][2]))
     assert refusal(EMERGENCE, never | {"rank": 0.5}) == "column rank: 0.5 is below 1"
+    assert len(kept(EMERGENCE, over, over | {"event": "loss_drop"})) == 2
     assert "two rows share the key" in refusal(EMERGENCE, over, over)
 
 
@@ -34,4 +35,5 @@ def test_of_two_events_one_comes_first_in_a_share_of_those_that_are_sure(kept, r
     row = kept(EMERGENCE_ORDER, pair | {"share": 2 / 3, "factor": 2.0, "confidence": 0.95}).iloc[0]
     assert row["before"] / (row["before"] + row["after"]) == row["share"]
     assert refusal(EMERGENCE_ORDER, pair | {"share": 1.5}) == "column share: 1.5 is above 1"
+    assert len(kept(EMERGENCE_ORDER, pair, pair | {"second": "previous_token"})) == 2
     assert "two rows share the key" in refusal(EMERGENCE_ORDER, pair, pair)
