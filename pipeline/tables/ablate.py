@@ -9,7 +9,7 @@ CLASS = Column(
     "string",
     "name",
     "the tokens predicted: of a segment's first occurrence, of a later copy of it (second_copy), neither (novel: the "
-    "class `other` of sequences), or all",
+    "class `other` of sequences), or all, where a copy begins (copy_start of sequences) too",
     options=("all", "novel", "first_copy", "second_copy"),
 )
 LOSS = Column("loss", "float64", NATS, "mean loss of the model so changed", 0)
