@@ -29,6 +29,7 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, PATHS, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS
+from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 
 CLASSES = ("all", "novel", "first_copy", "second_copy")
@@ -74,6 +75,7 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     """Ablate every head, cut every edge, and split the logits into paths, on each set of sequences."""
     torch.set_num_threads(settings.threads)
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
+    first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
     measured = list(samples(settings, sequences)) if weights.attends == "back" else []
     if not measured:
         print("the model attends both ways, and predicts no next token: nothing is ablated")
@@ -81,7 +83,7 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     if measured and not splits:
         print("the model has norms, feed-forward parts or biases: its logits are no sum over paths, and none is listed")
     write(ABLATIONS, together(ABLATIONS, (ablations(settings, weights, sample) for sample in measured)), outputs)
-    write(EDGES, together(EDGES, (edges(settings, weights, sample) for sample in measured)), outputs)
+    write(EDGES, together(EDGES, (edges(settings, weights, sample, first) for sample in measured)), outputs)
     split = [by_path(settings, weights, sample) for sample in tqdm(measured if splits else [], desc="paths")]
     for side, table in enumerate((PATHS, TERM_ORDERS)):
         write(table, together(table, (tables[side] for tables in split)), outputs)
@@ -122,10 +124,13 @@ def ablations(settings: AblateSettings, weights: Weights, sample: Sample) -> pd.
     return frame
 
 
-def edges(settings: AblateSettings, weights: Weights, sample: Sample) -> pd.DataFrame:
-    """Cut each edge between two of the heads that are ablated, in the chosen pairs of layers."""
+def edges(settings: AblateSettings, weights: Weights, sample: Sample, first: int) -> pd.DataFrame:
+    """Cut each edge between two of the heads that are ablated, in the chosen pairs of layers.
+
+    `first` is the first position of text: what followed [BEGIN] is no target, though [BEGIN] may end documents too.
+    """
     sample, frames = sample.first(settings.edge_sentences), []
-    role = induction.targets(sample.tokens, 0)  # [BEGIN] never comes again, so it needs no exception
+    role = induction.targets(sample.tokens, first)
     for pair in settings.layer_pairs:
         sources, readers = ([head for head in chosen_heads(settings, weights) if head[0] == layer] for layer in pair)
         if not (sources and readers):

@@ -13,6 +13,7 @@ from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, PATHS, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS
+from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 
 WRITES = (ABLATIONS, PATHS, TERM_ORDERS, EDGES)
@@ -50,9 +51,11 @@ def sequences():
 
 @pytest.fixture
 def run(tmp_path):
-    inputs = Paths([tmp_path / "weights.parquet", tmp_path / "sequences.parquet"])
+    inputs = Paths([tmp_path / f"{name}.parquet" for name in ("weights", "sequences", "vocabulary")])
     outputs = Paths([tmp_path / f"{table.name}.parquet" for table in WRITES])
     write(SEQUENCES, sequences(), inputs)
+    names, role = [f"t{token}" for token in range(D_VOCAB)], ["begin"] + ["text"] * (D_VOCAB - 1)
+    write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
 
     def run_on(weights, **settings):
         write(WEIGHTS, weights_frame(weights), inputs)
@@ -104,6 +107,15 @@ def test_the_induction_network_is_read_as_it_was_wired(run):
     assert cut.idxmin() == (0, 0, "K")
     np.testing.assert_allclose(cut.drop((0, 0, "K")), 0, atol=1e-6)
     assert tables["edges"].query("token_class != 'all'")["induction_change"].isna().all()
+
+
+def test_what_followed_the_begin_token_is_no_target_where_it_also_ends_a_document(run, tmp_path):
+    ended = sequences().query("sentence < 2 and position < 6 and eval_set == 'repeated_text'")
+    ended.loc[ended["position"] == 4, "token_id"] = 0  # nothing else comes twice
+    write(SEQUENCES, ended, Paths([tmp_path / "sequences.parquet"]))
+    edges = run(network(), eval_sets=["repeated_text"])["edges"]
+    assert len(edges) > 0
+    assert edges["induction_change"].isna().all()
 
 
 def test_what_is_shared_out_is_the_fall_from_even_guessing(run):

@@ -10,8 +10,8 @@ from pipeline.figures.style import BLACK, BLUE, RED, new, sentence
 TITLE = "Loss by position: what was seen before is predicted better"
 CAPTION = (
     "Thin: one seed, every position; thick: mean over seeds, smoothed over 9 positions. First copy: tokens of a "
-    "segment that will come again; second copy: tokens of a later occurrence, which looking back could predict. In "
-    "brackets: mean over positions and seeds."
+    "segment that will come again; second copy: tokens of a later occurrence, which looking back could predict; its "
+    "first token, which nothing foretells, is left out. In brackets: mean over positions and seeds."
 )
 COLOURS = {"other": BLACK, "first_copy": BLUE, "second_copy": RED}
 NAMES = {"other": "other tokens", "first_copy": "first copy", "second_copy": "second copy"}

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-OTHER, FIRST_COPY, SECOND_COPY = range(3)
-TOKEN_CLASSES = ("other", "first_copy", "second_copy")
+OTHER, FIRST_COPY, SECOND_COPY, COPY_START = range(4)
+TOKEN_CLASSES = ("other", "first_copy", "second_copy", "copy_start")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def with_copies(
         generator: decides rows, lengths, gaps and places.
 
     Returns:
-        The rows, and the class of each token (OTHER, FIRST_COPY, SECOND_COPY).
+        The rows, and the class of each token: a copy's first token, which nothing foretells, is COPY_START, its others
+        SECOND_COPY.
     """
     rows, n_ctx = tokens.shape
     first = int(begin is not None)
@@ -83,7 +84,7 @@ def with_copies(
     is_second = chosen & (position >= start + distance) & (position < start + distance + length)
     source = torch.where(is_second, position - distance, position)
     classes = torch.full_like(tokens, OTHER).masked_fill(is_first, FIRST_COPY).masked_fill(is_second, SECOND_COPY)
-    return tokens.gather(1, source), classes
+    return tokens.gather(1, source), classes.masked_fill(is_second & (position == start + distance), COPY_START)
 
 
 def periodic_rows(
@@ -100,7 +101,8 @@ def periodic_rows(
         generator: decides the tokens.
 
     Returns:
-        The rows, and the class of each token (the first block is FIRST_COPY, the rest SECOND_COPY).
+        The rows, and the class of each token. The first block is FIRST_COPY; the next token, which only the period
+        foretells and no earlier token, COPY_START; the rest SECOND_COPY.
 
     Raises:
         ValueError: there are fewer candidates than a block needs.
@@ -110,7 +112,8 @@ def periodic_rows(
     position = torch.arange(n_ctx - (begin is not None))
     shuffled = torch.rand((rows, len(candidates)), generator=generator).argsort(dim=1)
     blocks = candidates[shuffled[:, :period]]
-    classes = torch.where(position < period, FIRST_COPY, SECOND_COPY).expand(rows, -1)
+    classes = torch.where(position < period, FIRST_COPY, SECOND_COPY)
+    classes = classes.masked_fill(position == period, COPY_START).expand(rows, -1)
     return _begun(blocks[:, position % period], begin), _begun(classes, None if begin is None else OTHER)
 
 

@@ -9,7 +9,7 @@ from pipeline.settings.stage import Stage
 
 STAGE = Stage(
     of="run",
-    reads={"probe": ("sequences",), "extract": ("weights",)},
+    reads={"prepare": ("vocabulary",), "probe": ("sequences",), "extract": ("weights",)},
     tables=("ablations", "paths", "term_orders", "edges"),
     gated=True,
     runtime=120,

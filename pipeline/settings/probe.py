@@ -23,7 +23,7 @@ class ProbeSettings(StageSettings):
     n_ctx: int = Field(ge=4)
     sentences: Count
     periods: tuple[Count, ...] = Field(min_length=1)
-    min_length: Count
+    min_length: int = Field(ge=2)  # the first token of a copy is no second copy
     max_length: Count
     demo: str = Field(min_length=1)
 

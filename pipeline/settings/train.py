@@ -110,7 +110,7 @@ class CopiesSettings(Slice):
     """Segments copied within training sequences."""
 
     fraction: float = Field(ge=0, le=1)
-    min_length: Count
+    min_length: int = Field(ge=2)  # the first token of a copy is no second copy
     max_length: Count
 
 

@@ -9,7 +9,7 @@ CLASS = Column(
     "string",
     "name",
     "the tokens predicted: of a segment's first occurrence, of a later copy of it (second_copy), neither (novel: the "
-    "class `other` of sequences), or all",
+    "class `other` of sequences), or all, where a copy begins (copy_start of sequences) too",
     options=("all", "novel", "first_copy", "second_copy"),
 )
 LOSS = Column("loss", "float64", NATS, "mean loss of the model so changed", 0)
@@ -38,10 +38,11 @@ ABLATIONS = Table(
             "method",
             "string",
             "name",
-            "zero: the head writes nothing (biases stay); mean: its mean over sentences and positions; resample: what "
-            "it wrote in another sentence; pattern_preserving: zero, with all later patterns as they were; "
-            "random_direction, the control: what it writes stays, and a random vector of the same length is taken "
-            "away at each position",
+            "zero: the head writes nothing, but the layer's constants stay, b_V W_O of this head among them (a hook "
+            "that sets z to 0, as in TransformerLens, takes it away too: where a model has b_V, its losses differ from "
+            "these); mean: its mean over sentences and positions; resample: what it wrote in another sentence; "
+            "pattern_preserving: zero, with all later patterns as they were; random_direction, the control: what it "
+            "writes stays, and a random vector of the same length is taken away at each position",
             options=("zero", "mean", "resample", "pattern_preserving", "random_direction"),
         ),
         *SET,

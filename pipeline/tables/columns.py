@@ -28,8 +28,9 @@ TOKEN_CLASS = Column(
     "token_class",
     "string",
     "name",
-    "what the token at this position is: of a segment's first occurrence, of a later copy of it, or neither",
-    options=("other", "first_copy", "second_copy"),
+    "what the token at this position is: of a segment's first occurrence; of a later copy of it (second_copy), but for "
+    "the first token of the first copy (copy_start), which nothing foretells; or neither (other)",
+    options=("other", "first_copy", "second_copy", "copy_start"),
 )
 SOURCE_MEANING = (
     "what fed this side: token, position, bias, L.H (an earlier head), attention.L or mlp.L (an earlier layer's "

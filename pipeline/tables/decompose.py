@@ -27,9 +27,9 @@ ATTENTION_TERMS = Table(
             "mean, variance, absolute_mean: of the term's scores (after the 1/sqrt(d_head)), not row-centred; share: "
             "its row-centred covariance with the total over the total's row-centred variance, sums to 1 over all "
             "sources, and over stream, position and bias; naive_share: its row-centred variance over the sum of that "
-            "of all terms (by source; for a term of the stream, over stream, position and bias); divergence: mean "
-            "KL(pattern || pattern without the term), nats; same_token_preference: for queries whose token occurred "
-            "before, mean score on earlier keys that hold it minus that on other earlier keys; absent where undefined",
+            "of the terms of one set (the component), sums to 1 over that set; divergence: mean KL(pattern || pattern "
+            "without the term), nats; same_token_preference: for queries whose token occurred before, mean score on "
+            "earlier keys that hold it minus that on other earlier keys; absent where undefined",
             options=(
                 "mean",
                 "variance",
@@ -44,10 +44,11 @@ ATTENTION_TERMS = Table(
             "component",
             "string",
             "name",
-            "all: everything; of a variance, which sum to all: between_sentences: of the sentences' means; "
-            "between_positions: of the means over sentences at each (query, key), which still hold about 1/n of the "
-            "residual; residual: the rest",
-            options=("all", "between_sentences", "between_positions", "residual"),
+            "all: everything, of a naive share among the terms of all sources; of a naive share, streams: among those "
+            "of stream, position and bias; of a variance, which sum to all: between_sentences: of the sentences' "
+            "means; between_positions: of the means over sentences at each (query, key), which still hold about 1/n "
+            "of the residual; residual: the rest",
+            options=("all", "streams", "between_sentences", "between_positions", "residual"),
         ),
         Column("value", "float64", "score, score squared, nats or none, by statistic", "the statistic"),
         LO,

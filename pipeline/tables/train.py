@@ -14,7 +14,7 @@ TRAINING_CURVE = Table(
             "string",
             "name",
             "train: the batch itself; heldout: text never trained on; first_copy and second_copy: a segment of "
-            "held-out text and its copy later in the same sequence",
+            "held-out text and its copy later in the same sequence, without its first token, which nothing foretells",
             options=("train", "heldout", "first_copy", "second_copy"),
         ),
         Column("loss", "float64", "nats per token", "mean negative log-likelihood", 0),

@@ -2,7 +2,10 @@ import pytest
 import torch
 from torch import Generator
 
+from pipeline.circuits.scores.challenges import predictable
+from pipeline.circuits.scores.induction import targets
 from pipeline.models.sequences import (
+    COPY_START,
     FIRST_COPY,
     OTHER,
     SECOND_COPY,
@@ -48,17 +51,26 @@ def test_copies_repeat_their_segment_and_touch_nothing_else(begin):
     rows, classes = with_copies(tokens, Copies(1.0, 2, 7), begin, generator())
     lengths, distances = set(), set()
     for row, original, kind in zip(rows, tokens, classes, strict=True):
-        first, second = (kind == FIRST_COPY).nonzero().ravel(), (kind == SECOND_COPY).nonzero().ravel()
+        first, second = (kind == FIRST_COPY).nonzero().ravel(), (kind >= SECOND_COPY).nonzero().ravel()
         assert len(first) == len(second)
+        assert (kind == COPY_START).nonzero().tolist() == [[second[0]]]
         assert second[0] > first[-1]
         assert torch.equal(row[second], original[first])
-        assert torch.equal(row[kind != SECOND_COPY], original[kind != SECOND_COPY])
+        assert torch.equal(row[kind < SECOND_COPY], original[kind < SECOND_COPY])
         assert begin is None or kind[0] == OTHER
         lengths.add(len(first))
         distances.add(int(second[0] - first[0]))
     assert lengths == set(range(2, 8))
     assert min(distances) == 2
     assert len(distances) > 10
+
+
+@pytest.mark.parametrize("begin", [0, None])
+def test_second_copies_are_what_an_earlier_token_foretells(begin):
+    first = int(begin is not None)
+    drawn = with_copies(torch.arange(20).repeat(200, 1), Copies(0.8, 2, 7), begin, generator())
+    for rows, classes in (drawn, periodic_rows(torch.arange(1, 9), 40, 20, 5, begin, generator())):
+        assert torch.equal(classes == SECOND_COPY, predictable(rows, targets(rows, first)))
 
 
 def test_the_share_of_copied_rows_is_as_asked():
@@ -86,7 +98,7 @@ def test_periodic_rows_repeat_distinct_tokens(begin):
         assert set(row.tolist()) <= set(candidates.tolist())
     assert torch.equal(body[:, 4:], body[:, :-4])
     start = 0 if begin is None else 1
-    expected = [OTHER] * start + [FIRST_COPY] * 4 + [SECOND_COPY] * (8 - start)
+    expected = [OTHER] * start + [FIRST_COPY] * 4 + [COPY_START] + [SECOND_COPY] * (7 - start)
     assert classes.tolist() == [expected] * 40
 
 

@@ -95,13 +95,8 @@ def relabelled_sd(circuit: Grams) -> Float64[Tensor, "..."]:
 
     Source: Hoeffding 1951, "A combinatorial central limit theorem".
     """
-    rows, columns = (
-        squares - circuit.size * mean[..., None] * mean[..., None, :]
-        for squares, mean in ((circuit.rows, circuit.row_mean), (circuit.columns, circuit.column_mean))
-    )
-    mean = (circuit.row_mean * circuit.column_mean).sum(-1)
-    variance = (circuit.rows * circuit.columns).sum((-2, -1)) - (circuit.size * mean) ** 2
-    return ((rows * columns).sum((-2, -1)) / variance / (circuit.size - 1)).sqrt()
+    squares = (circuit.rows * circuit.columns).sum((-2, -1)).clamp_min(0)
+    return (squares / (circuit.size - 1)).sqrt() / circuit.size / circuit.deviation
 
 
 def _with_both_signs(scores: Float64[Tensor, " half"]) -> Float64[Tensor, " draw"]:

@@ -11,7 +11,7 @@ from pipeline.circuits.definitions.views import Predictions
 from pipeline.circuits.scores.challenges import RIVALS
 from pipeline.circuits.transformer.losses import in_context_learning
 
-CLASSES = ("other", "first_copy", "second_copy")  # of tokens, by number
+CLASSES = ("other", "first_copy", "second_copy", "copy_start")  # of tokens, by number
 
 
 def _mean_of(number: int) -> OfLosses:

@@ -137,7 +137,7 @@ def _eigenvalue(matrix: Float64[Tensor, "token token"]) -> Float64[Tensor, ""]:
 
 def _diagonal_z(matrix: Float64[Tensor, "token token"]) -> Float64[Tensor, ""]:
     deviation = matrix.std(correction=0)
-    constant = deviation**2 <= 1e-12 * matrix.square().mean()
+    constant = deviation <= 1e-12 * matrix.mean().abs()
     return (matrix.diagonal().mean() - matrix.mean()) / deviation.masked_fill(constant, torch.nan)
 
 
@@ -155,10 +155,11 @@ def _outside(share: Float64[Tensor, ""], matrix: Float64[Tensor, "token token"])
 
 
 def _lost(weights: Weights, head: Head, metric: str) -> Bool[Tensor, ""]:
-    """Whether a circuit's entries or eigenvalues are lost in rounding, so that ratios of them are noise."""
+    """Whether what varies of a circuit's entries, or its eigenvalues, is lost in rounding: ratios of it are noise."""
     circuit, names = CIRCUITS[metric]
     rows, columns = circuit(weights, head)
     matrices = (getattr(weights, name) for name in names)
     scale = math.prod(float((matrix if matrix.ndim == 2 else matrix[head]).norm()) for matrix in matrices)
     eigenvalues = torch.linalg.eigvals(columns.mT @ rows).abs()
-    return torch.minimum(eigenvalues.sum(), _dense((rows, columns)).norm()) <= LOST * scale
+    dense = _dense((rows, columns))
+    return torch.minimum(eigenvalues.sum(), (dense - dense.mean()).norm()) <= LOST * scale

@@ -17,7 +17,7 @@ def eigenvalue(circuit: Grams) -> Float64[Tensor, "..."]:
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """
-    eigenvalues = torch.linalg.eigvals(circuit.cross)
+    eigenvalues = torch.linalg.eigvals(circuit.whole_cross)
     return eigenvalues.sum(-1).real / eigenvalues.abs().sum(-1)
 
 
@@ -28,17 +28,16 @@ def diagonal_z(circuit: Grams) -> Float64[Tensor, "..."]:
         Standard deviations of single entries: sqrt(d_vocab - 1) for a multiple of the identity, 0 by chance; NaN
         if all entries are equal.
     """
-    mean = (circuit.row_mean * circuit.column_mean).sum(-1)
-    squares = (circuit.rows * circuit.columns).sum((-2, -1)) / circuit.size**2
-    variance = squares - mean**2
-    # What rounding leaves of a constant circuit's variance is no variance.
-    deviation = variance.where(variance > 1e-12 * squares, torch.nan).sqrt()
-    return (trace(circuit) / circuit.size - mean) / deviation
+    return _trace(circuit.cross) / circuit.size / circuit.deviation
 
 
 def trace(circuit: Grams) -> Float64[Tensor, "..."]:
     """Sum of the circuit's diagonal, in the unit of its entries."""
-    return circuit.cross.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return _trace(circuit.whole_cross)
+
+
+def _trace(matrix: Float64[Tensor, "... n n"]) -> Float64[Tensor, "..."]:
+    return matrix.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
 def diagonal_rank(

@@ -54,7 +54,8 @@ def decompose(
             # Into one tensor a name: small ones kept from among large ones passing by would tear memory to pieces.
             whole = sums.setdefault(name, value.new_empty(len(pairs), *value.shape))
             whole[pairs.index((query_source, key_source))] = value
-    sets = [[pairs.index(pair) for pair in _pairs(names)] for names in (grouped, sources)]
+    named = {"all": sources, "streams": grouped}  # position and bias are in both
+    sets = {name: [pairs.index(pair) for pair in _pairs(sides)] for name, sides in named.items()}
     sample = term_statistics(sums, head, sets, torch.ones_like(counts[:1]))
     value = torch.cat(list(sample.values())).mT
     replicates = torch.stack(list(term_statistics(sums, head, sets, counts).values()), -1)

@@ -139,7 +139,7 @@ def term_sums(term: Float[Tensor, "batch query key"], head: HeadScores) -> dict[
 def term_statistics(
     sums: dict[str, Float64[Tensor, "term ..."]],
     head: HeadScores,
-    sets: list[list[int]],
+    sets: dict[str, list[int]],
     counts: Float64[Tensor, "sample batch"],
 ) -> dict[tuple[str, str], Float64[Tensor, "sample term"]]:
     """Turn sums into statistics, for the sample as it is and for resamples of its sentences.
@@ -147,7 +147,7 @@ def term_statistics(
     Args:
         sums: those of `term_sums`, with a leading term axis.
         head: the head they belong to.
-        sets: of terms that together make the head's scores; a term's `naive_share` is that in its last set.
+        sets: by name, of terms that together make the head's scores.
         counts: how often each sentence counts; each row sums to batch.
 
     Returns:
@@ -155,7 +155,8 @@ def term_statistics(
         `mean`, `absolute_mean` (scores) and `variance` (score squared, see variance_components), of scores as they are.
         `share`: sum of the products of the term's and the head's row-centred scores over the sum of the
         head's squares: 1 in total over terms that make the head's scores; may be negative.
-        `naive_share`: the sum of the term's own squares over that of its set, covariances ignored.
+        `naive_share`, a component a set: the sum of the term's own squares over that of the set, covariances
+        ignored; NaN for a term outside it.
         `divergence`: nats, mean over rows of KL(pattern || pattern of the scores without the term).
         `same_token_preference`: score, mean over queries whose token occurred before of the mean score on the
         earlier keys that hold it, minus that on the other earlier keys.
@@ -163,16 +164,16 @@ def term_statistics(
     batch, entries = len(head.tokens), len(head.entries)
     variance = variance_components(sums["gram"], sums["score"], entries, counts)
     squares = counts @ sums["centred_square"].mT
-    naive = torch.full_like(squares, torch.nan)
-    for terms in sets:
-        naive[:, terms] = squares[:, terms] / squares[:, terms].sum(-1, keepdim=True)
+    naive = {name: torch.full_like(squares, torch.nan) for name in sets}
+    for name, terms in sets.items():
+        naive[name][:, terms] = squares[:, terms] / squares[:, terms].sum(-1, keepdim=True)
     total = counts @ (head.centred**2).sum(-1)
     return {
         ("mean", "all"): counts @ sums["score"].mT / (batch * entries),
         ("absolute_mean", "all"): counts @ sums["absolute"].mT / (batch * entries),
         **{("variance", component): value for component, value in variance.items()},
         ("share", "all"): counts @ sums["cross"].mT / total[:, None],
-        ("naive_share", "all"): naive,
+        **{("naive_share", name): share for name, share in naive.items()},
         ("divergence", "all"): counts @ sums["divergence"].mT / (batch * (head.entries.n - 1)),
         ("same_token_preference", "all"): counts @ sums["same_token"].mT / (counts @ head.compared)[:, None],
     }

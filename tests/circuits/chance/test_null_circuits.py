@@ -2,6 +2,7 @@ from itertools import permutations as orders
 
 import pytest
 import torch
+from torch.nn import functional
 
 from pipeline.circuits.chance import null_circuits
 from pipeline.circuits.chance.null_circuits import balanced
@@ -81,8 +82,10 @@ def test_no_rotation_has_the_trace_of_a_head_that_sends_all_it_reads_back():
     assert (drawn < copying.trace(circuit)).all()
 
 
-def test_relabelled_deviation_is_that_over_every_order_of_tokens():
+@pytest.mark.parametrize("constant", [0.0, 1e5, 1e8])  # beside entries of about 10
+def test_relabelled_deviation_is_that_over_every_order_of_tokens(constant):
     rows, columns = LEFT[:6] @ READ, RIGHT[:6] @ WRITTEN
+    rows, columns = (functional.pad(side, (0, 1), value=constant**0.5) for side in (rows, columns))
     every = torch.stack([copying.diagonal_z(Grams.of(rows, columns[list(order)])) for order in orders(range(6))])
     assert every.mean().abs() < 1e-12
     torch.testing.assert_close(null_circuits.relabelled_sd(Grams.of(rows, columns)), every.std(correction=0))

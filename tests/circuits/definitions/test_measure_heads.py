@@ -307,7 +307,7 @@ def test_prefix_circuits_are_small_and_have_the_trace_and_eigenvalues_of_the_den
     carried = sum(share * W.W_V[0, head] @ W.W_O[0, head] for head, share in enumerate(previous[0]))
     for head, circuit in enumerate(layer):
         dense = W.W_E @ W.W_Q[1, head] @ (W.W_E @ carried @ W.W_K[1, head]).mT
-        torch.testing.assert_close(circuit.cross.trace(), dense.trace())
-        small, large = torch.linalg.eigvals(circuit.cross).abs(), torch.linalg.eigvals(dense).abs()
+        torch.testing.assert_close(circuit.whole_cross.trace(), dense.trace())
+        small, large = torch.linalg.eigvals(circuit.whole_cross).abs(), torch.linalg.eigvals(dense).abs()
         torch.testing.assert_close(small.sort().values, large.sort().values[-len(small) :])
         assert circuit.size == 8 < D_VOCAB

@@ -83,6 +83,7 @@ def test_definitions_are_picked_by_how_they_are_measured():
         ("loss", "other"),
         ("loss", "first_copy"),
         ("loss", "second_copy"),
+        ("loss", "copy_start"),
         ("in_context_learning", "late_minus_early"),
     ]
     assert all(entry.measure is measure for entry, measure in measured_as(OfPattern, ALL))

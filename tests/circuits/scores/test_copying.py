@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -58,6 +59,25 @@ def test_what_is_zero_or_constant_has_no_score():
     assert trace(nothing) == 0
     same = random(1, 3).expand(7, 3)  # a constant circuit whose variance rounding keeps from being zero
     assert diagonal_z(Grams.of(same, same)).isnan()
+
+
+@pytest.mark.parametrize("constant", [0, 10**4, 10**6, 10**8])
+def test_diagonal_z_beside_a_large_constant_is_that_of_exact_arithmetic(constant):
+    """All entries are whole numbers, constant +- some, so that fractions are exact."""
+    rows, columns = (random(12, 3, seed=seed).mul(3).round() for seed in (0, 1))
+    rows, columns = (torch.cat([side, torch.ones(12, 1)], 1).double() for side in (rows, columns))
+    rows[:, -1] = constant
+    left, right = ([[Fraction(int(x)) for x in row] for row in side.tolist()] for side in (rows, columns))
+    entries = [[sum(p * q for p, q in zip(row, column, strict=True)) for column in right] for row in left]
+    mean = sum(map(sum, entries)) / 144
+    variance = sum((entry - mean) ** 2 for row in entries for entry in row) / 144
+    expected = float(sum(entries[n][n] for n in range(12)) / 12 - mean) / math.sqrt(variance)
+    assert abs(expected) > 0.01
+    assert diagonal_z(Grams.of(rows, columns)).item() == pytest.approx(expected, rel=1e-6)
+    # What varies may also lie in one side alone, beside the other's constant.
+    rows[:, :-1] = 0
+    rows[:, -1] = constant + 1 + torch.arange(12)
+    assert diagonal_z(Grams.of(rows, columns)).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("score", [eigenvalue, diagonal_z, trace])

@@ -17,12 +17,15 @@ HEADS = random(2, 4, RANK, 2, seed=2)
 
 def assert_products_of(circuit, rows, columns):
     """Whatever the factors, products and means of them on the side of their rank."""
+    left, right = (side - side.mean(-2, keepdim=True) for side in (rows, columns))
     expected = {
-        "cross": columns.mT @ rows,
-        "rows": rows.mT @ rows,
-        "columns": columns.mT @ columns,
+        "cross": right.mT @ left,
+        "whole_cross": columns.mT @ rows,
+        "rows": left.mT @ left,
+        "columns": right.mT @ right,
         "row_mean": rows.mean(-2),
         "column_mean": columns.mean(-2),
+        "deviation": (rows @ columns.mT).flatten(-2).std(-1, correction=0),
     }
     for name, product in expected.items():
         torch.testing.assert_close(getattr(circuit, name).expand_as(product), product)

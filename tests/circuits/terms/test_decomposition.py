@@ -52,17 +52,19 @@ def test_terms_by_source_then_by_stream_then_all(layers):
     assert first.offset_score.shape == (N_HEADS, 8, N)
 
 
-@pytest.mark.parametrize("statistic", ["share", "naive_share"])
-def test_shares_sum_to_one_by_source_and_by_stream(layers, statistic):
+@pytest.mark.parametrize(("statistic", "of_streams"), [("share", "all"), ("naive_share", "streams")])
+def test_shares_sum_to_one_by_source_and_by_stream(layers, statistic, of_streams):
     for part in layers[1]:
         shares = {pair: value for pair, value in of(part, statistic).items() if pair != TOTAL}
         by_source = sum(value for pair, value in shares.items() if "stream" not in pair)
         torch.testing.assert_close(by_source, torch.ones(N_HEADS, dtype=torch.float64))
-    first = of(layers[1][0], statistic)  # nothing but tokens in the stream yet
-    torch.testing.assert_close(first["stream", "position"], first["token", "position"])
-    second = of(layers[1][1], "share")
-    grouped = [second[query, key] for query in ("stream", "position") for key in ("stream", "position")]
-    torch.testing.assert_close(sum(grouped), torch.ones(N_HEADS, dtype=torch.float64))
+        streams = of(part, statistic, of_streams)
+        grouped = [streams[query, key] for query in ("stream", "position") for key in ("stream", "position")]
+        torch.testing.assert_close(sum(grouped), torch.ones(N_HEADS, dtype=torch.float64))
+    first = layers[1][0]  # nothing but tokens in the stream yet
+    torch.testing.assert_close(
+        of(first, statistic, of_streams)["stream", "position"], of(first, statistic)["token", "position"]
+    )
 
 
 def test_positions_alone_vary_with_positions_alone(layers):

@@ -23,7 +23,7 @@ def statistics(terms=TERMS, counts=ONCE, tokens=TOKENS):
     head = HeadScores(terms.sum(0), tokens)
     sums = [term_sums(term, head) for term in terms]
     stacked = {name: torch.stack([one[name] for one in sums]) for name in sums[0]}
-    found = term_statistics(stacked, head, [list(range(len(terms)))], counts)
+    found = term_statistics(stacked, head, {"all": list(range(len(terms)))}, counts)
     return {component if component != "all" else name: value[0] for (name, component), value in found.items()}
 
 
