@@ -37,7 +37,7 @@ TRAINING = {
     "beta2": 0.98,
     "epsilon": 1e-8,
     "weight_decay": 0.0,
-    "copies": {"fraction": 0.5, "min_length": 2, "max_length": 5},
+    "copies": {"fraction": 0.5, "min_length": 2, "max_length": 5, "heldout_distances": []},
     "first_checkpoint": 2,
     "checkpoints": 4,
     "curve": {"measurements": 3, "sentences": 4, "seed": 1},

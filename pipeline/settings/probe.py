@@ -34,7 +34,7 @@ class ProbeSettings(Slice):
             if 2 * period > self.n_ctx - 1:
                 raise ValueError(
                     f"periods: a block of {period} tokens does not fit twice into n_ctx={self.n_ctx}; "
-                    f"at most {(self.n_ctx - 1) // 2}"
+                    f"at most {(self.n_ctx - 1) // 2}; unless set, they are train.copies.heldout_distances"
                 )
         if self.min_length > self.max_length:
             raise ValueError(f"min_length={self.min_length} is above max_length={self.max_length}")

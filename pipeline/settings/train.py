@@ -112,6 +112,7 @@ class CopiesSettings(Slice):
     fraction: float = Field(ge=0, le=1)
     min_length: Count
     max_length: Count
+    heldout_distances: tuple[Count, ...]
 
 
 class CurveSettings(Slice):

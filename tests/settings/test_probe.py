@@ -1,7 +1,14 @@
 import pytest
 from training_stages import PROBING
 
+from pipeline.plumbing.compose import CONF, compose
 from pipeline.settings.probe import ProbeSettings
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+def test_training_copied_nothing_at_the_periods_that_are_probed(experiment):
+    settings = compose((), (), experiment, 0)
+    assert set(settings["probe"]["periods"]) <= set(settings["train"]["copies"]["heldout_distances"])
 
 
 def test_a_period_that_does_not_fit_twice_is_refused():
