@@ -50,6 +50,8 @@ PROBING = {
     "seed": 1,
     "n_ctx": 16,
     "sentences": 5,
+    "loss_sentences": 12,
+    "loss_copies": 8,
     "periods": [4, 7],
     "min_length": 2,
     "max_length": 5,

@@ -50,6 +50,22 @@ def text_rows(
     return _begun(stream[start + torch.arange(length)], begin)
 
 
+def windows(
+    stream: Int[Tensor, " token"], n_ctx: int, begin: int | None, generator: Generator
+) -> Int[Tensor, "window {n_ctx}"]:
+    """Cut running text into windows that share no token, in random order; an end too short for one is left out.
+
+    Args:
+        stream: the text.
+        n_ctx: tokens in each, the begin token included.
+        begin: id put in front of each; None for nothing.
+        generator: decides the order.
+    """
+    length = n_ctx - (begin is not None)
+    bodies = stream[: len(stream) - len(stream) % length].view(-1, length)
+    return _begun(bodies[torch.randperm(len(bodies), generator=generator)], begin)
+
+
 def with_copies(
     tokens: Int[Tensor, "batch position"], copies: Copies, begin: int | None, generator: Generator
 ) -> tuple[Int[Tensor, "batch position"], Int[Tensor, "batch position"]]:

@@ -10,7 +10,7 @@ from pipeline.settings.stage import Stage
 STAGE = Stage(
     of="run",
     reads={"prepare": ("tokenizer.json", "tokens", "vocabulary")},
-    files=("sequences",),
+    files=("sequences", "loss_sequences"),
 )
 
 Count = Annotated[int, Field(ge=1)]
@@ -22,6 +22,8 @@ class ProbeSettings(Slice):
     seed: int = Field(ge=0)
     n_ctx: int = Field(ge=4)
     sentences: Count
+    loss_sentences: Count
+    loss_copies: Count
     periods: tuple[Count, ...] = Field(min_length=1)
     min_length: Count
     max_length: Count
@@ -38,4 +40,13 @@ class ProbeSettings(Slice):
                 )
         if self.min_length > self.max_length:
             raise ValueError(f"min_length={self.min_length} is above max_length={self.max_length}")
+        return self
+
+    @model_validator(mode="after")
+    def _losses_on_more(self) -> Self:
+        for name in ("loss_sentences", "loss_copies"):
+            if (limit := getattr(self, name)) < self.sentences:
+                raise ValueError(
+                    f"{name}={limit} is below sentences={self.sentences}, which are the first of them; raise {name}"
+                )
         return self

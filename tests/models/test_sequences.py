@@ -12,6 +12,7 @@ from pipeline.models.sequences import (
     joined,
     periodic_rows,
     text_rows,
+    windows,
     with_copies,
 )
 
@@ -40,6 +41,20 @@ def test_text_rows_are_windows_of_the_text(begin):
 def test_a_text_shorter_than_a_window_is_refused():
     with pytest.raises(ValueError, match="3 tokens, fewer than the 7"):
         text_rows(torch.arange(3), rows=1, n_ctx=8, begin=0, generator=generator())
+
+
+@pytest.mark.parametrize("begin", [0, None])
+def test_windows_are_the_whole_text_cut_up_and_shuffled(begin):
+    length = 6 - (begin is not None)
+    rows = windows(torch.arange(100, 100 + 50 * length + 3), n_ctx=6, begin=begin, generator=generator())
+    assert begin is None or (rows[:, 0] == begin).all()
+    body = rows if begin is None else rows[:, 1:]
+    assert body.sort(dim=0).values.ravel().tolist() == [*range(100, 100 + 50 * length)]  # and not the 3 that are left
+    assert body[:, 0].tolist() != sorted(body[:, 0].tolist())
+
+
+def test_of_a_text_shorter_than_a_window_there_is_none():
+    assert windows(torch.arange(3), n_ctx=8, begin=0, generator=generator()).shape == (0, 8)
 
 
 @pytest.mark.parametrize("begin", [0, None])

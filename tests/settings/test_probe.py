@@ -16,6 +16,12 @@ def test_a_period_that_does_not_fit_twice_is_refused():
         ProbeSettings.parse(PROBING | {"periods": [8]})
 
 
+@pytest.mark.parametrize("name", ["loss_sentences", "loss_copies"])
+def test_losses_are_measured_on_no_fewer_sentences_than_all_else(name):
+    with pytest.raises(ValueError, match=f"{name}=4 is below sentences=5, .*; raise {name}"):
+        ProbeSettings.parse(PROBING | {name: 4})
+
+
 def test_segments_whose_shortest_is_longer_than_the_longest_are_refused():
     with pytest.raises(ValueError, match="min_length=6 is above max_length=5"):
         ProbeSettings.parse(PROBING | {"min_length": 6})
