@@ -1,6 +1,6 @@
 """Draw the sequences that every model of a study is measured on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 import torch
@@ -8,46 +8,70 @@ from tokenizers import Tokenizer
 from torch import Generator, Tensor
 
 from pipeline.frames.tensors import to_frame
-from pipeline.models.sequences import TOKEN_CLASSES, Copies, joined, periodic_rows, text_rows, with_copies
+from pipeline.models.sequences import TOKEN_CLASSES, Copies, joined, periodic_rows, windows, with_copies
 from pipeline.models.tokenizer import encode, role_ids, saved_tokenizer, spells_text
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.probe import ProbeSettings
 from pipeline.tables.prepare import TOKENS, VOCABULARY
-from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
+
+Drawn = tuple[str, int | None, Tensor, Tensor]  # a set's name, its period, ids and token classes [sentence, position]
 
 
 def run(settings: ProbeSettings, inputs: Paths, outputs: Paths) -> None:
-    """Draw each set and write them as one table."""
+    """Draw each set and write all it has for losses alone, and the first of it for everything."""
     torch.set_num_threads(settings.threads)
     tokens, vocabulary = read(TOKENS, inputs), read(VOCABULARY, inputs)
-    shown = vocabulary.set_index("token_id")["token"]
-    frames = []
     tokenizer = saved_tokenizer(inputs.file("tokenizer.json"))
-    for eval_set, period, ids, classes in drawn(settings, tokens, tokenizer):
-        frame = to_frame("sentence position", token_id=ids, token_class=classes)
-        frame["token_class"] = frame["token_class"].map(dict(enumerate(TOKEN_CLASSES)))
-        frames.append(frame.assign(eval_set=eval_set, period=period))
-    sequences = pd.concat(frames).astype({"period": "Int64"})
-    sequences["token"] = sequences["token_id"].map(shown)
+    generator = Generator().manual_seed(settings.seed)
+    texts = list(of_text(settings, tokens, *role_ids(tokenizer), generator))
+    write(LOSS_SEQUENCES, framed(texts), outputs)
+    first = [(*which, ids[: settings.sentences], classes[: settings.sentences]) for *which, ids, classes in texts]
+    sequences = framed([*first, *made_up(settings, tokens, tokenizer, generator)])
+    sequences["token"] = sequences["token_id"].map(vocabulary.set_index("token_id")["token"])
     write(SEQUENCES, sequences, outputs)
 
 
-def drawn(
-    settings: ProbeSettings, tokens: pd.DataFrame, tokenizer: Tokenizer
-) -> Iterator[tuple[str, int | None, Tensor, Tensor]]:
-    """Yield each set of sequences: its name, its period, ids and token classes [sentence, position]."""
-    begin, end = role_ids(tokenizer)
-    heldout = joined(tokens.loc[tokens["split"] == "heldout", "token_ids"], end)
-    known = joined(tokens.loc[tokens["split"] == "train", "token_ids"], None).unique()
-    generator = Generator().manual_seed(settings.seed)
-    size = (settings.sentences, settings.n_ctx)
+def framed(sets: Iterable[Drawn]) -> pd.DataFrame:
+    """Return sets of sequences as one long table."""
+    frames = []
+    for eval_set, period, ids, classes in sets:
+        frame = to_frame("sentence position", token_id=ids, token_class=classes)
+        frame["token_class"] = frame["token_class"].map(dict(enumerate(TOKEN_CLASSES)))
+        frames.append(frame.assign(eval_set=eval_set, period=period))
+    return pd.concat(frames).astype({"period": "Int64"})
 
-    text = text_rows(heldout, *size, begin, generator)
-    yield "text", None, text, torch.zeros_like(text)
+
+def of_text(
+    settings: ProbeSettings, tokens: pd.DataFrame, begin: int | None, end: int | None, generator: Generator
+) -> Iterator[Drawn]:
+    """Yield the sets made of held-out text, each as long as `loss_sequences` has it.
+
+    Raises:
+        ValueError: the text has fewer windows than `sequences` needs.
+    """
+    heldout = joined(tokens.loc[tokens["split"] == "heldout", "token_ids"], end)
+    text = windows(heldout, settings.n_ctx, begin, generator)
+    if len(text) < settings.sentences:
+        raise ValueError(
+            f"the held-out text has {len(text)} windows of {settings.n_ctx} tokens that share none, fewer than "
+            f"probe.sentences={settings.sentences}; lower that, raise data.heldout_fraction or bring more text"
+        )
+    yield "text", None, text[: settings.loss_sentences], torch.zeros_like(text)[: settings.loss_sentences]
     copies = Copies(1.0, settings.min_length, settings.max_length)
-    yield "repeated_text", None, *with_copies(text_rows(heldout, *size, begin, generator), copies, begin, generator)
+    others = text.roll(-settings.sentences, 0)[: settings.loss_copies]
+    yield "repeated_text", None, *with_copies(others, copies, begin, generator)
+
+
+def made_up(
+    settings: ProbeSettings, tokens: pd.DataFrame, tokenizer: Tokenizer, generator: Generator
+) -> Iterator[Drawn]:
+    """Yield the sets that no text holds: random tokens that repeat, and the demonstration."""
+    begin, _ = role_ids(tokenizer)
+    known = joined(tokens.loc[tokens["split"] == "train", "token_ids"], None).unique()
     for period in settings.periods:
+        size = (settings.sentences, settings.n_ctx)
         yield "repeated_tokens", period, *periodic_rows(known, *size, period, begin, generator)
     if spells_text(tokenizer):
         ids = [] if begin is None else [begin]

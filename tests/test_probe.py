@@ -1,12 +1,15 @@
+import numpy as np
 import pytest
 import torch
 from training_stages import PROBING, made, prepared, prepared_text
 
 from pipeline import probe
 from pipeline.frames.tensors import labels_of, sequences_of
+from pipeline.models.sequences import joined
 from pipeline.plumbing.artefacts import read
 from pipeline.settings.probe import ProbeSettings
-from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.prepare import TOKENS
+from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +22,16 @@ def text(tmp_path_factory):
     return prepared_text(tmp_path_factory.mktemp("text"))
 
 
+def probed(inputs, folder, **changes):
+    """SEQUENCES and LOSS_SEQUENCES."""
+    outputs = made(folder, ["sequences.parquet", "loss_sequences.parquet"])
+    probe.run(ProbeSettings.parse(PROBING | changes), inputs, outputs)
+    return read(SEQUENCES, outputs), read(LOSS_SEQUENCES, outputs)
+
+
 @pytest.mark.parametrize("kind", ["text", "random_tokens"])
 def test_probe_draws_every_set(kind, tmp_path, request):
-    outputs = made(tmp_path, ["sequences.parquet"])
-    probe.run(ProbeSettings.parse(PROBING), request.getfixturevalue(kind), outputs)
-    sequences = read(SEQUENCES, outputs)
+    sequences, _ = probed(request.getfixturevalue(kind), tmp_path)
     assert set(sequences["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "demo"}
     for eval_set, period in (("text", None), ("repeated_text", None), ("repeated_tokens", 4), ("repeated_tokens", 7)):
         rows = sequences_of(sequences, eval_set, period)
@@ -33,3 +41,37 @@ def test_probe_draws_every_set(kind, tmp_path, request):
             assert torch.equal(rows[:, 1 + period :], rows[:, 1:-period])
     demo = "".join(labels_of(sequences, "demo", None, "token")[0])
     assert demo.startswith("[BEGIN]ĠtheĠcatĠsat" if kind == "text" else "[BEGIN]")
+
+
+def test_text_is_windows_of_the_held_out_text_that_share_no_token(random_tokens, tmp_path):
+    _, losses = probed(random_tokens, tmp_path, loss_sentences=1000)
+    tokens = read(TOKENS, random_tokens)
+    stream = joined(tokens.loc[tokens["split"] == "heldout", "token_ids"], 1)
+    rows = sequences_of(losses, "text")
+    assert len(rows) == len(stream) // 15
+    expected = {tuple(stream[start : start + 15].tolist()) for start in range(0, len(rows) * 15, 15)}
+    assert {tuple(row) for row in rows[:, 1:].tolist()} == expected
+
+
+def test_losses_are_measured_on_more_of_the_same(random_tokens, tmp_path):
+    sequences, losses = probed(random_tokens, tmp_path)
+    for eval_set, count in (("text", 12), ("repeated_text", 8)):
+        for column in ("token_id", "token_class"):
+            few, many = (labels_of(table, eval_set, None, column) for table in (sequences, losses))
+            assert len(many) == count
+            np.testing.assert_array_equal(few, many[:5])
+    plain, copied = sequences_of(losses, "text"), sequences_of(losses, "repeated_text")
+    classes = labels_of(losses, "repeated_text", None, "token_class")
+    assert (classes == "second_copy").any(1).all()
+    # Copies are put into the windows after those that `sequences` has as text.
+    changed = copied[:7] != plain[5:]
+    assert changed.any()
+    assert (classes[:7][changed] == "second_copy").all()
+
+
+def test_a_text_with_too_few_windows_is_refused(random_tokens, tmp_path):
+    changes = dict.fromkeys(["sentences", "loss_sentences", "loss_copies"], 90)
+    with pytest.raises(
+        ValueError, match=r"has \d+ windows of 16 tokens that share none, fewer than probe.sentences=90"
+    ):
+        probed(random_tokens, tmp_path, **changes)

@@ -34,7 +34,8 @@ READS = ("head_scores", "challenge_scores", "attention_terms", "ablations")
 def roles(tmp_path):
     names = [f"t{token}" for token in range(D_VOCAB)]
     vocabulary = {"token_id": range(D_VOCAB), "token": names, "text": names}
-    files = [tmp_path / f"{name}.parquet" for name in ("weights", "tokens", "vocabulary", "sequences")]
+    made_of = ("weights", "tokens", "vocabulary", "sequences", "loss_sequences")
+    files = [tmp_path / f"{name}.parquet" for name in made_of]
     files += [tmp_path / name for name in ("config.json", "tokenizer.json", "checkpoints.safetensors")]
     made = Paths(files + [tmp_path / f"{table.name}.parquet" for stage in STAGES for table in OF_A_RUN[stage]])
     role = ["begin", "end"] + ["text"] * (D_VOCAB - 2)

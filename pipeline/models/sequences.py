@@ -19,6 +19,7 @@ class Copies:
     fraction: float  # share of sequences with a copied segment
     min_length: int  # tokens, of the segment
     max_length: int  # tokens, of the segment
+    heldout_distances: tuple[int, ...] = ()  # tokens; no copy lies so far from its source, nor at a multiple
 
 
 def joined(documents: Iterable[Sequence[int] | np.ndarray], end: int | None) -> Int[Tensor, " token"]:
@@ -49,22 +50,43 @@ def text_rows(
     return _begun(stream[start + torch.arange(length)], begin)
 
 
+def windows(
+    stream: Int[Tensor, " token"], n_ctx: int, begin: int | None, generator: Generator
+) -> Int[Tensor, "window {n_ctx}"]:
+    """Cut running text into windows that share no token, in random order; an end too short for one is left out.
+
+    Args:
+        stream: the text.
+        n_ctx: tokens in each, the begin token included.
+        begin: id put in front of each; None for nothing.
+        generator: decides the order.
+    """
+    length = n_ctx - (begin is not None)
+    bodies = stream[: len(stream) - len(stream) % length].view(-1, length)
+    return _begun(bodies[torch.randperm(len(bodies), generator=generator)], begin)
+
+
 def with_copies(
     tokens: Int[Tensor, "batch position"], copies: Copies, begin: int | None, generator: Generator
 ) -> tuple[Int[Tensor, "batch position"], Int[Tensor, "batch position"]]:
     """Copy a random segment of some rows to a later random place, over what was there.
 
-    Lengths, gaps and places are uniform over what fits, so that no fixed distance tells a copy.
+    The length is uniform over all that fit at some distance that is not held out, the distance over all such that the
+    length allows, the place over all where both fit: no fixed distance tells a copy.
 
     Args:
         tokens: ids.
-        copies: how many rows, how long a segment; what does not fit twice is shortened.
+        copies: how many rows, how long a segment, how far from its source it never lies; what does not fit twice is
+            shortened.
         begin: the begin token, which is never copied; None if rows have none.
         generator: decides rows, lengths, gaps and places.
 
     Returns:
         The rows, and the class of each token: a copy's first token, which nothing foretells, is COPY_START, its others
         SECOND_COPY.
+
+    Raises:
+        ValueError: every distance at which a segment fits is held out.
     """
     rows, n_ctx = tokens.shape
     first = int(begin is not None)
@@ -74,8 +96,20 @@ def with_copies(
         return (low + torch.rand((rows, 1), generator=generator, dtype=torch.float64) * (high - low + 1)).long()
 
     longest = min(copies.max_length, room // 2)
-    length = uniform(min(copies.min_length, longest), longest)
-    distance = length + uniform(0, room - 2 * length)
+    shortest = min(copies.min_length, longest)
+    heldout = {multiple for distance in copies.heldout_distances for multiple in range(distance, room, distance)}
+    lengths = [n for n in range(shortest, longest + 1) if not heldout.issuperset(range(n, room - n + 1))]
+    if not lengths:
+        raise ValueError(
+            f"segments of {shortest} to {longest} tokens fit into {n_ctx} only at distances held out ("
+            f"{', '.join(map(str, copies.heldout_distances))} and their multiples); hold out fewer, or copy less"
+        )
+    length = torch.tensor(lengths)[uniform(0, len(lengths) - 1)]
+    skipped = torch.tensor(sorted(heldout), dtype=torch.int64)
+    n_skipped = ((skipped >= length) & (skipped <= room - length)).sum(dim=1, keepdim=True)
+    distance = length + uniform(0, room - 2 * length - n_skipped)
+    for skip in skipped:  # in order, so that the n-th distance that is left moves up past each that is not
+        distance += (skip >= length) & (skip <= distance)
     start = uniform(first, n_ctx - distance - length)
     chosen = torch.rand((rows, 1), generator=generator) < copies.fraction
 

@@ -10,7 +10,7 @@ from pipeline.settings.stage import Stage
 STAGE = Stage(
     of="run",
     reads={"prepare": ("tokenizer.json", "tokens", "vocabulary")},
-    files=("sequences",),
+    files=("sequences", "loss_sequences"),
 )
 
 Count = Annotated[int, Field(ge=1)]
@@ -22,6 +22,8 @@ class ProbeSettings(StageSettings):
     seed: int = Field(ge=0)
     n_ctx: int = Field(ge=4)
     sentences: Count
+    loss_sentences: Count
+    loss_copies: Count
     periods: tuple[Count, ...] = Field(min_length=1)
     min_length: int = Field(ge=2)  # the first token of a copy is no second copy
     max_length: Count
@@ -33,8 +35,17 @@ class ProbeSettings(StageSettings):
             if 2 * period > self.n_ctx - 1:
                 raise ValueError(
                     f"periods: a block of {period} tokens does not fit twice into n_ctx={self.n_ctx}; "
-                    f"at most {(self.n_ctx - 1) // 2}"
+                    f"at most {(self.n_ctx - 1) // 2}; unless set, they are train.copies.heldout_distances"
                 )
         if self.min_length > self.max_length:
             raise ValueError(f"min_length={self.min_length} is above max_length={self.max_length}")
+        return self
+
+    @model_validator(mode="after")
+    def _losses_on_more(self) -> Self:
+        for name in ("loss_sentences", "loss_copies"):
+            if (limit := getattr(self, name)) < self.sentences:
+                raise ValueError(
+                    f"{name}={limit} is below sentences={self.sentences}, which are the first of them; raise {name}"
+                )
         return self

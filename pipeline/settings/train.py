@@ -112,6 +112,7 @@ class CopiesSettings(Slice):
     fraction: float = Field(ge=0, le=1)
     min_length: int = Field(ge=2)  # the first token of a copy is no second copy
     max_length: Count
+    heldout_distances: tuple[Count, ...]
 
 
 class CurveSettings(Slice):

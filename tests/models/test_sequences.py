@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 import torch
 from torch import Generator
@@ -13,6 +15,7 @@ from pipeline.models.sequences import (
     joined,
     periodic_rows,
     text_rows,
+    windows,
     with_copies,
 )
 
@@ -44,6 +47,20 @@ def test_a_text_shorter_than_a_window_is_refused():
 
 
 @pytest.mark.parametrize("begin", [0, None])
+def test_windows_are_the_whole_text_cut_up_and_shuffled(begin):
+    length = 6 - (begin is not None)
+    rows = windows(torch.arange(100, 100 + 50 * length + 3), n_ctx=6, begin=begin, generator=generator())
+    assert begin is None or (rows[:, 0] == begin).all()
+    body = rows if begin is None else rows[:, 1:]
+    assert body.sort(dim=0).values.ravel().tolist() == [*range(100, 100 + 50 * length)]  # and not the 3 that are left
+    assert body[:, 0].tolist() != sorted(body[:, 0].tolist())
+
+
+def test_of_a_text_shorter_than_a_window_there_is_none():
+    assert windows(torch.arange(3), n_ctx=8, begin=0, generator=generator()).shape == (0, 8)
+
+
+@pytest.mark.parametrize("begin", [0, None])
 def test_copies_repeat_their_segment_and_touch_nothing_else(begin):
     tokens = torch.arange(1000, 1000 + 500 * 20).reshape(500, 20)
     if begin is not None:
@@ -71,6 +88,57 @@ def test_second_copies_are_what_an_earlier_token_foretells(begin):
     drawn = with_copies(torch.arange(20).repeat(200, 1), Copies(0.8, 2, 7), begin, generator())
     for rows, classes in (drawn, periodic_rows(torch.arange(1, 9), 40, 20, 5, begin, generator())):
         assert torch.equal(classes == SECOND_COPY, predictable(rows, targets(rows, first)))
+
+
+def places(classes):
+    """Length and distance of the copy in each row that has one."""
+    return [
+        (int((row == FIRST_COPY).sum()), int((row == COPY_START).int().argmax() - (row == FIRST_COPY).int().argmax()))
+        for row in classes
+        if (row == COPY_START).any()
+    ]
+
+
+@pytest.mark.parametrize("begin", [0, None])
+def test_no_copy_lies_at_a_distance_held_out_and_all_others_are_as_likely(begin):
+    n_ctx = 20 + (begin is not None)
+    _, classes = with_copies(torch.zeros(40_000, n_ctx).long(), Copies(1.0, 4, 9, (5, 7)), begin, generator())
+    count = Counter(places(classes))
+    expected = {}
+    for length in range(4, 10):
+        distances = [distance for distance in range(length, 20 - length + 1) if distance % 5 and distance % 7]
+        expected |= {(length, distance): 40_000 / 6 / len(distances) for distance in distances}
+    assert set(count) == set(expected)
+    # five standard deviations of a count
+    assert all(abs(count[place] - mean) <= 5 * mean**0.5 for place, mean in expected.items())
+
+
+def test_a_length_that_fits_only_where_copies_are_held_out_is_not_drawn():
+    _, classes = with_copies(torch.zeros(500, 12).long(), Copies(1.0, 4, 6, (3,)), None, generator())
+    # of 6 tokens, a copy lies 6 away, a multiple of 3
+    assert set(places(classes)) == {(4, 4), (4, 5), (4, 7), (4, 8), (5, 5), (5, 7)}
+
+
+def test_segments_that_fit_nowhere_else_are_refused():
+    with pytest.raises(ValueError, match=r"of 6 to 6 tokens fit into 12 only at .* \(6 and their multiples\)"):
+        with_copies(torch.zeros(5, 12).long(), Copies(1.0, 6, 9, (6,)), None, generator())
+
+
+def test_without_distances_held_out_rows_are_those_of_a_draw_that_knows_none():
+    tokens, copies = torch.arange(2000 * 30).reshape(2000, 30), Copies(0.7, 3, 11)
+    rows, _ = with_copies(tokens, copies, 0, generator(4))
+    drawn = generator(4)
+    share = [torch.rand((2000, 1), generator=drawn, dtype=torch.float64) for _ in range(3)]
+    length = (3 + share[0] * 9).long()
+    distance = length + (share[1] * (29 - 2 * length + 1)).long()
+    start = (1 + share[2] * (30 - distance - length)).long()
+    chosen = torch.rand((2000, 1), generator=drawn) < 0.7
+    expected = tokens.clone()
+    for row in range(2000):
+        if chosen[row]:
+            first, second = int(start[row]), int(start[row] + distance[row])
+            expected[row, second : second + length[row]] = tokens[row, first : first + length[row]]
+    assert torch.equal(rows, expected)
 
 
 def test_the_share_of_copied_rows_is_as_asked():
