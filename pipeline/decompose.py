@@ -24,6 +24,7 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.decompose import DecomposeSettings
 from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS
+from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 
 
@@ -32,9 +33,10 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
     torch.set_num_threads(settings.threads)
     step = json.loads(inputs.file("config.json").read_text(encoding="utf-8")).get("step")
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
+    begins = bool((read(VOCABULARY, inputs)["role"] == "begin").any())
     parts: dict[Table, list[pa.Table]] = {ATTENTION_TERMS: [], OFFSET_PROFILES: [], TERM_MAPS: []}
     if weights.attends == "back":
-        for table, part in described(settings, weights, sequences, step):
+        for table, part in described(settings, weights, sequences, step, begins):
             parts[table].append(part)
     else:
         print("the model attends both ways: statistics are over keys up to the query, so its terms are not described")
@@ -43,7 +45,7 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
 
 
 def described(
-    settings: DecomposeSettings, weights: Weights, sequences: pd.DataFrame, step: int | None
+    settings: DecomposeSettings, weights: Weights, sequences: pd.DataFrame, step: int | None, begins: bool
 ) -> Iterator[tuple[Table, pa.Table]]:
     """Yield each table's rows, a layer at a time; a deep model's are too many to hold as frames."""
     tokens = sequences_of(sequences, "text")
@@ -58,10 +60,11 @@ def described(
             for head in range(weights.n_heads):
                 sources = layer.queries_keys(slice(head, head + 1))
                 sources = {name: (query[:, 0], key[:, 0]) for name, (query, key) in sources.items()}
-                decomposition = decompose(sources, tokens, counts, settings.confidence)
-                of_head = statistic_rows(decomposition).assign(confidence=settings.confidence, n=len(tokens))
-                statistics.append(of_head.assign(head=head, step=step))
-                profiles.append(profile_rows(decomposition).assign(head=head, step=step))
+                for keys, of_keys in decompose(sources, tokens, counts, settings.confidence, begins).items():
+                    which = {"head": head, "step": step, "keys": keys}
+                    of_head = statistic_rows(of_keys).assign(confidence=settings.confidence, n=len(tokens))
+                    statistics.append(of_head.assign(**which))
+                    profiles.append(profile_rows(of_keys).assign(**which))
                 bar.update()
             rows = {ATTENTION_TERMS: statistics, OFFSET_PROFILES: profiles, TERM_MAPS: maps(shown_layer, shown)}
             for table, frames in rows.items():

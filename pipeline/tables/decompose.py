@@ -9,11 +9,19 @@ LO = Column(
 HI = Column(
     "hi", "float64", "as value", "upper end of the interval over sentences; null for one sentence", nullable=True
 )
+KEYS = Column(
+    "keys",
+    "string",
+    "name",
+    "which keys count: all, or no_begin, all but [BEGIN] (whose query does not count either): rows are then centred, "
+    "and attention sums to 1, over the others; a model without [BEGIN] has all alone",
+    options=("all", "no_begin"),
+)
 
 ATTENTION_TERMS = Table(
     name="attention_terms",
     row="one statistic of one source pair of one head's scores, over causal entries of held-out text",
-    key=("step", "layer", "head", "query_source", "key_source", "statistic", "component"),
+    key=("step", "layer", "head", "query_source", "key_source", "statistic", "component", "keys"),
     columns=(
         STEP,
         LAYER,
@@ -49,6 +57,7 @@ ATTENTION_TERMS = Table(
             "residual; residual: the rest",
             options=("all", "between_sentences", "between_positions", "residual"),
         ),
+        KEYS,
         Column("value", "float64", "score, score squared, nats or none, by statistic", "the statistic"),
         LO,
         HI,
@@ -59,20 +68,21 @@ ATTENTION_TERMS = Table(
 OFFSET_PROFILES = Table(
     name="offset_profiles",
     row="one distance back from the query, for one source pair of one head",
-    key=("step", "layer", "head", "query_source", "key_source", "offset"),
+    key=("step", "layer", "head", "query_source", "key_source", "keys", "offset"),
     columns=(
         STEP,
         LAYER,
         HEAD,
         QUERY_SOURCE,
         KEY_SOURCE,
+        KEYS,
         Column("offset", "int64", "tokens", "query position minus key position", 0),
-        Column("mean_score", "float64", "score", "mean row-centred score at this offset, queries after the first"),
+        Column("mean_score", "float64", "score", "mean row-centred score at this offset, queries with several keys"),
         Column(
             "mean_pattern",
             "float64",
             "probability",
-            "mean attention at this offset, queries after the first; null for a single term, which has none of its own",
+            "mean attention at this offset, queries with several keys; null for a term, which has none of its own",
             0,
             1,
             nullable=True,

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from known_heads import HALF, INDUCTION, NOTHING, tables
 
@@ -36,3 +37,12 @@ def test_what_was_not_measured_has_no_row(name):
     number = {"gap_8": "jittered"}.get(name, name)
     heads = role_numbers(tables({name: None}, {}))[number]
     assert heads.index.get_level_values("head").tolist() == [1]
+
+
+def test_shares_are_those_over_keys_other_than_begin_where_there_are_such():
+    known = tables({"content": 0.4, "position": 0.3}, {"content": 0.2, "position": 0.1})
+    terms = known["attention_terms"]
+    elsewhere = terms.assign(keys="no_begin", value=terms["value"] + 0.05)
+    both = role_numbers(known | {"attention_terms": pd.concat([terms, elsewhere])})
+    assert both["content"]["value"].tolist() == pytest.approx([0.45, 0.25])
+    assert both["position"]["value"].tolist() == pytest.approx([0.35, 0.15])

@@ -1,4 +1,9 @@
-"""One head taken apart: every statistic of every term of its scores, with intervals over sentences."""
+"""One head taken apart: every statistic of every term of its scores, with intervals over sentences.
+
+Most heads put most of their attention on [BEGIN], if there is one, where it does nothing: its column is then most of
+the variance of their scores, and says little of how they choose among tokens. So every statistic comes twice, over
+all keys and over all but [BEGIN].
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +20,7 @@ from pipeline.circuits.terms.term_statistics import HeadScores, term_statistics,
 from pipeline.circuits.transformer.attention import scores
 
 TOTAL = ("total", "total")
+FIRST_KEY = {"all": 0, "no_begin": 1}  # by the keys that statistics are over: the first position among them
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ def decompose(
     tokens: Int[Tensor, "batch position"],
     counts: Float64[Tensor, "resample batch"],
     confidence: float,
-) -> Decomposition:
+    begins: bool,
+) -> dict[str, Decomposition]:
     """Take one head apart, one term at a time.
 
     Args:
@@ -43,18 +50,39 @@ def decompose(
         tokens: of the sentences.
         counts: how often each sentence comes in each resample; see resampled_counts.
         confidence: of the intervals over sentences.
+        begins: whether position 0 holds [BEGIN].
+
+    Returns:
+        By the keys that statistics are over: `all`; `no_begin`, where the model has [BEGIN], with neither its column
+        nor its row: scores are centred, and attention sums to 1, over the keys that remain.
     """
     grouped = streams(sources)
     query, key = (reduce(torch.add, side) for side in zip(*sources.values(), strict=True))
-    head = HeadScores(scores(query, key), tokens)
+    total = scores(query, key)
+    firsts = [first for first in FIRST_KEY.values() if begins or not first]
+    heads = [HeadScores(total[:, first:, first:], tokens[:, first:]) for first in firsts]
     pairs = list(dict.fromkeys([*_pairs(sources), *_pairs(grouped), TOTAL]))
-    sums: dict[str, Tensor] = {}
-    for query_source, key_source, term in chain(terms(sources), terms(grouped), [(*TOTAL, head.scores)]):
-        for name, value in term_sums(term, head).items():
-            # Into one tensor a name: small ones kept from among large ones passing by would tear memory to pieces.
-            whole = sums.setdefault(name, value.new_empty(len(pairs), *value.shape))
-            whole[pairs.index((query_source, key_source))] = value
+    sums: list[dict[str, Tensor]] = [{} for _ in heads]
+    for query_source, key_source, term in chain(terms(sources), terms(grouped), [(*TOTAL, total)]):
+        for first, head, of_head in zip(firsts, heads, sums, strict=True):
+            for name, value in term_sums(term[:, first:, first:], head).items():
+                # Into one tensor a name: small ones kept from among large ones passing by would tear memory to pieces.
+                whole = of_head.setdefault(name, value.new_empty(len(pairs), *value.shape))
+                whole[pairs.index((query_source, key_source))] = value
     sets = [[pairs.index(pair) for pair in _pairs(names)] for names in (grouped, sources)]
+    described = [_described(pairs, *of_keys, sets, counts, confidence) for of_keys in zip(sums, heads, strict=True)]
+    return dict(zip(FIRST_KEY, described, strict=False))
+
+
+def _described(
+    pairs: list[tuple[str, str]],
+    sums: dict[str, Tensor],
+    head: HeadScores,
+    sets: list[list[int]],
+    counts: Float64[Tensor, "resample batch"],
+    confidence: float,
+) -> Decomposition:
+    """Turn the sums over one choice of keys into statistics with intervals."""
     sample = term_statistics(sums, head, sets, torch.ones_like(counts[:1]))
     value = torch.cat(list(sample.values())).mT
     replicates = torch.stack(list(term_statistics(sums, head, sets, counts).values()), -1)
