@@ -22,10 +22,12 @@ from pipeline.plumbing.artefacts import Paths, arrow_schema, read, read_parts, w
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.settings.decompose import DecomposeSettings
-from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
+from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, SENTENCE_TERMS, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
+
+FOUR = ("token", "position")  # whose pairs are the notebook's terms
 
 
 def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
@@ -34,7 +36,9 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
     step = json.loads(inputs.file("config.json").read_text(encoding="utf-8")).get("step")
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     begins = bool((read(VOCABULARY, inputs)["role"] == "begin").any())
-    parts: dict[Table, list[pa.Table]] = {ATTENTION_TERMS: [], OFFSET_PROFILES: [], TERM_MAPS: []}
+    parts: dict[Table, list[pa.Table]] = {
+        table: [] for table in (ATTENTION_TERMS, SENTENCE_TERMS, OFFSET_PROFILES, TERM_MAPS)
+    }
     if weights.attends == "back":
         for table, part in described(settings, weights, sequences, step, begins):
             parts[table].append(part)
@@ -56,7 +60,7 @@ def described(
     layers = (walk(weights, some, settings.batch, settings.apart) for some in (tokens, demo))
     with tqdm(total=weights.n_layers * weights.n_heads, desc="heads") as bar:
         for number, (layer, shown_layer) in enumerate(zip(*layers, strict=True)):
-            statistics, profiles = [], []
+            statistics, sentences, profiles = [], [], []
             for head in range(weights.n_heads):
                 sources = layer.queries_keys(slice(head, head + 1))
                 sources = {name: (query[:, 0], key[:, 0]) for name, (query, key) in sources.items()}
@@ -64,9 +68,12 @@ def described(
                     which = {"head": head, "step": step, "keys": keys}
                     of_head = statistic_rows(of_keys).assign(confidence=settings.confidence, n=len(tokens))
                     statistics.append(of_head.assign(**which))
+                    sentences.append(sentence_rows(of_keys).assign(**which))
                     profiles.append(profile_rows(of_keys).assign(**which))
                 bar.update()
             rows = {ATTENTION_TERMS: statistics, OFFSET_PROFILES: profiles, TERM_MAPS: maps(shown_layer, shown)}
+            if number == 0:  # the notebook's layer
+                rows[SENTENCE_TERMS] = sentences
             for table, frames in rows.items():
                 yield table, rows_of(table, frames, number)
 
@@ -90,6 +97,16 @@ def statistic_rows(of_head: Decomposition) -> pd.DataFrame:
     statistic, component = np.array(of_head.statistics, dtype=object)[frame["statistic"]].T
     frame = frame.assign(statistic=statistic, component=component)
     return named(frame, of_head.pairs).dropna(subset="value")
+
+
+def sentence_rows(of_head: Decomposition) -> pd.DataFrame:
+    """Return one head's statistics of the notebook's four terms by sentence; those that are undefined have no row."""
+    frames = [
+        to_frame("term sentence", value=value, weight=weight).assign(statistic=statistic)
+        for statistic, (value, weight) in of_head.sentences.items()
+    ]
+    frame = named(pd.concat(frames), of_head.pairs).dropna(subset="value")
+    return frame[frame["query_source"].isin(FOUR) & frame["key_source"].isin(FOUR)]
 
 
 def profile_rows(of_head: Decomposition) -> pd.DataFrame:

@@ -12,13 +12,13 @@ from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.decompose import DecomposeSettings
-from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
+from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, SENTENCE_TERMS, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 
 D_VOCAB, LENGTH, SENTENCES, N_HEADS, SHOWN = 12, 9, 5, 2, 4
-WRITES = (ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS)
+WRITES = (ATTENTION_TERMS, SENTENCE_TERMS, OFFSET_PROFILES, TERM_MAPS)
 SETTINGS = {
     "apart": 2,
     "batch": 2,
@@ -119,6 +119,18 @@ def test_a_model_with_begin_is_described_with_and_without_it(run, name):
     else:
         key = [column for column in ATTENTION_TERMS.key if column != "keys"]
         assert len(rest.merge(alone, on=key)) == len(rest) == len(alone)
+
+
+def test_sentences_of_the_first_layer_make_its_statistics(run):
+    tables = run(begins=True)
+    rows, names = tables["sentence_terms"], ["layer", "head", "query_source", "key_source", "statistic", "keys"]
+    statistics, four, keys = 3, 4, 2
+    assert len(rows) == N_HEADS * four * statistics * keys * SENTENCES
+    parts = rows.assign(value=rows["value"] * rows["weight"]).groupby(names)[["value", "weight"]].sum()
+    whole = tables["attention_terms"].query("component == 'all'").set_index(names)["value"]
+    diagonal = tables["offset_profiles"].query("offset == 0").assign(statistic="diagonal").set_index(names)
+    whole = pd.concat([whole, diagonal["mean_score"]]).reindex(parts.index)
+    np.testing.assert_allclose(parts["value"] / parts["weight"], whole, rtol=0, atol=1e-12)
 
 
 def test_profiles_give_attention_for_the_whole_only(run):

@@ -8,7 +8,7 @@ from pipeline.settings.stage import Stage
 STAGE = Stage(
     of="run",
     reads={"prepare": ("vocabulary",), "probe": ("sequences",), "train": ("config.json",), "extract": ("weights",)},
-    tables=("attention_terms", "offset_profiles", "term_maps"),
+    tables=("attention_terms", "sentence_terms", "offset_profiles", "term_maps"),
     gated=True,
 )
 

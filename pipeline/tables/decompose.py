@@ -1,7 +1,9 @@
 """Tables of the decompose stage: attention scores split by what caused them."""
 
+from dataclasses import replace
+
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import CONFIDENCE, HEAD, KEY_SOURCE, LAYER, QUERY_SOURCE, STEP
+from pipeline.tables.columns import CONFIDENCE, HEAD, KEY_SOURCE, LAYER, QUERY_SOURCE, SENTENCE, STEP
 
 LO = Column(
     "lo", "float64", "as value", "lower end of the interval over sentences; null for one sentence", nullable=True
@@ -63,6 +65,35 @@ ATTENTION_TERMS = Table(
         HI,
         CONFIDENCE,
         Column("n", "int64", "count", "sentences it was computed on", 1),
+    ),
+)
+SENTENCE_TERMS = Table(
+    name="sentence_terms",
+    row="one statistic of one of the notebook's four terms of one head of layer 0, on one sentence of held-out text",
+    key=("layer", "head", "query_source", "key_source", "statistic", "keys", "sentence"),
+    columns=(
+        LAYER,
+        HEAD,
+        replace(QUERY_SOURCE, meaning="what fed this side", options=("token", "position")),
+        replace(KEY_SOURCE, meaning="what fed this side", options=("token", "position")),
+        Column(
+            "statistic",
+            "string",
+            "name",
+            "share, naive_share: as in attention_terms; diagonal: mean row-centred score of queries with themselves, "
+            "which is that at offset 0 of offset_profiles; absent where undefined",
+            options=("share", "naive_share", "diagonal"),
+        ),
+        KEYS,
+        SENTENCE,
+        Column("value", "float64", "score for diagonal, else none", "the sentence's statistic"),
+        Column(
+            "weight",
+            "float64",
+            "count for diagonal, else score squared",
+            "queries, or the squares that it is a share of: the set's value is the weighted mean of its sentences'",
+            0,
+        ),
     ),
 )
 OFFSET_PROFILES = Table(

@@ -16,7 +16,12 @@ from torch import Tensor
 
 from pipeline.circuits.resampling import interval
 from pipeline.circuits.terms.sources import QueriesKeys, streams, terms
-from pipeline.circuits.terms.term_statistics import HeadScores, term_statistics, term_sums
+from pipeline.circuits.terms.term_statistics import (
+    HeadScores,
+    sentence_statistics,
+    term_statistics,
+    term_sums,
+)
 from pipeline.circuits.transformer.attention import scores
 
 TOTAL = ("total", "total")
@@ -34,6 +39,8 @@ class Decomposition:
     hi: Float64[Tensor, "term statistic"]  # its upper end, likewise
     offset_score: Float64[Tensor, "term offset"]  # mean row-centred score by query - key
     offset_pattern: Float64[Tensor, " offset"]  # mean attention by query - key
+    # By statistic, each sentence's value and weight; see sentence_statistics.
+    sentences: dict[str, tuple[Float64[Tensor, "term sentence"], Float64[Tensor, "term sentence"]]]
 
 
 def decompose(
@@ -90,7 +97,8 @@ def _described(
     if counts.shape[1] == 1:  # one sentence does not tell how sentences differ
         lo = hi = torch.full_like(value, torch.nan)
     pattern = head.entries.by_offset(head.pattern.mean(0))
-    return Decomposition(pairs, list(sample), value, lo, hi, sums["offset"], pattern)
+    sentences = sentence_statistics(sums, head, sets[-1])
+    return Decomposition(pairs, list(sample), value, lo, hi, sums["offset"], pattern, sentences)
 
 
 def _pairs(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -42,7 +42,7 @@ def apart(sources, tokens, counts):
 def of(part, statistic, component="all"):
     """{(query source, key source): [head]} of one statistic."""
     values = part.value[..., part.statistics.index((statistic, component))]
-    return dict(zip(part.pairs, values.T, strict=True))
+    return dict(zip(part.pairs, values.movedim(-1, 0), strict=True))
 
 
 def test_terms_by_source_then_by_stream_then_all(layers):
@@ -92,6 +92,18 @@ def test_mean_attention_by_offset_is_that_of_the_patterns(layers):
         for offset in range(N):
             diagonal = trace.pattern[:, layer].diagonal(-offset, -2, -1)[..., offset == 0 :]
             torch.testing.assert_close(part.offset_pattern[:, offset].float(), diagonal.mean((0, 2)))
+
+
+def test_the_statistic_of_all_is_the_mean_of_sentences_by_weight(sink):
+    for part in sink[1][True].values():
+        for statistic, (value, weight) in part.sentences.items():
+            mean = (value * weight).sum(-1) / weight.sum(-1)
+            whole = part.offset_score[:, 0]
+            if statistic != "diagonal":
+                whole = part.value[:, part.statistics.index((statistic, "all"))]
+            known = ~whole.isnan()
+            assert known.sum() >= len(known) - 1  # the total has no naive share
+            torch.testing.assert_close(mean[known], whole[known], atol=1e-12, rtol=0)
 
 
 @pytest.fixture(scope="module")
