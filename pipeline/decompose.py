@@ -53,7 +53,8 @@ def described(
 ) -> Iterator[tuple[Table, pa.Table]]:
     """Yield each table's rows, a layer at a time; a deep model's are too many to hold as frames."""
     tokens = sequences_of(sequences, "text")
-    counts = resampled_counts(len(tokens), settings.resamples, torch.Generator().manual_seed(settings.seed))
+    generator = torch.Generator().manual_seed(settings.seed)
+    counts, judging = (resampled_counts(n, settings.resamples, generator) for n in (len(tokens), len(tokens) // 2))
     shown = labels_of(sequences, "demo", None, "token")[0, : settings.map_tokens]
     demo = sequences_of(sequences, "demo")[:1, : settings.map_tokens]
     # In float64: trained heads' terms reach hundreds and cancel, so that float32 would cost their sum four digits.
@@ -64,7 +65,7 @@ def described(
             for head in range(weights.n_heads):
                 sources = layer.queries_keys(slice(head, head + 1))
                 sources = {name: (query[:, 0], key[:, 0]) for name, (query, key) in sources.items()}
-                for keys, of_keys in decompose(sources, tokens, counts, settings.confidence, begins).items():
+                for keys, of_keys in decompose(sources, tokens, counts, judging, settings.confidence, begins).items():
                     which = {"head": head, "step": step, "keys": keys}
                     of_head = statistic_rows(of_keys).assign(confidence=settings.confidence, n=len(tokens))
                     statistics.append(of_head.assign(**which))

@@ -39,7 +39,10 @@ ATTENTION_TERMS = Table(
             "sources, and over stream, position and bias; naive_share: its row-centred variance over the sum of that "
             "of all terms (by source; for a term of the stream, over stream, position and bias); divergence: mean "
             "KL(pattern || pattern without the term), nats; same_token_preference: for queries whose token occurred "
-            "before, mean score on earlier keys that hold it minus that on other earlier keys; absent where undefined",
+            "before, mean score on earlier keys that hold it minus that on other earlier keys; distance_share: of "
+            "total alone, the share that the distance between query and key explains, whatever carries it: the "
+            "function of distance is fitted to even sentences and judged on odd ones, so that it may be below 0; "
+            "absent where undefined",
             options=(
                 "mean",
                 "variance",
@@ -48,6 +51,7 @@ ATTENTION_TERMS = Table(
                 "naive_share",
                 "divergence",
                 "same_token_preference",
+                "distance_share",
             ),
         ),
         Column(

@@ -46,3 +46,24 @@ def test_shares_are_those_over_keys_other_than_begin_where_there_are_such():
     both = role_numbers(known | {"attention_terms": pd.concat([terms, elsewhere])})
     assert both["content"]["value"].tolist() == pytest.approx([0.45, 0.25])
     assert both["position"]["value"].tolist() == pytest.approx([0.35, 0.15])
+
+
+def with_distance(known, share):
+    terms = known["attention_terms"]
+    total = terms.drop_duplicates(HEAD).assign(query_source="total", key_source="total", statistic="distance_share")
+    total = total.assign(value=share, lo=share - HALF, hi=share + HALF)
+    return known | {"attention_terms": pd.concat([terms, total])}
+
+
+@pytest.mark.parametrize(("share", "position"), [(0.2, 0.3), (0.5, 0.5)])
+def test_position_is_at_least_what_the_distance_explains(share, position):
+    numbers = role_numbers(with_distance(tables({"content": 0.4, "position": 0.3}), share))
+    assert numbers["position"]["value"].tolist() == [position]
+    assert numbers["content"]["value"].tolist() == [0.4]
+
+
+def test_where_positions_are_no_terms_the_distance_tells_content_from_position():
+    """A model that turns queries and keys: all its scores are of the stream, whatever they go by."""
+    numbers = role_numbers(with_distance(tables({"content": 1.0, "position": None}), 0.7))
+    assert numbers["position"][["value", "lo", "hi"]].to_numpy().tolist() == [pytest.approx([0.7, 0.68, 0.72])]
+    assert numbers["content"][["value", "lo", "hi"]].to_numpy().tolist() == [pytest.approx([0.3, 0.28, 0.32])]

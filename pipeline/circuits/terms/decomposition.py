@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.resampling import interval
+from pipeline.circuits.terms.distance import distance_share
 from pipeline.circuits.terms.sources import QueriesKeys, streams, terms
 from pipeline.circuits.terms.term_statistics import (
     HeadScores,
@@ -25,6 +26,7 @@ from pipeline.circuits.terms.term_statistics import (
 from pipeline.circuits.transformer.attention import scores
 
 TOTAL = ("total", "total")
+DISTANCE_SHARE = ("distance_share", "all")
 FIRST_KEY = {"all": 0, "no_begin": 1}  # by the keys that statistics are over: the first position among them
 
 
@@ -33,7 +35,7 @@ class Decomposition:
     """The terms of one head's scores: by source, by the notebook's grouping, and `total`."""
 
     pairs: list[tuple[str, str]]  # the term axis: query source, key source
-    statistics: list[tuple[str, str]]  # the statistic axis: statistic, component; see term_statistics
+    statistics: list[tuple[str, str]]  # the statistic axis: statistic, component; see term_statistics, distance_share
     value: Float64[Tensor, "term statistic"]
     lo: Float64[Tensor, "term statistic"]  # lower end of the interval over sentences; NaN for one sentence
     hi: Float64[Tensor, "term statistic"]  # its upper end, likewise
@@ -47,6 +49,7 @@ def decompose(
     sources: QueriesKeys,
     tokens: Int[Tensor, "batch position"],
     counts: Float64[Tensor, "resample batch"],
+    judging: Float64[Tensor, "resample half"],
     confidence: float,
     begins: bool,
 ) -> dict[str, Decomposition]:
@@ -56,6 +59,7 @@ def decompose(
         sources: what each gives its queries and keys, [batch, position, d_head] each; together, its scores.
         tokens: of the sentences.
         counts: how often each sentence comes in each resample; see resampled_counts.
+        judging: the same of every second sentence, from the second; see distance_share.
         confidence: of the intervals over sentences.
         begins: whether position 0 holds [BEGIN].
 
@@ -77,7 +81,9 @@ def decompose(
                 whole = of_head.setdefault(name, value.new_empty(len(pairs), *value.shape))
                 whole[pairs.index((query_source, key_source))] = value
     sets = [[pairs.index(pair) for pair in _pairs(names)] for names in (grouped, sources)]
-    described = [_described(pairs, *of_keys, sets, counts, confidence) for of_keys in zip(sums, heads, strict=True)]
+    described = [
+        _described(pairs, *of_keys, sets, counts, judging, confidence) for of_keys in zip(sums, heads, strict=True)
+    ]
     return dict(zip(FIRST_KEY, described, strict=False))
 
 
@@ -87,18 +93,30 @@ def _described(
     head: HeadScores,
     sets: list[list[int]],
     counts: Float64[Tensor, "resample batch"],
+    judging: Float64[Tensor, "resample half"],
     confidence: float,
 ) -> Decomposition:
     """Turn the sums over one choice of keys into statistics with intervals."""
-    sample = term_statistics(sums, head, sets, torch.ones_like(counts[:1]))
+    once, resampled = (torch.ones_like(counts[:1]), torch.ones_like(judging[:1])), (counts, judging)
+    sample, samples = (
+        term_statistics(sums, head, sets, of_all)
+        | {DISTANCE_SHARE: _of_total(distance_share(head, of_half), len(pairs))}
+        for of_all, of_half in (once, resampled)
+    )
     value = torch.cat(list(sample.values())).mT
-    replicates = torch.stack(list(term_statistics(sums, head, sets, counts).values()), -1)
-    lo, hi = interval(value, replicates, confidence)
-    if counts.shape[1] == 1:  # one sentence does not tell how sentences differ
-        lo = hi = torch.full_like(value, torch.nan)
+    lo, hi = interval(value, torch.stack(list(samples.values()), -1), confidence)
+    for place, statistic in enumerate(sample):
+        # One sentence does not tell how sentences differ.
+        if (judging if statistic == DISTANCE_SHARE else counts).shape[1] < 2:
+            lo[:, place] = hi[:, place] = torch.nan
     pattern = head.entries.by_offset(head.pattern.mean(0))
     sentences = sentence_statistics(sums, head, sets[-1])
     return Decomposition(pairs, list(sample), value, lo, hi, sums["offset"], pattern, sentences)
+
+
+def _of_total(values: Float64[Tensor, " sample"], terms: int) -> Float64[Tensor, "sample term"]:
+    """Return what the last term, the whole, has alone; NaN for the others."""
+    return torch.cat([values.new_full((len(values), terms - 1), torch.nan), values[:, None]], -1)
 
 
 def _pairs(names: Iterable[str]) -> list[tuple[str, str]]:

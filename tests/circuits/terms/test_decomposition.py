@@ -33,7 +33,7 @@ def apart(sources, tokens, counts):
     parts = []
     for head in range(N_HEADS):
         of_head = {name: (query[:, head], key[:, head]) for name, (query, key) in sources.items()}
-        parts.append(decompose(of_head, tokens, counts, 0.95, begins=False)["all"])
+        parts.append(decompose(of_head, tokens, counts, counts[:, : BATCH // 2], 0.95, begins=False)["all"])
     names = ("value", "lo", "hi", "offset_score", "offset_pattern")
     stacked = {name: torch.stack([getattr(part, name) for part in parts]) for name in names}
     return SimpleNamespace(pairs=parts[0].pairs, statistics=parts[0].statistics, **stacked)
@@ -116,9 +116,10 @@ def sink():
     place[:, 0] = 30 * unit
     tokens = torch.randint(3, (BATCH, N), generator=generator)
     sources = {"token": (query, key), "position": (unit.expand_as(place), place)}
-    counts = resampled_counts(BATCH, 20, generator)
+    resampled = (resampled_counts(n, 20, generator) for n in (BATCH, BATCH // 2))
+    chosen = (*resampled, 0.95)
     pattern = attention(scores(*(sum(side) for side in zip(*sources.values(), strict=True))))
-    return pattern, {begins: decompose(sources, tokens, counts, 0.95, begins) for begins in (False, True)}
+    return pattern, {begins: decompose(sources, tokens, *chosen, begins) for begins in (False, True)}
 
 
 def test_a_model_without_begin_has_its_statistics_over_all_keys_alone(sink):
@@ -137,6 +138,14 @@ def test_without_begin_its_column_explains_nothing(sink):
     assert of(sink[1][True]["all"], "share")["position", "position"] > 0.5
     shares = of(sink[1][True]["no_begin"], "share")
     assert (shares["token", "token"] + shares["position", "token"]).item() == pytest.approx(1)
+
+
+def test_the_distance_has_its_share_of_the_whole_alone(sink):
+    for part in sink[1][True].values():
+        shares = of(part, "distance_share")
+        assert [pair for pair, value in shares.items() if not value.isnan()] == [TOTAL]
+        place = part.pairs.index(TOTAL), part.statistics.index(("distance_share", "all"))
+        assert part.lo[place] < shares[TOTAL] < part.hi[place]
 
 
 def test_without_begin_attention_is_what_of_it_does_not_rest_there(sink):
