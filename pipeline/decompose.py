@@ -22,9 +22,12 @@ from pipeline.plumbing.artefacts import Paths, arrow_schema, read, read_parts, w
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.settings.decompose import DecomposeSettings
-from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
+from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, SENTENCE_TERMS, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS
+from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
+
+FOUR = ("token", "position")  # whose pairs are the notebook's terms
 
 
 def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
@@ -32,9 +35,12 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
     torch.set_num_threads(settings.threads)
     step = json.loads(inputs.file("config.json").read_text(encoding="utf-8")).get("step")
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
-    parts: dict[Table, list[pa.Table]] = {ATTENTION_TERMS: [], OFFSET_PROFILES: [], TERM_MAPS: []}
+    begins = bool((read(VOCABULARY, inputs)["role"] == "begin").any())
+    parts: dict[Table, list[pa.Table]] = {
+        table: [] for table in (ATTENTION_TERMS, SENTENCE_TERMS, OFFSET_PROFILES, TERM_MAPS)
+    }
     if weights.attends == "back":
-        for table, part in described(settings, weights, sequences, step):
+        for table, part in described(settings, weights, sequences, step, begins):
             parts[table].append(part)
     else:
         print("the model attends both ways: statistics are over keys up to the query, so its terms are not described")
@@ -43,27 +49,32 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
 
 
 def described(
-    settings: DecomposeSettings, weights: Weights, sequences: pd.DataFrame, step: int | None
+    settings: DecomposeSettings, weights: Weights, sequences: pd.DataFrame, step: int | None, begins: bool
 ) -> Iterator[tuple[Table, pa.Table]]:
     """Yield each table's rows, a layer at a time; a deep model's are too many to hold as frames."""
     tokens = sequences_of(sequences, "text")
-    counts = resampled_counts(len(tokens), settings.resamples, torch.Generator().manual_seed(settings.seed))
+    generator = torch.Generator().manual_seed(settings.seed)
+    counts, judging = (resampled_counts(n, settings.resamples, generator) for n in (len(tokens), len(tokens) // 2))
     shown = labels_of(sequences, "demo", None, "token")[0, : settings.map_tokens]
     demo = sequences_of(sequences, "demo")[:1, : settings.map_tokens]
     # In float64: trained heads' terms reach hundreds and cancel, so that float32 would cost their sum four digits.
     layers = (walk(weights, some, settings.batch, settings.apart) for some in (tokens, demo))
     with tqdm(total=weights.n_layers * weights.n_heads, desc="heads") as bar:
         for number, (layer, shown_layer) in enumerate(zip(*layers, strict=True)):
-            statistics, profiles = [], []
+            statistics, sentences, profiles = [], [], []
             for head in range(weights.n_heads):
                 sources = layer.queries_keys(slice(head, head + 1))
                 sources = {name: (query[:, 0], key[:, 0]) for name, (query, key) in sources.items()}
-                decomposition = decompose(sources, tokens, counts, settings.confidence)
-                of_head = statistic_rows(decomposition).assign(confidence=settings.confidence, n=len(tokens))
-                statistics.append(of_head.assign(head=head, step=step))
-                profiles.append(profile_rows(decomposition).assign(head=head, step=step))
+                for keys, of_keys in decompose(sources, tokens, counts, judging, settings.confidence, begins).items():
+                    which = {"head": head, "step": step, "keys": keys}
+                    of_head = statistic_rows(of_keys).assign(confidence=settings.confidence, n=len(tokens))
+                    statistics.append(of_head.assign(**which))
+                    sentences.append(sentence_rows(of_keys).assign(**which))
+                    profiles.append(profile_rows(of_keys).assign(**which))
                 bar.update()
             rows = {ATTENTION_TERMS: statistics, OFFSET_PROFILES: profiles, TERM_MAPS: maps(shown_layer, shown)}
+            if number == 0:  # the notebook's layer
+                rows[SENTENCE_TERMS] = sentences
             for table, frames in rows.items():
                 yield table, rows_of(table, frames, number)
 
@@ -87,6 +98,16 @@ def statistic_rows(of_head: Decomposition) -> pd.DataFrame:
     statistic, component = np.array(of_head.statistics, dtype=object)[frame["statistic"]].T
     frame = frame.assign(statistic=statistic, component=component)
     return named(frame, of_head.pairs).dropna(subset="value")
+
+
+def sentence_rows(of_head: Decomposition) -> pd.DataFrame:
+    """Return one head's statistics of the notebook's four terms by sentence; those that are undefined have no row."""
+    frames = [
+        to_frame("term sentence", value=value, weight=weight).assign(statistic=statistic)
+        for statistic, (value, weight) in of_head.sentences.items()
+    ]
+    frame = named(pd.concat(frames), of_head.pairs).dropna(subset="value")
+    return frame[frame["query_source"].isin(FOUR) & frame["key_source"].isin(FOUR)]
 
 
 def profile_rows(of_head: Decomposition) -> pd.DataFrame:

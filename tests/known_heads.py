@@ -38,7 +38,7 @@ def tables(*heads, half=HALF, seeds=(0,)):
             add("challenge_scores", known[f"gap_{level}"], **who, **matching, challenge="gap", level=level)
         for name, source in (("content", "stream"), ("position", "position")):
             pair = {"query_source": source, "key_source": source}
-            add("attention_terms", known[name], **who, **pair, statistic="share", component="all")
+            add("attention_terms", known[name], **who, **pair, statistic="share", component="all", keys="all")
         for name in ("second_copy", "novel"):
             removed = {"method": "zero", "eval_set": "repeated_text", "token_class": name}
             add("ablations", known[name], **who, **removed, difference=known[name])
@@ -46,7 +46,7 @@ def tables(*heads, half=HALF, seeds=(0,)):
     columns = {
         "head_scores": ["metric", "definition", "eval_set", "period", "q"],
         "challenge_scores": ["metric", "definition", "challenge", "level"],
-        "attention_terms": ["statistic", "component", "query_source", "key_source"],
+        "attention_terms": ["statistic", "component", "query_source", "key_source", "keys"],
         "ablations": ["method", "eval_set", "token_class", "difference"],
     }
     frames = {

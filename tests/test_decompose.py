@@ -12,12 +12,13 @@ from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.decompose import DecomposeSettings
-from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS
+from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, SENTENCE_TERMS, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS
+from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 
 D_VOCAB, LENGTH, SENTENCES, N_HEADS, SHOWN = 12, 9, 5, 2, 4
-WRITES = (ATTENTION_TERMS, OFFSET_PROFILES, TERM_MAPS)
+WRITES = (ATTENTION_TERMS, SENTENCE_TERMS, OFFSET_PROFILES, TERM_MAPS)
 SETTINGS = {
     "apart": 2,
     "batch": 2,
@@ -39,6 +40,12 @@ def sequences(sentences=SENTENCES):
         parts[-1]["token_id"] = ids.ravel()
     frame = pd.concat(parts)
     return frame.assign(period=None, token="t" + frame["token_id"].astype(str), token_class="other")
+
+
+def vocabulary(begins):
+    names = [f"t{token}" for token in range(D_VOCAB)]
+    role = ["begin" if begins else "text", *["text"] * (D_VOCAB - 1)]
+    return pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role})
 
 
 def save_toy(folder, positions="queries_and_keys", n_layers=2):
@@ -64,7 +71,7 @@ def save_gpt2(folder):
 
 @pytest.fixture
 def files(tmp_path):
-    names = ("weights.parquet", "sequences.parquet", "config.json")
+    names = ("weights.parquet", "sequences.parquet", "vocabulary.parquet", "config.json")
     return Paths([tmp_path / name for name in names]), Paths([tmp_path / f"{table.name}.parquet" for table in WRITES])
 
 
@@ -72,8 +79,9 @@ def files(tmp_path):
 def run(files, tmp_path):
     inputs, outputs = files
 
-    def run_on(save=save_toy, sentences=SENTENCES, settings=SETTINGS, **options):
+    def run_on(save=save_toy, sentences=SENTENCES, settings=SETTINGS, begins=False, **options):
         save(tmp_path, **options)
+        write(VOCABULARY, vocabulary(begins), inputs)
         config = json.loads((tmp_path / "config.json").read_text())
         weights = to_weights(config, load_file(tmp_path / "model.safetensors").__getitem__)
         write(WEIGHTS, weights_frame(weights), inputs)
@@ -97,6 +105,32 @@ def test_every_term_of_every_head_is_there(run):
     variance = rows[rows["statistic"] == "variance"].set_index("component")["value"]
     parts = variance[["between_sentences", "between_positions", "residual"]].groupby(level=0).sum().sum()
     assert parts == pytest.approx(variance["all"].sum())
+
+
+@pytest.mark.parametrize("name", ["attention_terms", "offset_profiles"])
+def test_a_model_with_begin_is_described_with_and_without_it(run, name):
+    alone, both = run()[name], run(begins=True)[name]
+    assert set(alone["keys"]) == {"all"}
+    pd.testing.assert_frame_equal(both[both["keys"] == "all"].reset_index(drop=True), alone)
+    rest = both[both["keys"] == "no_begin"]
+    assert set(rest["layer"]) == {0, 1}
+    if name == "offset_profiles":
+        assert set(rest["offset"]) == set(range(LENGTH - 1))
+    else:
+        key = [column for column in ATTENTION_TERMS.key if column != "keys"]
+        assert len(rest.merge(alone, on=key)) == len(rest) == len(alone)
+
+
+def test_sentences_of_the_first_layer_make_its_statistics(run):
+    tables = run(begins=True)
+    rows, names = tables["sentence_terms"], ["layer", "head", "query_source", "key_source", "statistic", "keys"]
+    statistics, four, keys = 3, 4, 2
+    assert len(rows) == N_HEADS * four * statistics * keys * SENTENCES
+    parts = rows.assign(value=rows["value"] * rows["weight"]).groupby(names)[["value", "weight"]].sum()
+    whole = tables["attention_terms"].query("component == 'all'").set_index(names)["value"]
+    diagonal = tables["offset_profiles"].query("offset == 0").assign(statistic="diagonal").set_index(names)
+    whole = pd.concat([whole, diagonal["mean_score"]]).reindex(parts.index)
+    np.testing.assert_allclose(parts["value"] / parts["weight"], whole, rtol=0, atol=1e-12)
 
 
 def test_profiles_give_attention_for_the_whole_only(run):

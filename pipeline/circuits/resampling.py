@@ -6,8 +6,8 @@ from torch import Generator, Tensor
 
 
 def resampled_counts(batch: int, resamples: int, generator: Generator) -> Float64[Tensor, "{resamples} {batch}"]:
-    """Draw `batch` sentences with replacement, `resamples` times: how often each came."""
-    drawn = torch.randint(batch, (resamples, batch), generator=generator)
+    """Draw `batch` sentences with replacement, `resamples` times: how often each came; of none, no draws."""
+    drawn = torch.randint(max(batch, 1), (resamples, batch), generator=generator)
     counts = torch.zeros(resamples, batch, dtype=torch.float64)
     return counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from pipeline.claims.best_heads import SCORES, role_scores
 from pipeline.claims.finding import Tables
-from pipeline.claims.keys import HEAD
+from pipeline.claims.keys import HEAD, without_begin
 
 
 def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
@@ -19,9 +19,10 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         prefix_best: induction mass on the worst and on the best of all periods; prefix_null: the same on the
         period with the largest q; short: on one copy of a segment, at the worst length of the sequence;
         jittered: with random gaps, on the worst level; content and position: share of the scores' variance
-        from terms without, and from terms of nothing but, positions, where these are terms of their own (not
-        where a model turns queries and keys, or knows no positions); repeated and novel: nats that removing
-        the head (zero) adds on second copies and on novel tokens.
+        over keys other than [BEGIN] from terms without, and from terms of nothing but, positions; position is at
+        least what the distance explains, and content all else where positions are no terms of their own (a model
+        that turns queries and keys, or knows no positions); repeated and novel: nats that removing the head
+        (zero) adds on second copies and on novel tokens.
     """
     scores, terms, ablated = tables["head_scores"], tables["attention_terms"], tables["ablations"]
     heads = tables["challenge_scores"].dropna(subset="layer").astype({"layer": "int64", "head": "int64"})
@@ -29,15 +30,24 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
     periodic = role_scores(scores, "induction")
     every_period = pd.concat([periodic, heads[heads["challenge"] == "period"]])
     removed = _chosen(ablated, method="zero", eval_set="repeated_text")
-    shares = _chosen(terms, statistic="share", component="all")
+    terms = without_begin(terms[terms["component"] == "all"])
+    shares, distance = (_chosen(terms, statistic=statistic) for statistic in ("share", "distance_share"))
+    position = _chosen(shares, query_source="position", key_source="position")
+    content = _chosen(shares, query_source="stream", key_source="stream")
+    rest = distance.assign(value=1 - distance["value"], lo=1 - distance["hi"], hi=1 - distance["lo"])
+    apart = pd.MultiIndex.from_frame(position[HEAD])
+    content, rest = (
+        rows[pd.MultiIndex.from_frame(rows[HEAD]).isin(apart) == told]
+        for rows, told in ((content, True), (rest, False))
+    )
     numbers = {role: role_scores(scores, role) for role in SCORES if role != "induction"} | {
         "prefix_worst": every_period,
         "prefix_best": every_period.assign(order=-every_period["value"]),
         "prefix_null": periodic.assign(order=-periodic["q"]).dropna(subset="q"),
         "short": heads[heads["challenge"] == "length"],
         "jittered": heads[(heads["challenge"] == "gap") & (heads["level"] > 0)],
-        "content": _chosen(shares, query_source="stream", key_source="stream"),
-        "position": _chosen(shares, query_source="position", key_source="position"),
+        "content": pd.concat([content, rest]),
+        "position": pd.concat([position, distance]).assign(order=lambda rows: -rows["value"]),
         "repeated": _chosen(removed, token_class="second_copy").assign(value=lambda rows: rows["difference"]),
         "novel": _chosen(removed, token_class="novel").assign(value=lambda rows: rows["difference"]),
     }

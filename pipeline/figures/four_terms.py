@@ -20,14 +20,18 @@ CAPTION = (
     "ignores what a whole row shares. All score maps of a head share one colour scale, cut at their 99th percentile. "
     "Stream: everything but position. Terms that a constant (bias) takes part in are in the sum, but have no map."
 )
+REST = " [BEGIN], where heads rest, is blank in score maps: rows are centred over the other keys. The pattern shows it."
 
 
-@drawn_from("term_maps", "head_scores", settings=("tokens",))
-def four_terms(term_maps: pd.DataFrame, head_scores: pd.DataFrame, tokens: int) -> Figure:
+@drawn_from("term_maps", "attention_terms", "head_scores", settings=("tokens",))
+def four_terms(
+    term_maps: pd.DataFrame, attention_terms: pd.DataFrame, head_scores: pd.DataFrame, tokens: int
+) -> Figure:
     """Draw the four terms, their sum and the pattern, for the best previous-token and the best induction head.
 
     Args:
         term_maps: TERM_MAPS of one experiment.
+        attention_terms: ATTENTION_TERMS of the same, which say whether there is [BEGIN].
         head_scores: HEAD_SCORES of the same.
         tokens: positions shown.
     """
@@ -38,20 +42,21 @@ def four_terms(term_maps: pd.DataFrame, head_scores: pd.DataFrame, tokens: int) 
         return sentence(TITLE, "No head of this experiment was both scored and taken apart.")
     side = max(2.6, 0.125 * tokens + 0.6)
     rows = 2 if "position" in set(maps["query_source"]) else 1
-    figure = new(TITLE, CAPTION, 3 * side + 0.6, (rows * side + 0.4) * len(heads) + 1)
+    first = int((attention_terms["keys"] == "no_begin").any())
+    figure = new(TITLE, CAPTION + REST * first, 3 * side + 0.6, (rows * side + 0.4) * len(heads) + 1)
     parts = figure.subfigures(len(heads), 1, squeeze=False)[:, 0]
     for part, (head, role) in zip(parts, heads.items(), strict=True):
         part.suptitle(f"Head {name(head)}: {role}", x=0.01, ha="left", fontsize=10)
-        _head(part, of_head(maps, head))
+        _head(part, of_head(maps, head), first)
     return figure
 
 
-def _head(figure: SubFigure, maps: pd.DataFrame) -> None:
+def _head(figure: SubFigure, maps: pd.DataFrame, first: int) -> None:
     size = int(maps["query"].max()) + 1
     whole = total(maps)
     tokens = [label(token) for token in whole.drop_duplicates("query").sort_values("query")["query_token"]]
-    terms = {pair: _centred(rows, size) for pair, rows in four_terms_of(maps).items()}
-    terms["sum of all terms"] = _centred(whole, size)
+    terms = {pair: _centred(rows, size, first) for pair, rows in four_terms_of(maps).items()}
+    terms["sum of all terms"] = _centred(whole, size, first)
     side = math.isqrt(len(terms))  # 2 where there are positions, else 1
     grid = figure.subplots(side, 3, squeeze=False)
     # The terms fill the first columns, query source by key source; what they add up to stands at the right.
@@ -70,6 +75,8 @@ def _head(figure: SubFigure, maps: pd.DataFrame) -> None:
     figure.colorbar(pattern, ax=grid[-1, :], label="attention (probability)", aspect=30)
 
 
-def _centred(term: pd.DataFrame, size: int) -> np.ndarray:
-    matrix = causal(term, "score", size)
-    return matrix - np.nanmean(matrix, axis=1, keepdims=True)
+def _centred(term: pd.DataFrame, size: int, first: int) -> np.ndarray:
+    """Return scores less their row's mean; NaN before the first position that counts, as above the diagonal."""
+    matrix, rest = np.full((size, size), np.nan), causal(term, "score", size)[first:, first:]
+    matrix[first:, first:] = rest - np.nanmean(rest, axis=1, keepdims=True)
+    return matrix

@@ -5,10 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from pipeline.claims.keys import without_begin
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.heads import first_seed, heads_of, leading_heads, name, of_head
 from pipeline.figures.style import BLACK, GREY, LIGHT, RED, new, sentence
-from pipeline.figures.terms import COLOURS, four_terms_of, total
+from pipeline.figures.terms import COLOURS, four_terms_of, rest_alone, total
 
 TITLE = "Scores and attention by distance between query and key"
 CAPTION = (
@@ -27,7 +28,7 @@ def offset_profiles(offset_profiles: pd.DataFrame, head_scores: pd.DataFrame) ->
         offset_profiles: OFFSET_PROFILES of one experiment.
         head_scores: HEAD_SCORES of the same, to choose heads by.
     """
-    profiles = first_seed(offset_profiles).sort_values("offset")
+    profiles = without_begin(first_seed(offset_profiles)).sort_values("offset")
     if profiles.empty:
         return sentence(TITLE, "No profile over distances was measured in this experiment.")
     profiles = profiles[profiles["offset"] <= profiles["offset"].max() / 2]
@@ -37,7 +38,7 @@ def offset_profiles(offset_profiles: pd.DataFrame, head_scores: pd.DataFrame) ->
     columns = len(heads) // layers
     width = max(9.0, 1.15 * columns)
     upper_height, lower_height = 2.6 * len(leading), 1.25 * layers + 0.4
-    figure = new(TITLE, CAPTION, width, upper_height + lower_height + 0.9)
+    figure = new(TITLE, CAPTION + rest_alone(profiles), width, upper_height + lower_height + 0.9)
     heights = [upper_height, lower_height] if leading else [lower_height]
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     if leading:

@@ -7,18 +7,19 @@ from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure, SubFigure
 
+from pipeline.claims.keys import without_begin
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, pivot
 from pipeline.figures.heads import Head, first_seed, leading_head, name, of_head
 from pipeline.figures.style import GREY, LIGHT, SCORES, confidence_of, new, sentence
-from pipeline.figures.terms import COLOURS, four_terms_of
+from pipeline.figures.terms import COLOURS, four_terms_of, rest_alone
 
 TITLE = "Which sources the variance of attention scores comes from"
 CAPTION = (
     "First seed, held-out text. Share: covariance of a term with the whole score over the variance of the whole score, "
     "all row-centred, because softmax ignores what a row shares; the shares of a head sum to 1, and one is negative "
     "where it works against the rest. Bars: {confidence} intervals over sentences. Stream: "
-    "everything but position; L.H: what head H of layer L wrote."
+    "everything but position; L.H: what head H of layer L wrote.{rest}"
 )
 
 
@@ -30,7 +31,7 @@ def term_shares(attention_terms: pd.DataFrame, head_scores: pd.DataFrame) -> Fig
         attention_terms: ATTENTION_TERMS of one experiment.
         head_scores: HEAD_SCORES of the same, to choose the induction head by.
     """
-    shares = first_seed(attention_terms)
+    shares = without_begin(first_seed(attention_terms))
     shares = shares[(shares["statistic"] == "share") & (shares["component"] == "all")]
     if shares.empty:
         return sentence(TITLE, "The scores of this experiment's heads were not taken apart.")
@@ -42,7 +43,7 @@ def term_shares(attention_terms: pd.DataFrame, head_scores: pd.DataFrame) -> Fig
     pairs = _by_source(of_head(shares, best[0])) if best is not None else shares.iloc[:0]
     sources = pairs["query_source"].nunique()
     grid_height = 0.3 * sources + 1.3 if sources else 0
-    caption = CAPTION.format(confidence=confidence_of(shares))
+    caption = CAPTION.format(confidence=confidence_of(shares), rest=rest_alone(shares))
     figure = new(TITLE, caption, max(4.5 * columns, 9), height + grid_height + 1.1)
     upper, lower = figure, None
     if sources:

@@ -6,12 +6,18 @@ import pandas as pd
 
 from pipeline.figures.style import BLUE, GREEN, ORANGE, PURPLE
 
+REST_ALONE = " [BEGIN], where heads rest, counts as no key: rows are centred, and attention sums to 1, over the others."
 COLOURS = (BLUE, GREEN, ORANGE, PURPLE)  # content-content, content-position, position-content, position-position
 
 
 def term(frame: pd.DataFrame, query: str, key: str) -> pd.DataFrame:
     """Return the rows of one pair of sources."""
     return frame[(frame["query_source"] == query) & (frame["key_source"] == key)]
+
+
+def rest_alone(frame: pd.DataFrame) -> str:
+    """Return what a caption says of rows that leave [BEGIN] out; nothing of rows over all keys."""
+    return REST_ALONE if (frame["keys"] == "no_begin").any() else ""
 
 
 def total(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from pipeline.settings.stage import Stage
 
 STAGE = Stage(
     of="run",
-    reads={"probe": ("sequences",), "train": ("config.json",), "extract": ("weights",)},
-    tables=("attention_terms", "offset_profiles", "term_maps"),
+    reads={"prepare": ("vocabulary",), "probe": ("sequences",), "train": ("config.json",), "extract": ("weights",)},
+    tables=("attention_terms", "sentence_terms", "offset_profiles", "term_maps"),
     gated=True,
 )
 

@@ -1,7 +1,9 @@
 """Tables of the decompose stage: attention scores split by what caused them."""
 
+from dataclasses import replace
+
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import CONFIDENCE, HEAD, KEY_SOURCE, LAYER, QUERY_SOURCE, STEP
+from pipeline.tables.columns import CONFIDENCE, HEAD, KEY_SOURCE, LAYER, QUERY_SOURCE, SENTENCE, STEP
 
 LO = Column(
     "lo", "float64", "as value", "lower end of the interval over sentences; null for one sentence", nullable=True
@@ -9,11 +11,19 @@ LO = Column(
 HI = Column(
     "hi", "float64", "as value", "upper end of the interval over sentences; null for one sentence", nullable=True
 )
+KEYS = Column(
+    "keys",
+    "string",
+    "name",
+    "which keys count: all, or no_begin, all but [BEGIN] (whose query does not count either): rows are then centred, "
+    "and attention sums to 1, over the others; a model without [BEGIN] has all alone",
+    options=("all", "no_begin"),
+)
 
 ATTENTION_TERMS = Table(
     name="attention_terms",
     row="one statistic of one source pair of one head's scores, over causal entries of held-out text",
-    key=("step", "layer", "head", "query_source", "key_source", "statistic", "component"),
+    key=("step", "layer", "head", "query_source", "key_source", "statistic", "component", "keys"),
     columns=(
         STEP,
         LAYER,
@@ -29,7 +39,9 @@ ATTENTION_TERMS = Table(
             "sources, and over stream, position and bias; naive_share: its row-centred variance over the sum of that "
             "of the terms of one set (the component), sums to 1 over that set; divergence: mean KL(pattern || pattern "
             "without the term), nats; same_token_preference: for queries whose token occurred before, mean score on "
-            "earlier keys that hold it minus that on other earlier keys; absent where undefined",
+            "earlier keys that hold it minus that on other earlier keys; distance_share: of total alone, the share "
+            "that the distance between query and key explains, whatever carries it: the function of distance is fitted to even "
+            "sentences and judged on odd ones, so that it may be below 0; absent where undefined",
             options=(
                 "mean",
                 "variance",
@@ -38,6 +50,7 @@ ATTENTION_TERMS = Table(
                 "naive_share",
                 "divergence",
                 "same_token_preference",
+                "distance_share",
             ),
         ),
         Column(
@@ -50,6 +63,7 @@ ATTENTION_TERMS = Table(
             "of the residual; residual: the rest",
             options=("all", "streams", "between_sentences", "between_positions", "residual"),
         ),
+        KEYS,
         Column("value", "float64", "score, score squared, nats or none, by statistic", "the statistic"),
         LO,
         HI,
@@ -57,23 +71,53 @@ ATTENTION_TERMS = Table(
         Column("n", "int64", "count", "sentences it was computed on", 1),
     ),
 )
+SENTENCE_TERMS = Table(
+    name="sentence_terms",
+    row="one statistic of one of the notebook's four terms of one head of layer 0, on one sentence of held-out text",
+    key=("layer", "head", "query_source", "key_source", "statistic", "keys", "sentence"),
+    columns=(
+        LAYER,
+        HEAD,
+        replace(QUERY_SOURCE, meaning="what fed this side", options=("token", "position")),
+        replace(KEY_SOURCE, meaning="what fed this side", options=("token", "position")),
+        Column(
+            "statistic",
+            "string",
+            "name",
+            "share, naive_share: as in attention_terms; diagonal: mean row-centred score of queries with themselves, "
+            "which is that at offset 0 of offset_profiles; absent where undefined",
+            options=("share", "naive_share", "diagonal"),
+        ),
+        KEYS,
+        SENTENCE,
+        Column("value", "float64", "score for diagonal, else none", "the sentence's statistic"),
+        Column(
+            "weight",
+            "float64",
+            "count for diagonal, else score squared",
+            "queries, or the squares that it is a share of: the set's value is the weighted mean of its sentences'",
+            0,
+        ),
+    ),
+)
 OFFSET_PROFILES = Table(
     name="offset_profiles",
     row="one distance back from the query, for one source pair of one head",
-    key=("step", "layer", "head", "query_source", "key_source", "offset"),
+    key=("step", "layer", "head", "query_source", "key_source", "keys", "offset"),
     columns=(
         STEP,
         LAYER,
         HEAD,
         QUERY_SOURCE,
         KEY_SOURCE,
+        KEYS,
         Column("offset", "int64", "tokens", "query position minus key position", 0),
-        Column("mean_score", "float64", "score", "mean row-centred score at this offset, queries after the first"),
+        Column("mean_score", "float64", "score", "mean row-centred score at this offset, queries with several keys"),
         Column(
             "mean_pattern",
             "float64",
             "probability",
-            "mean attention at this offset, queries after the first; null for a single term, which has none of its own",
+            "mean attention at this offset, queries with several keys; null for a term, which has none of its own",
             0,
             1,
             nullable=True,

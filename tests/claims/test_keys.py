@@ -1,6 +1,15 @@
-from pipeline.claims.keys import HEAD, RUN, head_name
+import pandas as pd
+
+from pipeline.claims.keys import HEAD, RUN, head_name, without_begin
 
 
 def test_a_head_is_named_by_layer_and_number():
     assert head_name(1, 11) == "1.11"
     assert HEAD[: len(RUN)] == RUN
+
+
+def test_begin_is_left_out_of_runs_that_know_it():
+    rows = [("base", 0, "all", 1), ("base", 0, "no_begin", 2), ("base", 1, "all", 3), ("other", 0, "all", 4)]
+    frame = pd.DataFrame(rows, columns=["experiment", "seed", "keys", "value"])
+    assert without_begin(frame)["value"].tolist() == [2, 3, 4]
+    assert without_begin(frame.iloc[:0]).empty

@@ -73,21 +73,24 @@ def term_maps() -> pd.DataFrame:
 @pytest.fixture
 def attention_terms() -> pd.DataFrame:
     rows = [
-        (layer, head, *pair, "share", "all", 0.2 + 0.01 * place, 0.1, 0.6, 16)
+        (layer, head, *pair, "share", "all", keys, more + 0.2 + 0.01 * place, 0.1, 0.6, 16)
         for layer in range(LAYERS)
         for head in range(HEADS)
         for place, pair in enumerate(sources(layer))
+        for keys, more in (("all", 0.3), ("no_begin", 0.0))
     ]
-    names = ["layer", "head", "query_source", "key_source", "statistic", "component", "value", "lo", "hi", "n"]
+    names = ["layer", "head", "query_source", "key_source", "statistic", "component", "keys", "value", "lo", "hi", "n"]
     return runs(pd.DataFrame(rows, columns=names).assign(step=100, confidence=CONFIDENCE))
 
 
 @pytest.fixture
 def offset_profiles() -> pd.DataFrame:
     frame = grid(pair=[*product(["stream", "position"], repeat=2), ("total", "total")], offset=range(LENGTH))
+    frame = pd.concat([frame.assign(keys="all"), frame[frame["offset"] < LENGTH - 1].assign(keys="no_begin")])
     frame[["query_source", "key_source"]] = frame.pop("pair").to_list()
     frame["mean_score"] = 1.0 - frame["offset"]
-    frame["mean_pattern"] = np.where(frame["query_source"] == "total", 1 / (1 + frame["offset"]), np.nan)
+    attention = np.where(frame["keys"] == "all", 0.5, 1) / (1 + frame["offset"])
+    frame["mean_pattern"] = np.where(frame["query_source"] == "total", attention, np.nan)
     return runs(frame.assign(step=100))
 
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from made_up import caption, labels, of_base
 
@@ -26,3 +27,12 @@ def test_the_induction_heads_sources_are_shown_pair_by_pair(attention_terms, hea
 
 def test_the_caption_tells_how_sure(attention_terms, head_scores):
     assert "Bars: 90 % intervals" in caption(draw(of_base(attention_terms), of_base(head_scores)))
+
+
+def test_begin_is_no_key_where_shares_without_it_are_known(attention_terms, head_scores):
+    whole = attention_terms[attention_terms["keys"] == "all"]
+    without, over_all = (draw(of_base(table), of_base(head_scores)) for table in (attention_terms, whole))
+    assert "[BEGIN]" in caption(without)
+    assert "[BEGIN]" not in caption(over_all)
+    shares = [figure.subfigs[0].axes[0].containers[0].lines[0].get_xdata(orig=False) for figure in (without, over_all)]
+    np.testing.assert_allclose(shares[1] - shares[0], 0.3)

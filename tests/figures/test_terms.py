@@ -1,5 +1,5 @@
 from pipeline.figures.heads import first_seed
-from pipeline.figures.terms import four_terms_of, term, total
+from pipeline.figures.terms import four_terms_of, rest_alone, term, total
 
 
 def test_a_term_is_one_pair_of_sources(term_maps):
@@ -26,3 +26,8 @@ def test_the_layers_own_sources_are_no_terms(attention_terms):
 def test_without_positions_there_is_one_term(term_maps):
     without = term_maps[(term_maps["query_source"] != "position") & (term_maps["key_source"] != "position")]
     assert list(four_terms_of(without)) == ["stream-stream"]
+
+
+def test_a_caption_tells_that_begin_is_left_out(attention_terms):
+    assert "[BEGIN]" in rest_alone(attention_terms)
+    assert rest_alone(attention_terms[attention_terms["keys"] == "all"]) == ""

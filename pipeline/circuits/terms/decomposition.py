@@ -1,4 +1,9 @@
-"""One head taken apart: every statistic of every term of its scores, with intervals over sentences."""
+"""One head taken apart: every statistic of every term of its scores, with intervals over sentences.
+
+Most heads put most of their attention on [BEGIN], if there is one, where it does nothing: its column is then most of
+the variance of their scores, and says little of how they choose among tokens. So every statistic comes twice, over
+all keys and over all but [BEGIN].
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,11 +15,19 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.resampling import interval
+from pipeline.circuits.terms.distance import distance_share
 from pipeline.circuits.terms.sources import QueriesKeys, streams, terms
-from pipeline.circuits.terms.term_statistics import HeadScores, term_statistics, term_sums
+from pipeline.circuits.terms.term_statistics import (
+    HeadScores,
+    sentence_statistics,
+    term_statistics,
+    term_sums,
+)
 from pipeline.circuits.transformer.attention import scores
 
 TOTAL = ("total", "total")
+DISTANCE_SHARE = ("distance_share", "all")
+FIRST_KEY = {"all": 0, "no_begin": 1}  # by the keys that statistics are over: the first position among them
 
 
 @dataclass(frozen=True)
@@ -22,48 +35,89 @@ class Decomposition:
     """The terms of one head's scores: by source, by the notebook's grouping, and `total`."""
 
     pairs: list[tuple[str, str]]  # the term axis: query source, key source
-    statistics: list[tuple[str, str]]  # the statistic axis: statistic, component; see term_statistics
+    statistics: list[tuple[str, str]]  # the statistic axis: statistic, component; see term_statistics, distance_share
     value: Float64[Tensor, "term statistic"]
     lo: Float64[Tensor, "term statistic"]  # lower end of the interval over sentences; NaN for one sentence
     hi: Float64[Tensor, "term statistic"]  # its upper end, likewise
     offset_score: Float64[Tensor, "term offset"]  # mean row-centred score by query - key
     offset_pattern: Float64[Tensor, " offset"]  # mean attention by query - key
+    # By statistic, each sentence's value and weight; see sentence_statistics.
+    sentences: dict[str, tuple[Float64[Tensor, "term sentence"], Float64[Tensor, "term sentence"]]]
 
 
 def decompose(
     sources: QueriesKeys,
     tokens: Int[Tensor, "batch position"],
     counts: Float64[Tensor, "resample batch"],
+    judging: Float64[Tensor, "resample half"],
     confidence: float,
-) -> Decomposition:
+    begins: bool,
+) -> dict[str, Decomposition]:
     """Take one head apart, one term at a time.
 
     Args:
         sources: what each gives its queries and keys, [batch, position, d_head] each; together, its scores.
         tokens: of the sentences.
         counts: how often each sentence comes in each resample; see resampled_counts.
+        judging: the same of every second sentence, from the second; see distance_share.
         confidence: of the intervals over sentences.
+        begins: whether position 0 holds [BEGIN].
+
+    Returns:
+        By the keys that statistics are over: `all`; `no_begin`, where the model has [BEGIN], with neither its column
+        nor its row: scores are centred, and attention sums to 1, over the keys that remain.
     """
     grouped = streams(sources)
     query, key = (reduce(torch.add, side) for side in zip(*sources.values(), strict=True))
-    head = HeadScores(scores(query, key), tokens)
+    total = scores(query, key)
+    firsts = [first for first in FIRST_KEY.values() if begins or not first]
+    heads = [HeadScores(total[:, first:, first:], tokens[:, first:]) for first in firsts]
     pairs = list(dict.fromkeys([*_pairs(sources), *_pairs(grouped), TOTAL]))
-    sums: dict[str, Tensor] = {}
-    for query_source, key_source, term in chain(terms(sources), terms(grouped), [(*TOTAL, head.scores)]):
-        for name, value in term_sums(term, head).items():
-            # Into one tensor a name: small ones kept from among large ones passing by would tear memory to pieces.
-            whole = sums.setdefault(name, value.new_empty(len(pairs), *value.shape))
-            whole[pairs.index((query_source, key_source))] = value
+    sums: list[dict[str, Tensor]] = [{} for _ in heads]
+    for query_source, key_source, term in chain(terms(sources), terms(grouped), [(*TOTAL, total)]):
+        for first, head, of_head in zip(firsts, heads, sums, strict=True):
+            for name, value in term_sums(term[:, first:, first:], head).items():
+                # Into one tensor a name: small ones kept from among large ones passing by would tear memory to pieces.
+                whole = of_head.setdefault(name, value.new_empty(len(pairs), *value.shape))
+                whole[pairs.index((query_source, key_source))] = value
     named = {"all": sources, "streams": grouped}  # position and bias are in both
     sets = {name: [pairs.index(pair) for pair in _pairs(sides)] for name, sides in named.items()}
-    sample = term_statistics(sums, head, sets, torch.ones_like(counts[:1]))
+    described = [
+        _described(pairs, *of_keys, sets, counts, judging, confidence) for of_keys in zip(sums, heads, strict=True)
+    ]
+    return dict(zip(FIRST_KEY, described, strict=False))
+
+
+def _described(
+    pairs: list[tuple[str, str]],
+    sums: dict[str, Tensor],
+    head: HeadScores,
+    sets: dict[str, list[int]],
+    counts: Float64[Tensor, "resample batch"],
+    judging: Float64[Tensor, "resample half"],
+    confidence: float,
+) -> Decomposition:
+    """Turn the sums over one choice of keys into statistics with intervals."""
+    once, resampled = (torch.ones_like(counts[:1]), torch.ones_like(judging[:1])), (counts, judging)
+    sample, samples = (
+        term_statistics(sums, head, sets, of_all)
+        | {DISTANCE_SHARE: _of_total(distance_share(head, of_half), len(pairs))}
+        for of_all, of_half in (once, resampled)
+    )
     value = torch.cat(list(sample.values())).mT
-    replicates = torch.stack(list(term_statistics(sums, head, sets, counts).values()), -1)
-    lo, hi = interval(value, replicates, confidence)
-    if counts.shape[1] == 1:  # one sentence does not tell how sentences differ
-        lo = hi = torch.full_like(value, torch.nan)
+    lo, hi = interval(value, torch.stack(list(samples.values()), -1), confidence)
+    for place, statistic in enumerate(sample):
+        # One sentence does not tell how sentences differ.
+        if (judging if statistic == DISTANCE_SHARE else counts).shape[1] < 2:
+            lo[:, place] = hi[:, place] = torch.nan
     pattern = head.entries.by_offset(head.pattern.mean(0))
-    return Decomposition(pairs, list(sample), value, lo, hi, sums["offset"], pattern)
+    sentences = sentence_statistics(sums, head, sets["all"])
+    return Decomposition(pairs, list(sample), value, lo, hi, sums["offset"], pattern, sentences)
+
+
+def _of_total(values: Float64[Tensor, " sample"], terms: int) -> Float64[Tensor, "sample term"]:
+    """Return what the last term, the whole, has alone; NaN for the others."""
+    return torch.cat([values.new_full((len(values), terms - 1), torch.nan), values[:, None]], -1)
 
 
 def _pairs(names: Iterable[str]) -> list[tuple[str, str]]:

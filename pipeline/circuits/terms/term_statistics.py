@@ -23,6 +23,8 @@ class Entries:
         self.n = n
         self.query, self.key = torch.tril_indices(n, n)
         self.place = self.query * n + self.key
+        self.offset = self.query - self.key
+        self.length = torch.arange(1, n + 1)  # of rows
 
     def __len__(self) -> int:
         """How many there are: n (n + 1) / 2."""
@@ -38,14 +40,13 @@ class Entries:
 
     def row_centred(self, values: Float64[Tensor, "*lead entry"]) -> Float64[Tensor, "*lead entry"]:
         """Subtract from each entry the mean of its row."""
-        means = self.row_sums(values) / torch.arange(1, self.n + 1)
+        means = self.row_sums(values) / self.length
         return values - means.index_select(-1, self.query)
 
     def by_offset(self, values: Float64[Tensor, "*lead entry"]) -> Float64[Tensor, "*lead offset"]:
         """Mean over the entries query - key apart, without the first row."""
-        offset = self.query - self.key
-        sums = values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, offset[1:], values[..., 1:])
-        return sums / torch.bincount(offset[1:], minlength=self.n).clamp(min=1)
+        sums = values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.offset[1:], values[..., 1:])
+        return sums / torch.bincount(self.offset[1:], minlength=self.n).clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def term_sums(term: Float[Tensor, "batch query key"], head: HeadScores) -> dict[
 
     Returns:
         [batch] each: `score`, `absolute`, `cross` (with the head's row-centred scores), `centred_square`,
-        `divergence` (nats, summed over rows), `same_token` (summed over the rows compared); and
+        `divergence` (nats, summed over rows), `same_token` (summed over the rows compared), `diagonal` (the
+        row-centred score at offset 0); and
         `gram` [batch, batch], inner products between sentences; `offset` [offset], the mean row-centred score.
     """
     entries = head.entries
@@ -128,9 +130,10 @@ def term_sums(term: Float[Tensor, "batch query key"], head: HeadScores) -> dict[
         "score": rows.sum(-1),
         "absolute": values.abs().sum(-1),
         "cross": cross,
-        "centred_square": gram.diagonal() - (rows**2 / torch.arange(1, entries.n + 1)).sum(-1),
+        "centred_square": gram.diagonal() - (rows**2 / entries.length).sum(-1),
         "divergence": attended + without - head.normaliser,
         "same_token": same_token,
+        "diagonal": (values[..., entries.offset == 0] - rows / entries.length).sum(-1),
         "gram": gram,
         "offset": entries.by_offset(entries.row_centred(values.mean(0))),
     }
@@ -177,6 +180,32 @@ def term_statistics(
         ("divergence", "all"): counts @ sums["divergence"].mT / (batch * (head.entries.n - 1)),
         ("same_token_preference", "all"): counts @ sums["same_token"].mT / (counts @ head.compared)[:, None],
     }
+
+
+def sentence_statistics(
+    sums: dict[str, Float64[Tensor, "term ..."]], head: HeadScores, terms: list[int]
+) -> dict[str, tuple[Float64[Tensor, "term batch"], Float64[Tensor, "term batch"]]]:
+    """Give each sentence its part in a statistic.
+
+    Args:
+        sums: those of `term_sums`, with a leading term axis.
+        head: the head they belong to.
+        terms: those that together make the head's scores, for `naive_share`.
+
+    Returns:
+        By statistic, each sentence's value, NaN where it has none, and its weight: the statistic of all is the mean
+        of the sentences' by weight. `share` and `naive_share`: see `term_statistics`; weighed by the squares
+        that they are shares of. `diagonal`: score, mean row-centred score of queries, after the first, with
+        themselves; weighed by queries.
+    """
+    total, squares = (head.centred**2).sum(-1), sums["centred_square"]
+    queries = torch.full_like(total, head.entries.n - 1)
+    parts = {
+        "share": (sums["cross"], total),
+        "naive_share": (squares, squares[terms].sum(0).clamp(min=0)),
+        "diagonal": (sums["diagonal"], queries),
+    }
+    return {name: (value / weight, weight.expand_as(value)) for name, (value, weight) in parts.items()}
 
 
 def _log_normaliser(masked: Float[Tensor, "batch query key"]) -> Float64[Tensor, " batch"]:

@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.terms.term_statistics import Entries, HeadScores, term_statistics, term_sums
+from pipeline.circuits.terms.term_statistics import (
+    Entries,
+    HeadScores,
+    sentence_statistics,
+    term_statistics,
+    term_sums,
+)
 from pipeline.circuits.transformer.attention import pattern
 
 BATCH, N = 3, 6
@@ -140,6 +146,26 @@ def test_counting_a_sentence_twice_is_having_it_twice():
     expected = statistics(TERMS[:, chosen], tokens=TOKENS[chosen])
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], msg=name)
+
+
+def test_each_sentence_has_its_own_statistics():
+    """What a sentence has is what it would have alone."""
+    head = HeadScores(TERMS.sum(0), TOKENS)
+    sums = [term_sums(term, head) for term in TERMS]
+    stacked = {name: torch.stack([one[name] for one in sums]) for name in sums[0]}
+    of_sentences = sentence_statistics(stacked, head, list(range(len(TERMS))))
+    for sentence in range(BATCH):
+        alone = TERMS[:, sentence : sentence + 1]
+        squares = torch.stack([centred(term) @ centred(term) for term in alone])
+        whole = centred(alone.sum(0))
+        found = {name: (value[:, sentence], weight[:, sentence]) for name, (value, weight) in of_sentences.items()}
+        share, weight = found["share"]
+        torch.testing.assert_close(share, torch.stack([centred(term) @ whole for term in alone]) / (whole @ whole))
+        torch.testing.assert_close(weight, (whole @ whole).expand(len(TERMS)))
+        torch.testing.assert_close(found["naive_share"], (squares / squares.sum(), squares.sum().expand(len(TERMS))))
+        diagonal = [torch.stack([row[-1] - row.mean() for _, q, row in rows(term) if q]).mean() for term in alone]
+        queries = torch.full((len(TERMS),), N - 1.0, dtype=torch.float64)
+        torch.testing.assert_close(found["diagonal"], (torch.stack(diagonal), queries))
 
 
 def test_profiles_show_how_far_back_a_head_looks():
