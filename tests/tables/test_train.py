@@ -21,4 +21,5 @@ def test_nothing_measured_lies_below_0(refusal):
 
 
 def test_copies_are_told_apart_as_they_are_in_sequences():
-    assert options(TRAINING_CURVE, "split") == {"train", "heldout", *TOKEN_CLASSES[1:]}
+    copies = options(TRAINING_CURVE, "split") - {"train", "heldout"}
+    assert copies == {"first_copy", "second_copy"} & set(TOKEN_CLASSES)
