@@ -132,8 +132,10 @@ class Crossed:
             return 1.0 if away == 0 else math.nan
         if away >= widest:
             return LEAST_P
-        tail = optimize.brentq(lambda log_p: self._away(0, math.exp(log_p) / 2) - away, math.log(LEAST_P), 0.0)
-        return math.exp(float(tail))
+        root = optimize.root_scalar(
+            lambda log_p: self._away(0, math.exp(log_p) / 2) - away, bracket=(math.log(LEAST_P), 0.0)
+        )
+        return math.exp(root.root)
 
     def least_shown(self, confidence: float, power: float) -> float:
         """Return how far beyond a threshold the truth must lie for the whole interval to lie there, so often.

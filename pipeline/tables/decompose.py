@@ -40,8 +40,8 @@ ATTENTION_TERMS = Table(
             "of the terms of one set (the component), sums to 1 over that set; divergence: mean KL(pattern || pattern "
             "without the term), nats; same_token_preference: for queries whose token occurred before, mean score on "
             "earlier keys that hold it minus that on other earlier keys; distance_share: of total alone, the share "
-            "that the distance between query and key explains, whatever carries it: the function of distance is fitted to even "
-            "sentences and judged on odd ones, so that it may be below 0; absent where undefined",
+            "that the distance between query and key explains, whatever carries it: the function of distance is fitted "
+            "to even sentences and judged on odd ones, so that it may be below 0; absent where undefined",
             options=(
                 "mean",
                 "variance",
