@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from pipeline.claims.best_heads import SCORES
 from pipeline.figures.ablations import SETS, on_copied_text
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, confidence_of, new, sentence
@@ -17,8 +18,8 @@ CAPTION = (
     "sentences than these; a line a seed, its ring the set of all heads whose score says that they play the role. "
     "Band: least to greatest over seeds and random sets, as many other heads of the same layers that write about as "
     "much; where a layer has too few others, the random sets share heads with the ranked one. Dashed: the heads stay, "
-    "and random vectors as long as what they write are taken away; mean over seeds. In brackets: mean share over "
-    "sizes, of ranked beside random sets, mean over seeds."
+    "and random vectors as long as what they write are taken away; mean over seeds. Area: mean share over sizes, "
+    "of the best heads and of random ones; mean over seeds."
 )
 WORDS = {"second_copy": "second copies", "all": "all tokens"}
 COLUMNS = 3
@@ -38,22 +39,24 @@ def set_ablations(set_ablations: pd.DataFrame, set_curves: pd.DataFrame) -> Figu
         return sentence(TITLE, "No heads of this experiment were taken away: none was scored by what it attends to.")
     kind = next(each for each in WORDS if each in set(rows["token_class"]))
     rows, curves = (part[part["token_class"] == kind] for part in (rows, on_copied_text(set_curves)))
-    roles = list(dict.fromkeys(rows["role"]))
+    roles = [role for role in SCORES if role in set(rows["role"])]
     caption = CAPTION.format(kind=WORDS[kind], set=SETS[rows["eval_set"].iloc[0]], confidence=confidence_of(rows))
     lines = -(-len(roles) // COLUMNS)
-    figure = new(TITLE, caption, 8.5, 2.1 * lines + 1.9)
+    figure = new(TITLE, caption, 9, 2.1 * lines + 1.9)
     grid = figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in grid[len(roles) :]:
         axes.remove()
     for axes, role in zip(grid, roles, strict=False):
         _panel(axes, rows[rows["role"] == role])
-        axes.set_title(role.replace("_", " ") + _areas(curves[curves["role"] == role]))
+        axes.set_title(role.replace("_", " "))
+        words = _areas(curves[curves["role"] == role])
+        axes.text(0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=7, color=GREY)
     for axes in grid[: len(roles) : COLUMNS]:
         axes.set_ylabel("share of the effect")
     for axes in grid[max(0, len(roles) - COLUMNS) : len(roles)]:
         axes.set_xlabel("heads taken away")
         axes.tick_params(labelbottom=True)
-    figure.legend(handles=KEYS, loc="outside right upper", ncols=len(KEYS))
+    figure.legend(handles=KEYS, loc="outside right upper")
     return figure
 
 
@@ -82,13 +85,12 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
         role = of_seed[of_seed["kind"] == "role"]
         axes.plot(role["size"], role["share"], color=ORANGE, marker="o", markersize=8, fillstyle="none", linestyle="")
     axes.set_xticks(sizes)
+    axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
     axes.set_ylim(min(SHOWN[0], axes.get_ylim()[0]), max(SHOWN[1], axes.get_ylim()[1]))
 
 
 def _areas(curves: pd.DataFrame) -> str:
-    """Return the areas under a role's curves, to follow its name; nothing where no seed has any."""
+    """Return the areas under a role's curves in words; nothing where no seed has any."""
     areas = curves.groupby("kind")["area"].mean()
-    if "ranked" not in areas:
-        return ""
-    beside = f", random {areas['random']:.2f}" if "random" in areas else ""
-    return f" ({areas['ranked']:.2f}{beside})"
+    words = [f"{name} {areas[kind]:.2f}" for kind, name in (("ranked", "area"), ("random", "random")) if kind in areas]
+    return ", ".join(words)
