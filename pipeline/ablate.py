@@ -1,9 +1,9 @@
-"""Take heads, edges between heads and paths away, and see what the loss does."""
+"""Take heads, sets of heads, edges between heads and paths away, and see what the loss does."""
 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product, zip_longest
 from typing import Any, Self
 
 import pandas as pd
@@ -14,24 +14,38 @@ from tqdm import tqdm
 
 from pipeline.circuits.causes import path_effects
 from pipeline.circuits.causes.ablation import METHODS, every_ablation
-from pipeline.circuits.causes.class_means import class_means
+from pipeline.circuits.causes.class_means import class_means, class_sums, resampled_means
 from pipeline.circuits.causes.edges import INPUTS, every_edge
+from pipeline.circuits.causes.head_sets import area_under, matched_sets, output_products
 from pipeline.circuits.causes.paths import DIRECT, adds_up, order_losses, path_names
-from pipeline.circuits.resampling import resampled_counts
+from pipeline.circuits.resampling import interval, resampled_counts
 from pipeline.circuits.scores import induction
 from pipeline.circuits.transformer.forward import forward
-from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.transformer.weights import Head, Heads, Weights
+from pipeline.claims.best_heads import CHOOSING, JUDGING, SCORES, half_scores, ranked_heads
 from pipeline.frames.tensors import labels_of, sequences_of, to_frame
 from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.settings.ablate import AblateSettings
-from pipeline.tables.ablate import ABLATIONS, EDGES, PATHS, TERM_ORDERS
+from pipeline.tables.ablate import (
+    ABLATIONS,
+    EDGES,
+    PATHS,
+    SENTENCE_ORDERS,
+    SENTENCE_SETS,
+    SET_ABLATIONS,
+    SET_CURVES,
+    TERM_ORDERS,
+)
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.score import HEAD_SCORES, SENTENCE_SCORES
 
+Rankings = dict[str, dict[Head, float]]  # by role: every head that was scored, the best first, and its score
+BY_SENTENCE = ("ranked", "role", "layers")  # kinds of sets whose effects are kept by sentence
 CLASSES = ("all", "novel", "first_copy", "second_copy")
 
 
@@ -40,6 +54,7 @@ class Sample:
     """Some sentences of one set, and the classes of their tokens."""
 
     which: dict[str, Any]  # eval_set, period
+    numbers: Tensor  # [batch], of the sentences within their set
     tokens: Tensor  # [batch, position]
     classes: Tensor  # [class, batch, position], of CLASSES
     resamples: int
@@ -48,18 +63,23 @@ class Sample:
 
     def first(self, sentences: int) -> Self:
         """Return the same of the first few sentences."""
-        return replace(self, tokens=self.tokens[:sentences], classes=self.classes[:, :sentences])
+        few = {"numbers": self.numbers[:sentences], "tokens": self.tokens[:sentences]}
+        return replace(self, **few, classes=self.classes[:, :sentences])
 
     def generator(self) -> Generator:
         """Return a generator in its first state."""
         return Generator().manual_seed(self.seed)
+
+    def counts(self) -> Tensor:
+        """Return how often each sentence comes in each resample; the same for every table."""
+        return resampled_counts(len(self.tokens), self.resamples, self.generator())
 
     def rows(self, axes: str, means: Tensor, **more: Tensor) -> pd.DataFrame:
         """Return a row an element and class of tokens: `means` [*axes, batch, position] averaged, as value, lo, hi, n.
 
         More tensors [*axes, batch, position] are averaged into columns of their names.
         """
-        counts = resampled_counts(len(self.tokens), self.resamples, self.generator())
+        counts = self.counts()
         averaged = class_means(means, self.classes, counts, self.confidence)
         columns = {
             name: class_means(values, self.classes, counts, self.confidence).value for name, values in more.items()
@@ -72,20 +92,27 @@ class Sample:
 
 
 def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
-    """Ablate every head, cut every edge, and split the logits into paths, on each set of sequences."""
+    """Ablate every head, and sets of them, cut every edge, split the logits into paths, on each set of sequences."""
     torch.set_num_threads(settings.threads)
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
-    measured = list(samples(settings, sequences)) if weights.attends == "back" else []
+    ranked = rankings({table.name: read(table, inputs) for table in (HEAD_SCORES, SENTENCE_SCORES)})
+    heads = chosen_heads(settings, weights, ranked)
+    measured = list(samples(settings, sequences, slice(settings.sentences))) if weights.attends == "back" else []
     if not measured:
         print("the model attends both ways, and predicts no next token: nothing is ablated")
     splits = adds_up(weights)
     if measured and not splits:
         print("the model has norms, feed-forward parts or biases: its logits are no sum over paths, and none is listed")
-    write(ABLATIONS, together(ABLATIONS, (ablations(settings, weights, sample) for sample in measured)), outputs)
-    write(EDGES, together(EDGES, (edges(settings, weights, sample, first) for sample in measured)), outputs)
+    write(ABLATIONS, together(ABLATIONS, (ablations(settings, weights, heads, sample) for sample in measured)), outputs)
+    judging = slice(JUDGING, JUDGING + 2 * settings.set_sentences, 2)
+    judges = samples(settings, sequences, judging) if measured else []
+    sets = [of_sets(settings, weights, ranked, sample) for sample in judges]
+    for side, table in enumerate((SET_ABLATIONS, SET_CURVES, SENTENCE_SETS)):
+        write(table, together(table, (tables[side] for tables in sets)), outputs)
+    write(EDGES, together(EDGES, (edges(settings, weights, heads, sample, first) for sample in measured)), outputs)
     split = [by_path(settings, weights, sample) for sample in tqdm(measured if splits else [], desc="paths")]
-    for side, table in enumerate((PATHS, TERM_ORDERS)):
+    for side, table in enumerate((PATHS, TERM_ORDERS, SENTENCE_ORDERS)):
         write(table, together(table, (tables[side] for tables in split)), outputs)
 
 
@@ -94,37 +121,163 @@ def together(table: Table, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(columns=table.names).astype(object), *frames])
 
 
-def samples(settings: AblateSettings, sequences: pd.DataFrame) -> Iterator[Sample]:
-    """Yield the sentences of each chosen set; the class `other` of sequences is `novel` here."""
+def samples(settings: AblateSettings, sequences: pd.DataFrame, chosen: slice) -> Iterator[Sample]:
+    """Yield the chosen sentences of each chosen set; the class `other` of sequences is `novel` here."""
     for eval_set in settings.eval_sets:
         periods = sequences.loc[sequences["eval_set"] == eval_set, "period"]
         which = {"eval_set": eval_set, "period": None if periods.isna().all() else int(periods.min())}
-        tokens = sequences_of(sequences, **which)[: settings.sentences]
-        names = labels_of(sequences, **which, column="token_class")[: settings.sentences]
+        tokens = sequences_of(sequences, **which)
+        numbers, tokens = torch.arange(len(tokens))[chosen], tokens[chosen]
+        names = labels_of(sequences, **which, column="token_class")[chosen]
         classes = [torch.ones_like(tokens, dtype=torch.bool)]
         classes += [torch.as_tensor(names == name) for name in ("other", *CLASSES[2:])]
-        yield Sample(which, tokens, torch.stack(classes), settings.resamples, settings.confidence, settings.seed)
+        yield Sample(
+            which, numbers, tokens, torch.stack(classes), settings.resamples, settings.confidence, settings.seed
+        )
 
 
-def chosen_heads(settings: AblateSettings, weights: Weights) -> list[Head]:
-    """List the heads to ablate: all, or as many as allowed, evenly spaced."""
+def rankings(tables: dict[str, pd.DataFrame]) -> Rankings:
+    """Rank heads by every score that tells a role, on the half of the sentences that chooses."""
+    ranked = {role: ranked_heads(half_scores(tables, role, CHOOSING), role) for role in SCORES}
+    return {
+        role: {(int(row.layer), int(row.head)): float(row.value) for row in rows.itertuples()}
+        for role, rows in ranked.items()
+    }
+
+
+def chosen_heads(settings: AblateSettings, weights: Weights, ranked: Rankings) -> list[Head]:
+    """List the heads to ablate one by one: all or, of too many, the best of each role and some evenly spaced."""
     heads = list(product(range(weights.n_layers), range(weights.n_heads)))
-    count = min(settings.heads, len(heads))
-    return [heads[place * len(heads) // count] for place in range(count)]
+    if len(heads) <= settings.heads:
+        return heads
+    in_turn = dict.fromkeys(head for head in chain(*zip_longest(*ranked.values())) if head)
+    best = list(in_turn)[: min(settings.best_heads, settings.heads)]
+    others, count = [head for head in heads if head not in best], settings.heads - len(best)
+    return sorted([*best, *(others[place * len(others) // count] for place in range(count))])
 
 
-def ablations(settings: AblateSettings, weights: Weights, sample: Sample) -> pd.DataFrame:
+def ablations(settings: AblateSettings, weights: Weights, heads: list[Head], sample: Sample) -> pd.DataFrame:
     """Ablate each head by each method."""
-    heads = chosen_heads(settings, weights)
-    shown = tqdm(heads, desc=f"heads, {sample.which['eval_set']}")
+    every = [((head,), method) for head, method in product(heads, METHODS)]
+    shown = tqdm(every, desc=f"heads, {sample.which['eval_set']}")
     losses, whole = every_ablation(weights, sample.tokens, shown, sample.generator(), settings.batch)
+    losses = rearrange(losses, "(head method) batch position -> head method batch position", method=len(METHODS))
     frame = sample.rows("place method", losses - whole, loss=losses).rename(columns={"value": "difference"})
     frame["method"] = frame["method"].map(dict(enumerate(METHODS)))
     frame[["layer", "head"]] = [heads[place] for place in frame.pop("place")]
     return frame
 
 
-def edges(settings: AblateSettings, weights: Weights, sample: Sample, first: int) -> pd.DataFrame:
+@dataclass(frozen=True)
+class HeadSet:
+    """Heads that are ablated together, and why these."""
+
+    role: str
+    kind: str
+    heads: Heads
+    draw: int | None = None
+
+    @property
+    def ablation(self) -> tuple[Heads, str]:
+        """What is done to the heads."""
+        return self.heads, "random_direction" if self.kind == "random_direction" else "zero"
+
+    def names(self) -> dict[str, Any]:
+        """Return what tables call it."""
+        heads = " ".join(f"{layer}.{head}" for layer, head in self.heads)
+        return {"role": self.role, "kind": self.kind, "size": len(self.heads), "draw": self.draw, "heads": heads}
+
+    def layers(self, weights: Weights) -> "HeadSet":
+        """Return the whole layers that it has heads in."""
+        touched = sorted({layer for layer, _ in self.heads})
+        return HeadSet(self.role, "layers", tuple(product(touched, range(weights.n_heads))))
+
+
+def head_sets(settings: AblateSettings, weights: Weights, ranked: Rankings, sample: Sample) -> list[HeadSet]:
+    """List the sets of each role, each once: growing ones, the role's own, and what is held beside them."""
+    products = output_products(weights, sample.tokens, settings.batch)
+    generator, sets = sample.generator(), []
+    for role, scores in ranked.items():
+        least = settings.role_copying if role == "copying" else settings.role_attention
+        playing = sum(score >= least for score in scores.values())
+        for size in sorted({*settings.set_sizes, playing}):
+            heads = tuple(scores)[:size]
+            if not 0 < size == len(heads):
+                continue
+            drawn = matched_sets(heads, products, settings.random_sets, settings.random_candidates, generator)
+            kinds = ["ranked"] * (size in settings.set_sizes) + ["role"] * (size == playing) + ["random_direction"]
+            sets += [HeadSet(role, kind, heads) for kind in kinds]
+            sets += [HeadSet(role, "random", others, draw) for draw, others in enumerate(drawn)]
+            sets.append(sets[-1].layers(weights))
+    return list(dict.fromkeys(sets))
+
+
+def of_sets(
+    settings: AblateSettings, weights: Weights, ranked: Rankings, sample: Sample
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return SET_ABLATIONS, SET_CURVES and SENTENCE_SETS of one set of sequences."""
+    sets, which = head_sets(settings, weights, ranked, sample), sample.which["eval_set"]
+    if not sets:
+        return together(SET_ABLATIONS, []), together(SET_CURVES, []), together(SENTENCE_SETS, [])
+    shown = tqdm([chosen.ablation for chosen in sets], desc=f"sets, {which}")
+    losses, whole = every_ablation(weights, sample.tokens, shown, sample.generator(), settings.batch)
+    names = pd.DataFrame([chosen.names() for chosen in sets]).astype({"draw": "Int64"})
+    place = {chosen: place for place, chosen in enumerate(sets)}
+    bounds = torch.tensor([place[chosen.layers(weights)] for chosen in sets])
+    averaged = class_means(losses - whole, sample.classes, sample.counts(), sample.confidence)
+    sums, tokens = class_sums(losses - whole, sample.classes)
+    means = resampled_means(sums, tokens, sample.counts())
+    unsure = ~(averaged.lo > 0)[bounds]
+    shares = (means / means[bounds]).masked_fill(unsure[..., None], math.nan)
+
+    frame = sample.rows("set", losses - whole).rename(columns={"value": "difference"})
+    frame["share"] = shares[..., 0].numpy()[frame["set"], frame["token_class"].map(CLASSES.index)]
+    curves = together(SET_CURVES, curve_rows(settings, sample, sets, shares, averaged.n))
+    by_sentence = to_frame("set token_class place", value=sums / tokens, weight=tokens.expand_as(sums))
+    by_sentence = by_sentence[(by_sentence["weight"] > 0) & names["kind"].isin(BY_SENTENCE)[by_sentence["set"]].array]
+    by_sentence["token_class"] = by_sentence["token_class"].map(dict(enumerate(CLASSES)))
+    by_sentence["sentence"] = sample.numbers.numpy()[by_sentence["place"]]
+    frame, by_sentence = (rows.join(names, on="set") for rows in (frame, by_sentence.assign(**sample.which)))
+    return frame[SET_ABLATIONS.names], curves, by_sentence[SENTENCE_SETS.names]
+
+
+def curve_rows(
+    settings: AblateSettings, sample: Sample, sets: list[HeadSet], shares: Tensor, n: Tensor
+) -> Iterator[pd.DataFrame]:
+    """Yield the areas under each role's curves, by class of tokens, where every share is known.
+
+    Args:
+        settings: of the stage.
+        sample: the sentences.
+        sets: of every role.
+        shares: [set, class, mean], of the effect of the whole layers, in the sample and in each resample.
+        n: [class], tokens.
+    """
+    for role in dict.fromkeys(chosen.role for chosen in sets):
+        places: dict[str, dict[int, list[int]]] = {"ranked": {}, "random": {}}
+        for place, chosen in enumerate(sets):
+            if chosen.role == role and chosen.kind in places and len(chosen.heads) in settings.set_sizes:
+                places[chosen.kind].setdefault(len(chosen.heads), []).append(place)
+        kinds = [kind for kind in places if places[kind]]
+        if not kinds:  # only a set of the role's own, of another size
+            continue
+        sizes = sorted(set.intersection(*(set(places[kind]) for kind in kinds)))
+        areas = {}
+        for kind in kinds:
+            curve = torch.stack([shares[places[kind][size]].mean(0) for size in sizes])
+            areas[kind] = area_under(sizes, rearrange(curve, "size kind mean -> kind mean size"))
+        if "random" in areas:
+            areas["lead"] = areas["ranked"] - areas["random"]
+        for kind, area in areas.items():
+            value, replicates = area[:, 0], rearrange(area[:, 1:], "kind resample -> resample kind")
+            lo, hi = interval(value, replicates, sample.confidence)
+            frame = to_frame("token_class", area=value, lo=lo, hi=hi, n=n).dropna(subset="area")
+            frame["token_class"] = frame["token_class"].map(dict(enumerate(CLASSES)))
+            names = {"role": role, "kind": kind, "sizes": " ".join(map(str, sizes))}
+            yield frame.assign(**names, **sample.which, confidence=sample.confidence)
+
+
+def edges(settings: AblateSettings, weights: Weights, heads: list[Head], sample: Sample, first: int) -> pd.DataFrame:
     """Cut each edge between two of the heads that are ablated, in the chosen pairs of layers.
 
     `first` is the first position of text: what followed [BEGIN] is no target, though [BEGIN] may end documents too.
@@ -132,7 +285,7 @@ def edges(settings: AblateSettings, weights: Weights, sample: Sample, first: int
     sample, frames = sample.first(settings.edge_sentences), []
     role = induction.targets(sample.tokens, first)
     for pair in settings.layer_pairs:
-        sources, readers = ([head for head in chosen_heads(settings, weights) if head[0] == layer] for layer in pair)
+        sources, readers = ([head for head in heads if head[0] == layer] for layer in pair)
         if not (sources and readers):
             continue
         shown = tqdm(sources, desc=f"edges, {sample.which['eval_set']}")
@@ -147,8 +300,9 @@ def edges(settings: AblateSettings, weights: Weights, sample: Sample, first: int
     return together(EDGES, frames)
 
 
-def by_path(settings: AblateSettings, weights: Weights, sample: Sample) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return PATHS and TERM_ORDERS of a model whose paths add up."""
+def by_path(settings: AblateSettings, weights: Weights, sample: Sample) -> tuple[pd.DataFrame, ...]:
+    """Return PATHS, TERM_ORDERS and SENTENCE_ORDERS of a model whose paths add up."""
+    by_sentence = order_rows(weights, sample)
     sample, count = sample.first(settings.path_sentences), (1 + weights.n_heads) ** weights.n_layers
     trace = forward(weights, sample.tokens)
     losses = order_losses(weights, trace)
@@ -157,13 +311,23 @@ def by_path(settings: AblateSettings, weights: Weights, sample: Sample) -> tuple
     orders = orders.rename(columns={"value": "gain"})
     if weights.n_layers > 2 or count > settings.most_paths:
         print(f"{count} paths through {weights.n_layers} layers: losses by order only, no path is listed")
-        return together(PATHS, []), orders
+        return together(PATHS, []), orders, by_sentence
     names = path_names(weights)
     logits, targets = path_effects.predictions(weights, trace)
     paths = path_rows(settings, sample, logits, targets)
     passed = [(*names[place], DIRECT)[:2] for place in paths.pop("path")]  # one layer has no second
     paths[["l0", "l1"]] = passed
-    return paths, pd.concat([orders, group_rows(sample, logits, targets, path_effects.groups_of(names))])
+    groups = group_rows(sample, logits, targets, path_effects.groups_of(names))
+    return paths, pd.concat([orders, groups]), by_sentence
+
+
+def order_rows(weights: Weights, sample: Sample) -> pd.DataFrame:
+    """Return SENTENCE_ORDERS: what each order gains on each sentence."""
+    losses = order_losses(weights, forward(weights, sample.tokens))
+    even = torch.full_like(losses[:1], math.log(weights.d_vocab))
+    gains = -torch.cat([even, losses]).diff(dim=0)[..., 1:]
+    frame = to_frame("order sentence", value=gains.mean(-1))
+    return frame.assign(weight=gains.shape[-1], **sample.which)
 
 
 def path_rows(settings: AblateSettings, sample: Sample, logits: Tensor, targets: Tensor) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_checkpoints import D_VOCAB
 
-from pipeline.circuits.causes.ablation import losses_with
+from pipeline.circuits.causes.ablation import Change, losses_with
 from pipeline.circuits.causes.edges import without_edge
 from pipeline.circuits.terms.sources import streams, terms
 from pipeline.circuits.terms.walk import walk
@@ -51,7 +51,7 @@ def ablating_a_head_is_a_model_without_its_output_map(save, name):
     trace = forward(weights, TOKENS)
     for head in ((0, 1), (1, 0)):
         values = trace.z[:, *head] + (0 if weights.b_V is None else weights.b_V[head])
-        ablated = losses_with(weights, trace, head[0], -values @ weights.W_O[head])
+        ablated = losses_with(weights, trace, Change({}, {head[0]: -values @ weights.W_O[head]}))
         expected = token_losses(forward(_silenced(weights, head), TOKENS).logits, TOKENS)
         torch.testing.assert_close(ablated, expected, equal_nan=True)
         assert not torch.allclose(ablated[:, 1:], token_losses(trace.logits, TOKENS)[:, 1:])

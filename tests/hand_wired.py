@@ -18,24 +18,25 @@ def tokens(sentences=3):
     return torch.stack([torch.cat([torch.tensor([0]), block, block]) for block in blocks])
 
 
-def induction_network():
-    """0.0 writes the previous token, 1.0 looks for its own token there and copies; 0.1 and 1.1 do nothing.
+def induction_network(copies=1):
+    """0.0 writes the previous token, 1.0 looks for its own token there and copies; heads after it do nothing.
 
     The stream has a block for the token, the previous token, the output, and (in queries and keys) the place.
+    Of several copies, 1.0 and those that follow, each gives COPY logits. A layer has one head more than copies.
     """
     sizes = (D_VOCAB, D_VOCAB, D_VOCAB, LENGTH)
     eye = torch.eye(sum(sizes), dtype=torch.float64)
     token, previous, output, place = eye.split(sizes)
     width = D_VOCAB
-    W_Q, W_K, W_V = (torch.zeros(2, 2, sum(sizes), width, dtype=torch.float64) for _ in range(3))
-    W_O = torch.zeros(2, 2, width, sum(sizes), dtype=torch.float64)
+    W_Q, W_K, W_V = (torch.zeros(2, 1 + copies, sum(sizes), width, dtype=torch.float64) for _ in range(3))
+    W_O = torch.zeros(2, 1 + copies, width, sum(sizes), dtype=torch.float64)
     gain = SHARP * width**0.5
     before = torch.eye(LENGTH, width, dtype=torch.float64)
     W_Q[0, 0] = gain * place.mT @ before.roll(1, 0)  # place q looks for place q - 1; place 0, for none that it sees
     W_K[0, 0] = place.mT @ before
     W_V[0, 0], W_O[0, 0] = token.mT, previous
-    W_Q[1, 0], W_K[1, 0] = gain * token.mT, previous.mT
-    W_V[1, 0], W_O[1, 0] = token.mT, COPY * output
+    W_Q[1, :copies], W_K[1, :copies] = gain * token.mT, previous.mT
+    W_V[1, :copies], W_O[1, :copies] = token.mT, COPY * output
     ends = {"W_E": token.clone(), "W_pos": place.clone(), "W_U": output.mT.contiguous()}
     return Weights(positions="queries_and_keys", W_Q=W_Q, W_K=W_K, W_V=W_V, W_O=W_O, **ends)
 

@@ -1,4 +1,6 @@
 import math
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -8,15 +10,28 @@ from hand_wired import COPY, D_VOCAB, LENGTH, PERIOD, induction_network, tokens
 from weights_frame import weights_frame
 
 from pipeline import ablate
+from pipeline.circuits.transformer.forward import forward
+from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.claims.best_heads import SCORES
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.ablate import AblateSettings
-from pipeline.tables.ablate import ABLATIONS, EDGES, PATHS, TERM_ORDERS
+from pipeline.tables.ablate import (
+    ABLATIONS,
+    EDGES,
+    PATHS,
+    SENTENCE_ORDERS,
+    SENTENCE_SETS,
+    SET_ABLATIONS,
+    SET_CURVES,
+    TERM_ORDERS,
+)
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.score import HEAD_SCORES, SENTENCE_SCORES
 
-WRITES = (ABLATIONS, PATHS, TERM_ORDERS, EDGES)
+WRITES = (ABLATIONS, SET_ABLATIONS, SET_CURVES, SENTENCE_SETS, PATHS, TERM_ORDERS, SENTENCE_ORDERS, EDGES)
 
 SETTINGS = {
     "seed": 0,
@@ -24,6 +39,13 @@ SETTINGS = {
     "sentences": 3,
     "batch": 2,
     "heads": 64,
+    "best_heads": 0,
+    "set_sentences": 2,
+    "set_sizes": [1, 2, 3],
+    "random_sets": 2,
+    "random_candidates": 8,
+    "role_attention": 0.5,
+    "role_copying": 0.5,
     "layer_pairs": [[0, 1]],
     "edge_sentences": 2,
     "path_sentences": 2,
@@ -37,7 +59,7 @@ SETTINGS = {
 
 def sequences():
     """Two sets of the same sentences; in repeated_text the last token of each block counts as no copy."""
-    ids = tokens().tolist()
+    ids = tokens(4).tolist()
     rows = []
     for eval_set, period in (("repeated_text", None), ("repeated_tokens", PERIOD), ("repeated_tokens", PERIOD + 1)):
         for sentence, row in enumerate(ids):
@@ -49,16 +71,39 @@ def sequences():
     return pd.DataFrame(rows, columns=names, dtype=object).astype({"period": "Int64"})
 
 
+def scores(weights, known):
+    """HEAD_SCORES and SENTENCE_SCORES: every head's number in every role, as known, by role and head; else 0.
+
+    What one half of the sentences says the other half denies: only sentences that choose count.
+    """
+    rows = []
+    for role, (definition, eval_set) in SCORES.items():
+        for layer, head in product(range(weights.n_layers), range(weights.n_heads)):
+            name = {"layer": layer, "head": head, "metric": role, "definition": definition, "eval_set": eval_set}
+            period = PERIOD if eval_set == "repeated_tokens" else None
+            rows.append({**name, "period": period, "value": known.get(role, {}).get((layer, head), 0.0)})
+    chosen = pd.DataFrame(rows).astype({"period": "Int64"})
+    sentences = chosen[chosen["eval_set"] != "weights"]
+    sentences = [sentences.assign(sentence=place, weight=1.0) for place in range(4)]
+    for odd in sentences[1::2]:
+        odd["value"] = 1 - odd["value"]
+    chosen = chosen.assign(confidence=0.95, gauge_invariant=True, source="", step=0)
+    return chosen.reindex(columns=HEAD_SCORES.names), pd.concat(sentences)
+
+
 @pytest.fixture
 def run(tmp_path):
-    inputs = Paths([tmp_path / f"{name}.parquet" for name in ("weights", "sequences", "vocabulary")])
+    names = ("weights", "sequences", "vocabulary", "head_scores", "sentence_scores")
+    inputs = Paths([tmp_path / f"{name}.parquet" for name in names])
     outputs = Paths([tmp_path / f"{table.name}.parquet" for table in WRITES])
     write(SEQUENCES, sequences(), inputs)
     names, role = [f"t{token}" for token in range(D_VOCAB)], ["begin"] + ["text"] * (D_VOCAB - 1)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
 
-    def run_on(weights, **settings):
+    def run_on(weights, known=None, **settings):
         write(WEIGHTS, weights_frame(weights), inputs)
+        for table, rows in zip((HEAD_SCORES, SENTENCE_SCORES), scores(weights, known or {}), strict=True):
+            write(table, rows, inputs)
         ablate.run(AblateSettings.parse(SETTINGS | settings), inputs, outputs)
         return {table.name: read(table, outputs) for table in WRITES}
 
@@ -81,6 +126,10 @@ def test_every_head_edge_path_and_order_is_there(run):
     assert set(tables["ablations"]["period"].dropna()) == {PERIOD}  # the shortest
     assert (tables["edges"].groupby(["eval_set", "token_class"]).size() == 2 * 3 * 2).all()
     assert (tables["paths"].groupby(["eval_set", "token_class"]).size() == 9).all()
+    sentences = tables["sentence_orders"].groupby(["eval_set", "order"])["sentence"].nunique()
+    assert sentences.to_dict() == {
+        (eval_set, order): SENTENCES for eval_set in SETTINGS["eval_sets"] for order in (0, 1, 2)
+    }
     orders = tables["term_orders"].groupby(["eval_set", "token_class"])
     assert orders["order"].apply(lambda found: found.dropna().tolist()).map(lambda found: found == [0, 1, 2]).all()
     assert (orders["group"].count() == 4).all()
@@ -180,11 +229,102 @@ def test_paths_through_many_layers_are_not_even_counted_one_by_one(run, capsys):
     assert str(3**20) in capsys.readouterr().out
 
 
-def test_of_many_heads_some_are_ablated_evenly_spaced(run):
-    tables = run(network(), heads=2)
-    found = tables["ablations"][["layer", "head"]].drop_duplicates().to_numpy().tolist()
-    assert found == [[0, 0], [1, 0]]
+REDUNDANT = {"induction": {(1, 0): 0.9, (1, 1): 0.8, (1, 2): 0.7}}
+
+
+def left(copies):
+    """The mean loss on a second copy that so many copies of an induction head foretell, all but its first token.
+
+    Of that, the heads know no more than that it was met before: they look everywhere alike.
+    """
+    told = math.log(math.exp(copies * COPY) + D_VOCAB - 1) - copies * COPY
+    seen, each = PERIOD + 1, copies * COPY / (PERIOD + 1)
+    met = math.log(seen * math.exp(each) + D_VOCAB - seen) - each
+    return ((PERIOD - 1) * told + met) / PERIOD
+
+
+def test_of_redundant_heads_none_matters_until_all_are_gone(run):
+    tables = run(induction_network(copies=3), REDUNDANT, set_sizes=[1, 2, 3, 5])
+    rows = tables["set_ablations"].query("eval_set == 'repeated_tokens' and role == 'induction'")
+    copied = rows[rows["token_class"] == "second_copy"].set_index(["kind", "size", "draw"])
+    ranked = copied.loc["ranked"].droplevel("draw")
+    effects = [left(3 - gone) - left(3) for gone in (1, 2, 3)]
+    np.testing.assert_allclose(ranked["difference"], [*effects, effects[-1]], rtol=1e-5)
+    assert ranked["heads"].tolist()[:3] == ["1.0", "1.0 1.1", "1.0 1.1 1.2"]
+    # All that layer 1 does is done by the three; with a head of layer 0, both layers are the bound.
+    np.testing.assert_allclose(ranked["share"], [*(effect / effects[-1] for effect in effects), 1], rtol=1e-5)
+    role = copied.loc["role"]
+    assert role["heads"].tolist() == ["1.0 1.1 1.2"]
+    np.testing.assert_allclose(role["difference"], effects[-1], rtol=1e-5)
+    np.testing.assert_allclose(copied.loc["layers"]["difference"], effects[-1], rtol=1e-5)
+    assert copied.loc["layers"].index.get_level_values("size").tolist() == [4, 8]
+    # Beside one head stands the head that does nothing, or another copy.
+    beside = copied.loc["random", 1].set_index("heads")["difference"]
+    assert set(beside.index) <= {"1.1", "1.2", "1.3"}
+    for heads, difference in beside.items():
+        assert difference == pytest.approx(0 if heads == "1.3" else effects[0], abs=1e-6)
+
+    curves = tables["set_curves"].query("eval_set == 'repeated_tokens' and role == 'induction'")
+    area = curves[curves["token_class"] == "second_copy"].set_index("kind")
+    assert set(area["sizes"]) == {"1 2 3 5"}
+    one, two = effects[0] / effects[-1], effects[1] / effects[-1]
+    assert area.loc["ranked", "area"] == pytest.approx(((one + two) / 2 + (two + 1) / 2 + 2) / 4)
+    # The effect is the same in every sentence, and so is its share.
+    np.testing.assert_allclose(area[["lo", "hi"]], area[["area"]].to_numpy().repeat(2, 1), rtol=1e-5)
+    assert area.loc["lead", "area"] == pytest.approx(area.loc["ranked", "area"] - area.loc["random", "area"])
+
+
+def test_effects_by_sentence_average_to_those_of_all(run):
+    tables = run(network(), {"copying": {(0, 1): 0.6, (1, 0): 0.9}}, set_sentences=2)
+    names = ["role", "kind", "size", "eval_set", "token_class"]
+    sentences = tables["sentence_sets"]
+    assert set(sentences["sentence"]) == {1, 3}  # those that chose no head
+    sums = sentences.assign(value=sentences["value"] * sentences["weight"]).groupby(names)[["value", "weight"]].sum()
+    means = tables["set_ablations"].set_index(names).sort_index().loc[sums.index]
+    np.testing.assert_allclose(sums["value"] / sums["weight"], means["difference"], rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(sums["weight"], means["n"])
+    assert set(sums.index.get_level_values("kind")) == {"ranked", "role", "layers"}
+
+
+def test_sets_are_what_a_model_without_their_output_maps_lacks_where_nothing_was_chosen(run):
+    weights, judging = network(3), tokens(4)[1::2]
+    tables = run(weights, {"copying": {(0, 1): 0.6, (2, 0): 0.9}}, set_sizes=[1, 2, 4])
+    rows = tables["set_ablations"].query("token_class == 'all' and kind != 'random_direction'")
+    whole = token_losses(forward(weights, judging).logits, judging)
+    assert rows.loc[rows["kind"] == "role", "heads"].unique().tolist() == ["2.0 0.1"]
+    for heads, difference in rows[["heads", "difference"]].drop_duplicates().itertuples(index=False):
+        W_O = weights.W_O.clone()
+        for head in heads.split():
+            W_O[tuple(map(int, head.split(".")))] = 0
+        losses = token_losses(forward(replace(weights, W_O=W_O), judging).logits, judging)
+        assert difference == pytest.approx((losses - whole).nanmean().item(), rel=1e-5, abs=1e-4)
+
+
+def test_a_role_that_nobody_plays_has_no_set_of_its_own(run):
+    assert "role" not in set(run(network(), {})["set_ablations"]["kind"])
+
+
+def test_heads_are_ranked_by_the_sentences_that_choose(run):
+    """The others say the opposite."""
+    sets = run(network(), {"first_token": {(1, 1): 0.9}})["set_ablations"]
+    first = sets.query("role == 'first_token' and kind == 'ranked' and size == 1")
+    assert set(first["heads"]) == {"1.1"}
+
+
+def test_of_many_heads_the_best_of_each_role_come_first_the_rest_evenly_spaced(run):
+    known = {"induction": {(1, 1): 0.9, (1, 0): 0.8}, "copying": {(2, 1): 0.9, (1, 1): 0.8}}
+    every = {role: {(0, 1): 1.0} for role in SCORES}
+
+    def found(weights, known, **settings):
+        tables = run(weights, known, **settings)
+        return tables["ablations"][["layer", "head"]].drop_duplicates().to_numpy().tolist(), tables
+
+    heads, tables = found(network(), {}, heads=2)
+    assert heads == [[0, 0], [1, 0]]
     assert set(tables["edges"]["dst_head"]) == {0}
+    # Of all that score nothing, the first counts; then come the best induction and copying heads, then the others.
+    heads, _ = found(network(3), every | known, heads=4, best_heads=3)
+    assert heads == [[0, 0], [0, 1], [1, 1], [2, 1]]
 
 
 def test_a_model_that_attends_both_ways_is_not_ablated(run, capsys):
@@ -199,6 +339,11 @@ def test_equal_inputs_give_equal_bytes(run, tmp_path):
     first = [file.read_bytes() for file in files]
     run(network())
     assert [file.read_bytes() for file in files] == first
+
+
+def test_sizes_out_of_order_are_refused():
+    with pytest.raises(ValueError, match="smallest first"):
+        AblateSettings.parse(SETTINGS | {"set_sizes": [2, 1]})
 
 
 def test_a_pair_of_layers_out_of_order_is_refused():

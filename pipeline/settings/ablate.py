@@ -1,16 +1,30 @@
 """Settings of the ablate stage."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.settings.base import Bootstrap, LayerPairs
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
     of="run",
-    reads={"prepare": ("vocabulary",), "probe": ("sequences",), "extract": ("weights",)},
-    tables=("ablations", "paths", "term_orders", "edges"),
+    reads={
+        "prepare": ("vocabulary",),
+        "probe": ("sequences",),
+        "extract": ("weights",),
+        "score": ("head_scores", "sentence_scores"),
+    },
+    tables=(
+        "ablations",
+        "set_ablations",
+        "set_curves",
+        "sentence_sets",
+        "paths",
+        "term_orders",
+        "sentence_orders",
+        "edges",
+    ),
     gated=True,
     runtime=120,
 )
@@ -24,8 +38,21 @@ class AblateSettings(Bootstrap):
     sentences: int = Field(ge=2)  # resample ablation needs another sentence
     batch: int = Field(ge=1)
     heads: int = Field(ge=1)
+    best_heads: int = Field(ge=0)
+    set_sentences: int = Field(ge=1)
+    set_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    random_sets: int = Field(ge=1)
+    random_candidates: int = Field(ge=1)
+    role_attention: float = Field(gt=0, le=1)
+    role_copying: float = Field(ge=-1, le=1)
     layer_pairs: LayerPairs
     edge_sentences: int = Field(ge=1)
     path_sentences: int = Field(ge=1)
     most_paths: int = Field(ge=1)
     order_pairs: int = Field(ge=2)  # one alone does not tell how they differ
+
+    @model_validator(mode="after")
+    def _sizes_rise(self) -> Self:
+        if list(self.set_sizes) != sorted(set(self.set_sizes)):
+            raise ValueError(f"set_sizes {list(self.set_sizes)}: sets grow; give each size once, the smallest first")
+        return self

@@ -13,6 +13,7 @@ OF_AN_EXPERIMENT = (
     "loss_by_position",
     "head_roles",
     "ablations",
+    "set_ablations",
     "paths",
     "validity",
     "emergence",

@@ -1,7 +1,7 @@
-"""Tables of the ablate stage: what the loss does without a head, a path, or what one head feeds another."""
+"""Tables of the ablate stage: what the loss does without a head, some heads, a path, or what one head feeds another."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import CONFIDENCE, EVAL_SET, HEAD, LAYER, PERIOD
+from pipeline.tables.columns import CONFIDENCE, EVAL_SET, HEAD, LAYER, PERIOD, SENTENCE
 
 NATS = "nats per token"
 CLASS = Column(
@@ -50,6 +50,95 @@ ABLATIONS = Table(
         Column("difference", "float64", NATS, "that loss minus the loss of the model as it is"),
         *interval(f"the difference, by {BY_SENTENCE}"),
         N,
+    ),
+)
+ROLE = Column(
+    "role",
+    "string",
+    "name",
+    "the role whose score ranks heads, on the half of the sentences that chooses",
+    options=("previous_token", "current_token", "first_token", "duplicate_token", "induction", "copying"),
+)
+SIZE = Column("size", "int64", "heads", "heads in the set", 1)
+SET_ABLATIONS = Table(
+    name="set_ablations",
+    row="one set of heads changed, and the loss on one class of tokens, over sentences that chose none of them",
+    key=("role", "kind", "size", "draw", "eval_set", "period", "token_class"),
+    columns=(
+        ROLE,
+        Column(
+            "kind",
+            "string",
+            "name",
+            "ranked: the heads that score best write nothing (biases stay); role: so do all whose score reaches what "
+            "the role asks for, absent where none does; random: so do as many other heads of the same layers, drawn "
+            "such that they write about as much (where a layer has too few others, some of the set's own among them; "
+            "absent where it has none); random_direction: the ranked set stays, and in each layer a random vector as "
+            "long as what the set writes is taken away at each position; layers: all heads of the layers that a "
+            "ranked set has heads in write nothing. The last three also for a role's set",
+            options=("ranked", "role", "random", "random_direction", "layers"),
+        ),
+        SIZE,
+        Column("draw", "int64", "index", "which random set, the closest first; null for other kinds", 0, nullable=True),
+        Column("heads", "string", "layer.head", "the heads, by space; of ranked and role, the best first"),
+        *SET,
+        Column("difference", "float64", NATS, "the loss so changed minus the loss of the model as it is"),
+        *interval(f"the difference, by {BY_SENTENCE}"),
+        Column(
+            "share",
+            "float64",
+            "none",
+            "that difference over the one without any head of the set's layers (layers); null where the interval of "
+            "the latter does not lie above 0",
+            nullable=True,
+        ),
+        N,
+    ),
+)
+SET_CURVES = Table(
+    name="set_curves",
+    row="how soon sets of one kind, as they grow, have the effect of their whole layers; absent without a sure effect",
+    key=("role", "kind", "eval_set", "period", "token_class"),
+    columns=(
+        ROLE,
+        Column(
+            "kind",
+            "string",
+            "name",
+            "ranked, random: as in set_ablations, the mean over random sets; lead: ranked minus random",
+            options=("ranked", "random", "lead"),
+        ),
+        Column("sizes", "string", "heads", "sizes of the sets, by space: those at which there are both kinds, if any"),
+        *SET,
+        Column(
+            "area",
+            "float64",
+            "none",
+            "mean of the share over sizes, from the smallest to the largest, by trapezoids: 1 where the first head "
+            "has the whole effect already",
+        ),
+        *interval(f"the area, by {BY_SENTENCE}; not over random sets", "none"),
+        N,
+    ),
+)
+SENTENCE_SETS = Table(
+    name="sentence_sets",
+    row="one set of heads that writes nothing, and the loss on one class of one sentence's tokens",
+    key=("role", "kind", "size", "eval_set", "period", "token_class", "sentence"),
+    columns=(
+        ROLE,
+        Column(
+            "kind",
+            "string",
+            "name",
+            "as in set_ablations: ranked, role or layers",
+            options=("ranked", "role", "layers"),
+        ),
+        SIZE,
+        *SET,
+        SENTENCE,
+        Column("value", "float64", NATS, "mean of the loss so changed minus the loss of the model as it is"),
+        Column("weight", "float64", "count", "tokens averaged over", 1),
     ),
 )
 L0 = Column("l0", "string", "name", "what the path passes in layer 0: a head (0.h), or direct")
@@ -116,6 +205,19 @@ TERM_ORDERS = Table(
         ),
         Column("last", "float64", NATS, "group: fall of the loss if it comes last; null for orders", nullable=True),
         N,
+    ),
+)
+SENTENCE_ORDERS = Table(
+    name="sentence_orders",
+    row="the paths through at most so many heads, on one sentence",
+    key=("order", "eval_set", "period", "sentence"),
+    columns=(
+        Column("order", "int64", "heads", "most heads a path passes", 0),
+        EVAL_SET,
+        PERIOD,
+        SENTENCE,
+        Column("value", "float64", NATS, "gain of the order, as in term_orders, over all tokens of the sentence"),
+        Column("weight", "int64", "count", "tokens averaged over", 1),
     ),
 )
 EDGES = Table(

@@ -15,6 +15,7 @@ PREVIOUS, INDUCTION = (0, 1), (1, 2)  # the heads that were made to be best
 MADE_UP = (
     *("term_maps", "attention_terms", "offset_profiles", "head_scores", "head_pairs", "virtual_heads", "spectra"),
     *("training_curve", "loss_by_position", "claims", "challenge_scores", "head_roles", "ablations", "paths"),
+    *("set_ablations", "set_curves"),
     *("validity", "checkpoint_scores", "emergence", "effects", "vocab_pairs", "benchmark", "known_answers", "stages"),
 )
 CONFIDENCE = 0.9  # not the usual one, so that who says the usual one without asking is found out
@@ -263,6 +264,35 @@ def ablations() -> pd.DataFrame:
     frame["period"] = frame["eval_set"].map({"repeated_text": None, "repeated_tokens": 37})
     ends = {"lo": frame["difference"] - 0.1, "hi": frame["difference"] + 0.1, "confidence": CONFIDENCE}
     return runs(frame.assign(loss=3.0, n=64, **ends))
+
+
+@pytest.fixture
+def set_ablations() -> pd.DataFrame:
+    """Two redundant induction heads, without which all of the effect is gone; none of copying is sure."""
+    rows = [
+        (role, kind, size, draw, token_class, {"ranked": min(1.0, size - 1), "role": 1.0, "layers": 1.0}.get(kind, 0.1))
+        for role, token_class in product(("induction", "copying"), ("second_copy", "all"))
+        for kind, size, draw in [
+            *(("ranked", size, None) for size in (1, 2, 3)),
+            *(("random", size, draw) for size in (1, 2, 3) for draw in (0, 1)),
+            *(("random_direction", size, None) for size in (1, 2, 3)),
+            *(("role", 2, None), ("layers", 3, None)),
+        ]
+    ]
+    frame = pd.DataFrame(rows, columns=["role", "kind", "size", "draw", "token_class", "share"])
+    frame["share"] = frame["share"].where(frame["role"] == "induction")
+    frame = frame.assign(eval_set="repeated_text", period=None, heads="1.0 1.1", difference=1.0, lo=0.5, hi=1.5, n=64)
+    return runs(frame.astype({"draw": "Int64"}).assign(confidence=CONFIDENCE))
+
+
+@pytest.fixture
+def set_curves() -> pd.DataFrame:
+    """What `set_ablations` has under its curves."""
+    areas = {"ranked": 0.75, "random": 0.1, "lead": 0.65}
+    frame = pd.DataFrame(list(areas.items()), columns=["kind", "area"])
+    frame = pd.concat([frame.assign(token_class=token_class) for token_class in ("second_copy", "all")])
+    frame = frame.assign(role="induction", sizes="1 2 3", eval_set="repeated_text", period=None, n=64)
+    return runs(frame.assign(lo=frame["area"] - 0.1, hi=frame["area"] + 0.1, confidence=CONFIDENCE))
 
 
 @pytest.fixture

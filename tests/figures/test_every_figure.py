@@ -28,7 +28,9 @@ TABLES = {
         *(*OF_JUDGE, BENCHMARK, KNOWN_ANSWERS, STAGES),
     )
 }
-SHOW_INTERVALS = {"claims", "effects", "validity", "emergence", "term_shares", "challenge_scores", "ablations"}
+SHOW_INTERVALS = {
+    *("claims", "effects", "validity", "emergence", "term_shares", "challenge_scores", "ablations", "set_ablations"),
+}
 
 
 def drawing_of(name):

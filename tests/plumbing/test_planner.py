@@ -33,7 +33,7 @@ def rerun(before: Plan, after: Plan) -> set[str]:
         ("render.dpi=72", {"render"}),
         ("judge.thresholds.induction=0.4", {"judge"}),
         ("verify.tolerance.terms=1", {"verify", "summarise"}),
-        ("score.top_tokens=3", {"score", "summarise"}),
+        ("score.top_tokens=3", {"score", "ablate", "summarise"}),
         ("decompose.map_tokens=8", {"decompose", "summarise"}),
         ("project.pairs=5", {"project", "summarise"}),
         ("overlap.tokens=5", {"overlap", "summarise"}),

@@ -1,10 +1,13 @@
-"""What the loss does when one head writes something else.
+"""What the loss does when some heads write something else.
 
-All that comes after the change is computed anew, through any norms and feed-forward parts. Biases of values
-and of the output are constants of the layer, not of a head: no ablation takes them away.
+All that comes after the change is computed anew, through any norms and feed-forward parts: of a set that spans
+layers, a head of a later layer is replaced as it then is. Biases of values and of the output are constants of the
+layer, not of a head: no ablation takes them away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from functools import reduce
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -13,21 +16,42 @@ from torch import Generator, Tensor
 from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import Trace, forward, run_layer, unembed
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.transformer.weights import Head, Heads, Weights
 
 METHODS = ("zero", "mean", "resample", "pattern_preserving", "random_direction")
+Ablation = tuple[Heads, str]  # which heads, by which of METHODS
+
+
+class Others(NamedTuple):
+    """What may stand in for heads' outputs."""
+
+    mean: Float[Tensor, "layer head d_head"]  # of z, over all sentences and positions
+    donated: Float[Tensor, "batch layer head position d_head"]  # z of other sentences
+    directions: Float[Tensor, "batch layer position d_model"]  # unit vectors
+
+
+class Change(NamedTuple):
+    """What an ablation makes of a forward pass."""
+
+    z: Mapping[Head, Float[Tensor, "..."]]  # in place of the heads' own; broadcasts to [batch, position, d_head]
+    added: Mapping[int, Float[Tensor, "batch position d_model"]] = {}  # by layer, to the output of its attention
+    frozen: bool = False  # whether later layers attend as they did
 
 
 def every_ablation(
-    weights: Weights, tokens: Int[Tensor, "batch position"], heads: Iterable[Head], generator: Generator, at_once: int
-) -> tuple[Float64[Tensor, "head method batch position"], Float64[Tensor, "batch position"]]:
-    """Ablate each of some heads by each of METHODS.
+    weights: Weights,
+    tokens: Int[Tensor, "batch position"],
+    ablations: Collection[Ablation],
+    generator: Generator,
+    at_once: int,
+) -> tuple[Float64[Tensor, "ablation batch position"], Float64[Tensor, "batch position"]]:
+    """Ablate each of some sets of heads.
 
     Args:
         weights: the transformer.
-        tokens: of at least two sequences.
-        heads: which.
-        generator: decides whose output stands in for whose, and the random directions; the same for every head.
+        tokens: of at least two sequences, where one stands in for another.
+        ablations: sets, each with one of METHODS.
+        generator: decides whose output stands in for whose, and the random directions; the same for every set.
         at_once: sequences in one forward pass; bounds memory, not the result.
 
     Returns:
@@ -36,21 +60,39 @@ def every_ablation(
     Raises:
         ValueError: there is no other sequence whose output could stand in.
     """
-    if len(tokens) < 2:
+    if len(tokens) < 2 and any(method == "resample" for _, method in ablations):
         raise ValueError(
             f"{len(tokens)} sentence is too few: a head's output is taken from another one; draw 2 (probe.sentences)"
         )
-    donors = derangement(len(tokens), generator)
-    directions = random_directions((*tokens.shape, weights.d_model), generator).to(weights.W_E)
-    parts = torch.arange(len(tokens)).split(at_once)
+    batch, position = tokens.shape
+    donors = derangement(batch, generator)
+    directions = random_directions((batch, weights.n_layers, position, weights.d_model), generator).to(weights.W_E)
+    parts = torch.arange(batch).split(at_once)
     z = torch.cat([forward(weights, tokens[part]).z for part in parts])
     mean = z.mean((0, 3))
     ablated, whole = [], []
     for part in parts:
-        trace, replacements = forward(weights, tokens[part]), (mean, z[donors[part]], directions[part])
-        ablated.append(torch.stack([ablation_losses(weights, trace, head, *replacements) for head in heads]))
+        trace, others = forward(weights, tokens[part]), Others(mean, z[donors[part]], directions[part])
+        ablated.append(_losses(weights, trace, ablations, others))
         whole.append(token_losses(trace.logits, trace.tokens))
-    return torch.cat(ablated, 2), torch.cat(whole)
+    return torch.cat(ablated, 1), torch.cat(whole)
+
+
+def _losses(
+    weights: Weights, trace: Trace, ablations: Collection[Ablation], others: Others
+) -> Float64[Tensor, "ablation batch position"]:
+    """Losses of each ablation; one that comes again is computed once."""
+    losses, last = {}, weights.n_layers - 1
+
+    def found(heads: Heads, method: str) -> Tensor:
+        if method == "pattern_preserving" and all(layer == last for layer, _ in heads):
+            method = "zero"  # no later pattern could change
+        key = frozenset(heads), method
+        if key not in losses:
+            losses[key] = losses_with(weights, trace, change_of(weights, trace, heads, method, others))
+        return losses[key]
+
+    return torch.stack([found(heads, method) for heads, method in ablations])
 
 
 def random_directions(shape: tuple[int, ...], generator: Generator) -> Float[Tensor, "... d_model"]:
@@ -58,76 +100,57 @@ def random_directions(shape: tuple[int, ...], generator: Generator) -> Float[Ten
     return torch.nn.functional.normalize(torch.randn(shape, generator=generator), dim=-1)
 
 
-def changes(
-    weights: Weights,
-    z: Float[Tensor, "batch layer head position d_head"],
-    head: Head,
-    mean: Float[Tensor, "layer head d_head"],
-    donated: Float[Tensor, "batch layer head position d_head"],
-    directions: Float[Tensor, "batch position d_model"],
-) -> dict[str, Float[Tensor, "batch position d_model"]]:
-    """What each method of ablation adds to the output of a layer's attention, to change one of its heads.
+def change_of(weights: Weights, trace: Trace, heads: Heads, method: str, others: Others) -> Change:
+    """What a method of ablation changes.
 
-    Args:
-        weights: the transformer.
-        z: of a Trace.
-        head: (layer, head).
-        mean: of z, over all sentences and positions.
-        donated: z of other sentences.
-        directions: unit vectors.
-
-    Returns:
-        By method. `pattern_preserving` adds what `zero` does; see `ablation_losses`.
-        `random_direction`, the control, leaves the head as it is and takes away vectors as long as its output.
-
-    Source: zero and pattern-preserving: Olsson et al. 2022, "In-context Learning and Induction Heads"; mean
-    and resample: Chan et al. 2022, "Causal Scrubbing".
-    """
-    own, W_O = z[:, *head] @ weights.W_O[head], weights.W_O[head]
-    return {
-        "zero": -own,
-        "mean": mean[head] @ W_O - own,
-        "resample": donated[:, *head] @ W_O - own,
-        "pattern_preserving": -own,
-        "random_direction": -own.norm(dim=-1, keepdim=True) * directions,
-    }
-
-
-def ablation_losses(
-    weights: Weights,
-    trace: Trace,
-    head: Head,
-    mean: Float[Tensor, "layer head d_head"],
-    donated: Float[Tensor, "batch layer head position d_head"],
-    directions: Float[Tensor, "batch position d_model"],
-) -> Float64[Tensor, "method batch position"]:
-    """Losses with one head ablated by each of METHODS; arguments as in `changes`."""
-    layer, losses = head[0], {}
-    for method, change in changes(weights, trace.z, head, mean, donated, directions).items():
-        frozen = method == "pattern_preserving"
-        if frozen and layer == weights.n_layers - 1:  # no later pattern could change
-            losses[method] = losses["zero"]
-        else:
-            losses[method] = losses_with(weights, trace, layer, change, frozen)
-    return torch.stack([losses[method] for method in METHODS])
-
-
-def losses_with(
-    weights: Weights, trace: Trace, layer: int, change: Float[Tensor, "batch position d_model"], frozen: bool = False
-) -> Float64[Tensor, "batch position"]:
-    """Losses when something joins the output of one layer's attention.
+    `random_direction`, the control, leaves the heads as they are and takes away vectors: in each layer as long as
+    the sum of what those of its heads write in the model as it is.
 
     Args:
         weights: the transformer.
         trace: its forward pass, unchanged.
-        layer: which layer.
-        change: what joins.
-        frozen: whether later layers attend as they did.
+        heads: which.
+        method: one of METHODS.
+        others: what stands in for their outputs.
+
+    Source: zero and pattern-preserving: Olsson et al. 2022, "In-context Learning and Induction Heads"; mean
+    and resample: Chan et al. 2022, "Causal Scrubbing".
     """
+    if method == "random_direction":
+        lengths = {layer: written(weights, trace, heads, layer).norm(dim=-1, keepdim=True) for layer, _ in heads}
+        return Change({}, {layer: -length * others.directions[:, layer] for layer, length in lengths.items()})
+    if method == "mean":
+        return Change({head: others.mean[head] for head in heads})
+    if method == "resample":
+        return Change({head: others.donated[:, *head] for head in heads})
+    return Change(dict.fromkeys(heads, trace.z.new_zeros(())), frozen=method == "pattern_preserving")
+
+
+def written(weights: Weights, trace: Trace, heads: Heads, layer: int) -> Float[Tensor, "batch position d_model"]:
+    """What those of the heads that are in one layer write together."""
+    return reduce(torch.add, [trace.z[:, *head] @ weights.W_O[head] for head in heads if head[0] == layer])
+
+
+def losses_with(weights: Weights, trace: Trace, change: Change) -> Float64[Tensor, "batch position"]:
+    """Losses when something is changed.
+
+    Args:
+        weights: the transformer.
+        trace: its forward pass, unchanged; what comes before the first change is not computed again.
+        change: of at least one head or layer.
+    """
+    first = min([*change.added, *(layer for layer, _ in change.z)])
+    z: dict[int, dict[int, Tensor]] = {layer: {} for layer in range(first, weights.n_layers)}
+    for (layer, head), other in change.z.items():
+        z[layer][head] = other
     if weights.ff_keys is None:  # layers only add to the stream, and so does the change
-        resid = trace.resid[:, layer + 1] + change
+        resid = trace.resid[:, first + 1] + change.added.get(first, 0)
+        for head, other in z[first].items():
+            resid = resid + (other - trace.z[:, first, head]) @ weights.W_O[first, head]
     else:
-        resid, _ = run_layer(weights, trace.resid[:, layer], layer, change, trace.pattern[:, layer])
-    for later in range(layer + 1, weights.n_layers):
-        resid, _ = run_layer(weights, resid, later, frozen=trace.pattern[:, later] if frozen else None)
+        pattern = trace.pattern[:, first]
+        resid, _ = run_layer(weights, trace.resid[:, first], first, change.added.get(first), pattern, z[first])
+    for later in range(first + 1, weights.n_layers):
+        pattern = trace.pattern[:, later] if change.frozen else None
+        resid, _ = run_layer(weights, resid, later, change.added.get(later), pattern, z[later])
     return token_losses(unembed(weights, resid), trace.tokens)

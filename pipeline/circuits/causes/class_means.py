@@ -35,14 +35,31 @@ def class_means(
             of a class, the class has no interval.
         confidence: of the intervals.
     """
-    missing = reduce(values.isnan(), "... batch position -> batch position", "all")
-    counted = (classes & ~missing).double()
-    filled = values.double().masked_fill(missing, 0)
-    sums = einsum(filled, counted, "... batch position, token_class batch position -> ... token_class batch")
-    tokens = counted.sum(-1)
-    value = sums.sum(-1) / tokens.sum(-1)
-    replicates = (sums @ counts.mT) / (tokens @ counts.mT)
+    sums, tokens = class_sums(values, classes)
+    means = resampled_means(sums, tokens, counts)
+    value, replicates = means[..., 0], means[..., 1:]
     lo, hi = interval(value, rearrange(replicates, "... resample -> resample ..."), confidence)
     if counts.shape[1] == 1:  # one sentence does not tell how sentences differ
         lo = hi = torch.full_like(value, torch.nan)
     return ClassMeans(value, lo, hi, tokens.sum(-1).long())
+
+
+def class_sums(
+    values: Float[Tensor, "... batch position"], classes: Bool[Tensor, "token_class batch position"]
+) -> tuple[Float64[Tensor, "... token_class batch"], Float64[Tensor, "token_class batch"]]:
+    """Return what the values of each class sum to in each sentence, and of how many tokens; as in `class_means`."""
+    missing = reduce(values.isnan(), "... batch position -> batch position", "all")
+    counted = (classes & ~missing).double()
+    filled = values.double().masked_fill(missing, 0)
+    sums = einsum(filled, counted, "... batch position, token_class batch position -> ... token_class batch")
+    return sums, counted.sum(-1)
+
+
+def resampled_means(
+    sums: Float64[Tensor, "... token_class batch"],
+    tokens: Float64[Tensor, "token_class batch"],
+    counts: Float64[Tensor, "resample batch"],
+) -> Float64[Tensor, "... token_class mean"]:
+    """Return the mean of each class in the sample, and behind it in each resample; arguments as in `class_sums`."""
+    counts = torch.cat([torch.ones_like(counts[:1]), counts])
+    return (sums @ counts.mT) / (tokens @ counts.mT)

@@ -9,7 +9,7 @@ from einops import einsum
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.causes.ablation import losses_with
+from pipeline.circuits.causes.ablation import Change, losses_with
 from pipeline.circuits.transformer.attention import pattern, scores
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import keys, queries, values, what_heads_read
@@ -111,6 +111,4 @@ def edge_losses(
     weights: Weights, trace: Trace, z: Float[Tensor, "batch head position d_head"], reader: Head
 ) -> Float64[Tensor, "batch position"]:
     """Losses when one head has the z of `without_edge`."""
-    layer, head = reader
-    change = (z[:, head] - trace.z[:, layer, head]) @ weights.W_O[reader]
-    return losses_with(weights, trace, layer, change)
+    return losses_with(weights, trace, Change({reader: z[:, reader[1]]}))

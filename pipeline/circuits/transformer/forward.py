@@ -1,5 +1,6 @@
 """The forward pass written out from the weights alone, every intermediate value kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -95,6 +96,7 @@ def run_layer(
     layer: int,
     change: Float[Tensor, "batch position d_model"] | None = None,
     frozen: Float[Tensor, "batch head query key"] | None = None,
+    z: Mapping[int, Float[Tensor, "..."]] | None = None,
 ) -> tuple[Float[Tensor, "batch position d_model"], dict[str, Tensor]]:
     """Run one layer.
 
@@ -104,11 +106,12 @@ def run_layer(
         layer: which layer.
         change: what joins the output of its attention; None for nothing.
         frozen: a pattern to attend with in place of its own.
+        z: by head, what takes the place of its own; broadcasts to [batch, position, d_head].
 
     Returns:
         The stream after it, and what it computed, by its name in Trace.
     """
-    computed, written = attention_output(weights, resid, layer, frozen)
+    computed, written = attention_output(weights, resid, layer, frozen, z)
     finish = _after_norms if weights.norm_place == "after" else _before_norms
     return finish(weights, resid, added(written, change), layer, computed)
 

@@ -1,6 +1,6 @@
 """The parts of a layer: norms, attention and feed-forward part, each from the weights and the stream it reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from einops import einsum
@@ -66,9 +66,15 @@ def attention_output(
     resid: Float[Tensor, "batch position d_model"],
     layer: int,
     frozen: Float[Tensor, "batch head query key"] | None = None,
+    z: Mapping[int, Float[Tensor, "..."]] | None = None,
 ) -> tuple[dict[str, Tensor], Float[Tensor, "batch position d_model"]]:
-    """Return what `attend` does, and what the layer's attention adds to the stream, constants included."""
+    """Return what `attend` does, and what the layer's attention adds to the stream, constants included.
+
+    Where `z` has a head, this takes the place of the head's own.
+    """
     computed = attend(weights, resid, layer, frozen)
+    for head, other in (z or {}).items():
+        computed["z"][:, head] = other
     return computed, added(head_outputs(weights, computed["z"], layer).sum(-3), attention_constant(weights, layer))
 
 

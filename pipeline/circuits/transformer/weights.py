@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 Head = tuple[int, int]  # layer, head
+Heads = tuple[Head, ...]  # a set of them
 # How names of parameters begin that each layer has its own of.
 OF_A_LAYER = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O", "ln1_", "ln2_", "ff_")
 

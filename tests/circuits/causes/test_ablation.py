@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -8,13 +9,16 @@ from torch.testing import assert_close
 
 from pipeline.circuits.causes.ablation import (
     METHODS,
-    changes,
+    Change,
+    Others,
+    change_of,
     every_ablation,
     losses_with,
     random_directions,
 )
 from pipeline.circuits.resampling import derangement
-from pipeline.circuits.transformer.forward import forward, unembed
+from pipeline.circuits.transformer.forward import embed, forward, run_layer, unembed
+from pipeline.circuits.transformer.layers import attend, feed_forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
 
@@ -24,8 +28,11 @@ KNOWN_NOTHING = math.log(D_VOCAB)
 
 
 def ablated(weights, sequences, heads, seed=0, batch=8):
-    losses, whole = every_ablation(weights, sequences, heads, torch.Generator().manual_seed(seed), batch)
-    return dict(zip(METHODS, losses.unbind(1), strict=True)), whole
+    """By method, the losses of each head, or set of heads."""
+    sets = [heads if isinstance(heads[0], tuple) else (heads,) for heads in heads]
+    pairs = list(product(sets, METHODS))
+    losses, whole = every_ablation(weights, sequences, pairs, torch.Generator().manual_seed(seed), batch)
+    return dict(zip(METHODS, losses.unflatten(0, (-1, len(METHODS))).unbind(1), strict=True)), whole
 
 
 def network(**tensors):
@@ -48,6 +55,15 @@ def test_without_the_induction_head_nothing_is_known():
     assert_close(whole[:, PREDICTED], torch.full_like(whole[:, PREDICTED], CERTAIN))
     for method in ("zero", "pattern_preserving"):
         assert_close(losses[method][0, :, 1:], torch.full_like(whole[:, 1:], KNOWN_NOTHING))
+
+
+def test_of_three_copies_of_a_head_one_is_spared_and_all_are_not():
+    """Each gives COPY logits to the token that comes next, and the loss hardly moves until the last is gone."""
+    copies = [(1, 0), (1, 1), (1, 2)]
+    losses, whole = ablated(induction_network(copies=3), tokens(), [tuple(copies[:gone]) for gone in (1, 2, 3)])
+    for loss, left in zip([whole, *losses["zero"]], (3, 2, 1, 0), strict=True):
+        known = math.log(math.exp(left * COPY) + D_VOCAB - 1) - left * COPY
+        assert_close(loss[:, PREDICTED], torch.full_like(loss[:, PREDICTED], known))
 
 
 def test_the_previous_token_head_matters_only_by_what_the_induction_head_then_looks_at():
@@ -87,28 +103,68 @@ def test_a_head_that_writes_nothing_changes_nothing():
         assert_close(losses[method], whole.expand(2, *whole.shape), equal_nan=True)
 
 
-@pytest.mark.parametrize("head", [(0, 1), (1, 0)])
-def test_zero_is_a_model_whose_head_has_no_output_map(head):
-    weights = network()
-    losses, whole = ablated(weights, some_tokens(), [head])
-    W_O = weights.W_O.clone()
-    W_O[head] = 0
-    without = replace(weights, W_O=W_O)
-    assert_close(losses["zero"][0], token_losses(forward(without, some_tokens()).logits, some_tokens()), equal_nan=True)
+FF = ("ff_keys", "ff_values", "ln2_gain")
+
+
+@pytest.mark.parametrize("heads", [((0, 1),), ((1, 0),), ((0, 0), (0, 1)), ((1, 1), (0, 1)), ((0, 0), (1, 0), (1, 1))])
+@pytest.mark.parametrize("without", [(), FF, (*FF, "ln1_gain", "ln_final_gain")])
+def test_zero_is_a_model_whose_heads_have_no_output_map(heads, without):
+    weights = network(**dict.fromkeys(without))
+    losses, whole = ablated(weights, some_tokens(), [heads])
+    silent = forward(silenced(weights, heads), some_tokens())
+    assert_close(losses["zero"][0], token_losses(silent.logits, some_tokens()), equal_nan=True)
     assert not torch.allclose(losses["zero"][0, :, 1:], whole[:, 1:])
-    # The last layer's patterns are the last.
+    # Nothing follows the last layer's patterns, nor does any head of it that is left attend otherwise.
     same = torch.equal(losses["zero"][0, :, 1:], losses["pattern_preserving"][0, :, 1:])
-    assert same == (head[0] == 1)
+    assert same == (heads == ((1, 0),) or {(1, 0), (1, 1)} < set(heads))
 
 
-def test_the_control_takes_away_a_vector_as_long_as_the_output_and_leaves_the_output():
+def silenced(weights, heads):
+    W_O = weights.W_O.clone()
+    for head in heads:
+        W_O[head] = 0
+    return replace(weights, W_O=W_O)
+
+
+@pytest.mark.parametrize("without", [(), FF, (*FF, "ln1_gain", "ln_final_gain")])
+def test_without_any_head_the_direct_path_is_left(without):
+    """Embedding, feed-forward parts and unembedding, of each position by itself."""
+    weights = network(**dict.fromkeys(without))
+    losses, _ = ablated(weights, some_tokens(), [tuple(product(range(2), range(2)))])
+    resid, _ = embed(weights, some_tokens())
+    for layer in range(2 if "ff_keys" not in without else 0):
+        resid = resid + feed_forward(weights, resid, layer)
+    assert_close(losses["zero"][0], token_losses(unembed(weights, resid), some_tokens()), equal_nan=True)
+
+
+@pytest.mark.parametrize("method", ["mean", "resample"])
+def test_of_heads_that_span_layers_each_is_replaced_by_what_it_wrote_in_the_whole_model(method):
+    """Even where the earlier one's replacement changes what the later one would write."""
+    weights, heads = network(), ((0, 1), (1, 0))
+    losses, _ = ablated(weights, some_tokens(), [heads], seed=3)
+    z = forward(weights, some_tokens()).z
+    donors = derangement(4, torch.Generator().manual_seed(3))
+    resid, _ = embed(weights, some_tokens())
+    for layer, head in heads:
+        other = z[donors, layer, head] if method == "resample" else z[:, layer, head].mean((0, 1)).expand(4, 7, 4)
+        own = attend(weights, resid, layer)["z"][:, head]
+        resid, _ = run_layer(weights, resid, layer, (other - own) @ weights.W_O[layer, head])
+    assert_close(losses[method][0], token_losses(unembed(weights, resid), some_tokens()), equal_nan=True)
+
+
+@pytest.mark.parametrize("heads", [((1, 0),), ((0, 0), (0, 1)), ((0, 1), (1, 0), (1, 1))])
+def test_the_control_takes_away_a_vector_as_long_as_the_output_and_leaves_the_output(heads):
     weights = network()
     trace = forward(weights, some_tokens())
-    directions = random_directions((*some_tokens().shape, 8), torch.Generator().manual_seed(4)).double()
-    change = changes(weights, trace.z, (1, 0), trace.z.mean((0, 3)), trace.z, directions)["random_direction"]
-    output = trace.z[:, 1, 0] @ weights.W_O[1, 0]
-    assert_close(change.norm(dim=-1), output.norm(dim=-1))
-    assert_close(change / change.norm(dim=-1, keepdim=True), -directions)
+    directions = random_directions((4, 2, 7, 8), torch.Generator().manual_seed(4)).double()
+    others = Others(trace.z.mean((0, 3)), trace.z, directions)
+    change = change_of(weights, trace, heads, "random_direction", others)
+    assert not change.z
+    assert set(change.added) == {layer for layer, _ in heads}
+    for layer, added in change.added.items():
+        output = sum(trace.z[:, layer, head] @ weights.W_O[layer, head] for at, head in heads if at == layer)
+        assert_close(added.norm(dim=-1), output.norm(dim=-1))
+        assert_close(added / added.norm(dim=-1, keepdim=True), -directions[:, layer])
 
 
 def test_a_change_joins_the_output_of_attention():
@@ -116,10 +172,10 @@ def test_a_change_joins_the_output_of_attention():
     trace = forward(weights, some_tokens())
     change = torch.randn(trace.resid[:, 0].shape, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
     expected = token_losses(unembed(weights, trace.resid[:, 2] + change), some_tokens())
-    assert_close(losses_with(weights, trace, 1, change), expected, equal_nan=True)
+    assert_close(losses_with(weights, trace, Change({}, {1: change})), expected, equal_nan=True)
     nothing = torch.zeros_like(change)
     for frozen in (False, True):
-        unchanged = losses_with(network(), forward(network(), some_tokens()), 0, nothing, frozen)
+        unchanged = losses_with(network(), forward(network(), some_tokens()), Change({}, {0: nothing}, frozen))
         assert_close(unchanged, token_losses(forward(network(), some_tokens()).logits, some_tokens()), equal_nan=True)
 
 
@@ -129,6 +185,8 @@ def test_one_sentence_has_no_other():
 
 
 def test_portions_bound_memory_and_change_nothing():
-    heads = [(0, 0), (1, 1)]
-    portions = [every_ablation(network(), some_tokens(), heads, torch.Generator().manual_seed(0), n)[0] for n in (1, 9)]
-    assert_close(*portions, equal_nan=True)
+    heads = [(0, 0), (1, 1), ((0, 1), (1, 0))]
+    for one, all_at_once in zip(
+        *(ablated(network(), some_tokens(), heads, batch=n)[0].values() for n in (1, 9)), strict=True
+    ):
+        assert_close(one, all_at_once, equal_nan=True)
