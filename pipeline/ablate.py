@@ -75,7 +75,7 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     torch.set_num_threads(settings.threads)
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     measured = list(samples(settings, sequences)) if weights.attends == "back" else []
-    if not measured:
+    if weights.attends != "back":
         print("the model attends both ways, and predicts no next token: nothing is ablated")
     splits = adds_up(weights)
     if measured and not splits:
@@ -96,6 +96,9 @@ def samples(settings: AblateSettings, sequences: pd.DataFrame) -> Iterator[Sampl
     """Yield the sentences of each chosen set; the class `other` of sequences is `novel` here."""
     for eval_set in settings.eval_sets:
         periods = sequences.loc[sequences["eval_set"] == eval_set, "period"]
+        if periods.empty:
+            print(f"{eval_set}: there are no such sequences, so nothing is ablated on them")
+            continue
         which = {"eval_set": eval_set, "period": None if periods.isna().all() else int(periods.min())}
         tokens = sequences_of(sequences, **which)[: settings.sentences]
         names = labels_of(sequences, **which, column="token_class")[: settings.sentences]

@@ -192,3 +192,9 @@ def test_equal_inputs_give_equal_bytes(run, tmp_path):
 def test_a_pair_of_layers_out_of_order_is_refused():
     with pytest.raises(ValueError, match="earlier first"):
         AblateSettings.parse(SETTINGS | {"layer_pairs": [[1, 0]]})
+
+
+def test_on_text_that_does_not_repeat_itself_nothing_is_ablated(run, capsys):
+    tables = run(network(), eval_sets=["natural_repeats", "repeated_text"])
+    assert set(tables["ablations"]["eval_set"]) == {"repeated_text"}
+    assert "natural_repeats: there are no such sequences" in capsys.readouterr().out
