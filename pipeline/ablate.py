@@ -99,7 +99,7 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     ranked = rankings({table.name: read(table, inputs) for table in (HEAD_SCORES, SENTENCE_SCORES)})
     heads = chosen_heads(settings, weights, ranked)
     measured = list(samples(settings, sequences, slice(settings.sentences))) if weights.attends == "back" else []
-    if not measured:
+    if weights.attends != "back":
         print("the model attends both ways, and predicts no next token: nothing is ablated")
     splits = adds_up(weights)
     if measured and not splits:
@@ -125,6 +125,9 @@ def samples(settings: AblateSettings, sequences: pd.DataFrame, chosen: slice) ->
     """Yield the chosen sentences of each chosen set; the class `other` of sequences is `novel` here."""
     for eval_set in settings.eval_sets:
         periods = sequences.loc[sequences["eval_set"] == eval_set, "period"]
+        if periods.empty:
+            print(f"{eval_set}: there are no such sequences, so nothing is ablated on them")
+            continue
         which = {"eval_set": eval_set, "period": None if periods.isna().all() else int(periods.min())}
         tokens = sequences_of(sequences, **which)
         numbers, tokens = torch.arange(len(tokens))[chosen], tokens[chosen]

@@ -8,7 +8,16 @@ from tokenizers import Tokenizer
 from torch import Generator, Tensor
 
 from pipeline.frames.tensors import to_frame
-from pipeline.models.sequences import TOKEN_CLASSES, Copies, joined, periodic_rows, windows, with_copies
+from pipeline.models.sequences import (
+    SECOND_COPY,
+    TOKEN_CLASSES,
+    Copies,
+    joined,
+    natural_repeats,
+    periodic_rows,
+    windows,
+    with_copies,
+)
 from pipeline.models.tokenizer import encode, role_ids, saved_tokenizer, spells_text
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
@@ -16,6 +25,7 @@ from pipeline.settings.probe import ProbeSettings
 from pipeline.tables.prepare import TOKENS, VOCABULARY
 from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 
+FEWEST = 4  # windows that make a set: two to choose by, and two to judge by
 Drawn = tuple[str, int | None, Tensor, Tensor]  # a set's name, its period, ids and token classes [sentence, position]
 
 
@@ -62,6 +72,12 @@ def of_text(
     copies = Copies(1.0, settings.min_length, settings.max_length)
     others = text.roll(-settings.sentences, 0)[: settings.loss_copies]
     yield "repeated_text", None, *with_copies(others, copies, begin, generator)
+    classes = natural_repeats(text, settings.repeat_tokens, begin)
+    repeating = (classes == SECOND_COPY).any(dim=1)
+    if (found := int(repeating.sum())) < FEWEST:
+        print(f"natural_repeats: {found} windows of text repeat {settings.repeat_tokens} tokens; left out")
+    else:
+        yield "natural_repeats", None, *(some[repeating][: settings.loss_copies] for some in (text, classes))
 
 
 def made_up(

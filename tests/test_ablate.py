@@ -128,7 +128,7 @@ def test_every_head_edge_path_and_order_is_there(run):
     assert (tables["paths"].groupby(["eval_set", "token_class"]).size() == 9).all()
     sentences = tables["sentence_orders"].groupby(["eval_set", "order"])["sentence"].nunique()
     assert sentences.to_dict() == {
-        (eval_set, order): SENTENCES for eval_set in SETTINGS["eval_sets"] for order in (0, 1, 2)
+        (eval_set, order): SETTINGS["sentences"] for eval_set in SETTINGS["eval_sets"] for order in (0, 1, 2)
     }
     orders = tables["term_orders"].groupby(["eval_set", "token_class"])
     assert orders["order"].apply(lambda found: found.dropna().tolist()).map(lambda found: found == [0, 1, 2]).all()
@@ -349,3 +349,9 @@ def test_sizes_out_of_order_are_refused():
 def test_a_pair_of_layers_out_of_order_is_refused():
     with pytest.raises(ValueError, match="earlier first"):
         AblateSettings.parse(SETTINGS | {"layer_pairs": [[1, 0]]})
+
+
+def test_on_text_that_does_not_repeat_itself_nothing_is_ablated(run, capsys):
+    tables = run(network(), eval_sets=["natural_repeats", "repeated_text"])
+    assert set(tables["ablations"]["eval_set"]) == {"repeated_text"}
+    assert "natural_repeats: there are no such sequences" in capsys.readouterr().out

@@ -32,7 +32,8 @@ def probed(inputs, folder, **changes):
 @pytest.mark.parametrize("kind", ["text", "random_tokens"])
 def test_probe_draws_every_set(kind, tmp_path, request):
     sequences, _ = probed(request.getfixturevalue(kind), tmp_path)
-    assert set(sequences["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "demo"}
+    natural = {"natural_repeats"} if kind == "text" else set()
+    assert set(sequences["eval_set"]) == {"text", "repeated_text", "repeated_tokens", "demo"} | natural
     for eval_set, period in (("text", None), ("repeated_text", None), ("repeated_tokens", 4), ("repeated_tokens", 7)):
         rows = sequences_of(sequences, eval_set, period)
         assert rows.shape == (5, 16)
@@ -67,6 +68,24 @@ def test_losses_are_measured_on_more_of_the_same(random_tokens, tmp_path):
     changed = copied[:7] != plain[5:]
     assert changed.any()
     assert (classes[:7][changed] == "second_copy").all()
+
+
+def test_text_that_repeats_itself_is_found(text, tmp_path):
+    sequences, losses = probed(text, tmp_path)
+    rows, classes = sequences_of(losses, "natural_repeats"), labels_of(losses, "natural_repeats", None, "token_class")
+    assert len(rows) == 8
+    for row, kinds in zip(rows.tolist(), classes, strict=True):
+        ngrams = [row[place - 3 : place + 1] for place in range(4, 16)]
+        repeated = [place + 4 for place, ngram in enumerate(ngrams) if ngram in ngrams[: max(place - 3, 0)]]
+        assert repeated
+        assert (kinds[repeated] == "second_copy").all()
+    assert torch.equal(sequences_of(sequences, "natural_repeats"), rows[:5])
+
+
+def test_text_that_hardly_repeats_itself_makes_no_set(random_tokens, tmp_path, capsys):
+    sequences, losses = probed(random_tokens, tmp_path, repeat_tokens=7)
+    assert "natural_repeats" not in {*sequences["eval_set"], *losses["eval_set"]}
+    assert "natural_repeats: 0 windows of text repeat 7 tokens; left out" in capsys.readouterr().out
 
 
 def test_a_text_with_too_few_windows_is_refused(random_tokens, tmp_path):

@@ -52,6 +52,7 @@ PROBING = {
     "sentences": 5,
     "loss_sentences": 12,
     "loss_copies": 8,
+    "repeat_tokens": 4,
     "periods": [4, 7],
     "min_length": 2,
     "max_length": 5,

@@ -30,6 +30,7 @@ METHODS = {
 CLASSES = {"novel": "novel tokens", "first_copy": "first copies", "second_copy": "second copies"}
 SETS = {
     "repeated_text": "held-out text with a copied segment",
+    "natural_repeats": "held-out text that repeats itself",
     "repeated_tokens": "random tokens that repeat",
     "text": "held-out text",
 }

@@ -14,6 +14,7 @@ from pipeline.figures.style import (
     LIGHT,
     ORANGE,
     PURPLE,
+    SKY,
     confidence_of,
     new,
     percent,
@@ -33,6 +34,7 @@ SETS = {
     "weights": ("weights", BLUE),
     "text": ("held-out text", GREEN),
     "repeated_text": ("text with a copied segment", ORANGE),
+    "natural_repeats": ("text that repeats itself", SKY),
     "repeated_tokens": ("random tokens that repeat", PURPLE),
 }
 # Each kind of pair is compared with the edge that it speaks of.

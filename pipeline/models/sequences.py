@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Generator, Tensor
+from torch.nn import functional
 
 OTHER, FIRST_COPY, SECOND_COPY, COPY_START = range(4)
 TOKEN_CLASSES = ("other", "first_copy", "second_copy", "copy_start")
@@ -119,6 +120,38 @@ def with_copies(
     source = torch.where(is_second, position - distance, position)
     classes = torch.full_like(tokens, OTHER).masked_fill(is_first, FIRST_COPY).masked_fill(is_second, SECOND_COPY)
     return tokens.gather(1, source), classes.masked_fill(is_second & (position == start + distance), COPY_START)
+
+
+def natural_repeats(
+    tokens: Int[Tensor, "batch position"], least: int, begin: int | None
+) -> Int[Tensor, "batch position"]:
+    """Return the class of each token of rows that repeat themselves without any copy put in.
+
+    A repeat is a run of `least` tokens or more, as long as can be, that equals what stands some distance before it; the
+    distance is at least `least`, so that no `least` tokens in a row overlap with what they repeat. SECOND_COPY are all
+    tokens of a repeat but its first, which nothing foretells, unless it is within another repeat; FIRST_COPY what is in
+    no repeat, but repeated by one; OTHER the rest.
+
+    Args:
+        tokens: ids.
+        least: tokens in the shortest repeat.
+        begin: the begin token, which repeats nothing; None if rows have none.
+    """
+    body = tokens[:, int(begin is not None) :]
+    repeats, foretold, repeated = (torch.zeros_like(body, dtype=torch.bool) for _ in range(3))
+    for distance in range(least, body.shape[1] - least + 1):
+        runs = _runs(body[:, distance:] == body[:, :-distance], least)
+        repeats[:, distance:] |= runs
+        foretold[:, distance + 1 :] |= runs[:, 1:] & runs[:, :-1]
+        repeated[:, :-distance] |= runs
+    classes = torch.full_like(body, OTHER).masked_fill(repeated & ~repeats, FIRST_COPY)
+    return _begun(classes.masked_fill(foretold, SECOND_COPY), None if begin is None else OTHER)
+
+
+def _runs(true: Bool[Tensor, "batch place"], least: int) -> Bool[Tensor, "batch place"]:
+    """Return what is true and has as many true in a row with it."""
+    whole = functional.pad(true.unfold(1, least, 1).all(-1), (least - 1, least - 1))
+    return whole.unfold(1, least, 1).any(-1)
 
 
 def periodic_rows(

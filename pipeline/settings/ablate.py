@@ -34,7 +34,7 @@ class AblateSettings(Bootstrap):
     """What is taken away, how much it is measured on, and how sure the numbers must be."""
 
     seed: int = Field(ge=0)
-    eval_sets: tuple[Literal["text", "repeated_text", "repeated_tokens"], ...] = Field(min_length=1)
+    eval_sets: tuple[Literal["text", "repeated_text", "natural_repeats", "repeated_tokens"], ...] = Field(min_length=1)
     sentences: int = Field(ge=2)  # resample ablation needs another sentence
     batch: int = Field(ge=1)
     heads: int = Field(ge=1)

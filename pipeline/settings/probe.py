@@ -24,6 +24,7 @@ class ProbeSettings(StageSettings):
     sentences: Count
     loss_sentences: Count
     loss_copies: Count
+    repeat_tokens: int = Field(ge=2)
     periods: tuple[Count, ...] = Field(min_length=1)
     min_length: int = Field(ge=2)  # the first token of a copy is no second copy
     max_length: Count

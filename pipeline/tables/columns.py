@@ -15,9 +15,9 @@ EVAL_SET = Column(
     "eval_set",
     "string",
     "name",
-    "sequences measured on: held-out text, held-out text with a copied segment, random tokens repeated "
-    "with a period, the demonstration sentence",
-    options=("text", "repeated_text", "repeated_tokens", "demo"),
+    "sequences measured on: held-out text, held-out text with a copied segment, held-out text that repeats itself "
+    "without one, random tokens repeated with a period, the demonstration sentence",
+    options=("text", "repeated_text", "natural_repeats", "repeated_tokens", "demo"),
 )
 PERIOD = Column(
     "period", "int64", "tokens", "length of the repeated block; null where nothing repeats by design", 1, nullable=True

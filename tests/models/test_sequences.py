@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 import torch
 from torch import Generator
+from torch.nn import functional
 
 from pipeline.circuits.scores.challenges import predictable
 from pipeline.circuits.scores.induction import targets
@@ -13,6 +14,7 @@ from pipeline.models.sequences import (
     SECOND_COPY,
     Copies,
     joined,
+    natural_repeats,
     periodic_rows,
     text_rows,
     windows,
@@ -154,6 +156,60 @@ def test_a_segment_too_long_for_the_row_is_shortened():
     tokens = torch.arange(50 * 9).reshape(50, 9)
     _, classes = with_copies(tokens, Copies(1.0, 30, 40), 0, generator())
     assert ((classes == FIRST_COPY).sum(1) == 4).all()
+
+
+@pytest.mark.parametrize("begin", [0, None])
+@pytest.mark.parametrize(
+    ("row", "classes"),
+    [
+        # 5 6 7 8 comes again: its first token nothing foretells
+        ("1 5 6 7 8 2 5 6 7 8 3", ". f f f f . . s s s ."),
+        # three times: the second time repeats, and is not itself a first
+        ("5 6 7 1 5 6 7 2 5 6 7", "f f f . . s s . . s s"),
+        # two tokens are too few
+        ("5 6 1 2 5 6 3 4 5 6 9", ". . . . . . . . . . ."),
+        # a block over and over: what overlaps with what it repeats does so in longer runs only
+        ("5 6 7 5 6 7 5 6 7 5 6", "f f f . s s s s s s s"),
+        # three of one token, and the same three again
+        ("5 5 5 5 5 5 1 2 3 4 6", "f f f . s s . . . . ."),
+        # a repeat of 7 8 9 that begins within one of 5 6 7 8 goes on
+        ("5 6 7 8 1 7 8 9 5 6 7 8 9", "f f f f . f f f . s s s s"),
+    ],
+)
+def test_natural_repeats_are_those_that_are_there(row, classes, begin):
+    tokens = torch.tensor([[int(token) for token in row.split()]])
+    expected = [{".": OTHER, "f": FIRST_COPY, "s": SECOND_COPY}[letter] for letter in classes.split()]
+    if begin is not None:
+        tokens, expected = functional.pad(tokens, (1, 0), value=begin), [OTHER, *expected]
+    assert natural_repeats(tokens, 3, begin).tolist() == [expected]
+
+
+def by_loops(row, least):
+    """Classes of one row: every pair of equal places is followed as far as it goes."""
+    repeats, foretold, repeated = set(), set(), set()
+    for late in range(len(row)):
+        for early in range(late - least + 1):
+            if early and row[early - 1] == row[late - 1]:
+                continue  # not where the run begins
+            length = 0
+            while late + length < len(row) and row[early + length] == row[late + length]:
+                length += 1
+            if length >= least:
+                repeats |= {*range(late, late + length)}
+                foretold |= {*range(late + 1, late + length)}
+                repeated |= {*range(early, early + length)}
+    order = ((foretold, SECOND_COPY), (repeats, OTHER), (repeated, FIRST_COPY))
+    return [next((kind for places, kind in order if place in places), OTHER) for place in range(len(row))]
+
+
+def test_natural_repeats_are_found_wherever_they_are():
+    rows = torch.randint(3, (300, 25), generator=generator())  # three tokens, so that much repeats
+    for least in (2, 3, 5):
+        assert natural_repeats(rows, least, None).tolist() == [by_loops(row, least) for row in rows.tolist()]
+
+
+def test_a_row_too_short_to_repeat_anything_does_not():
+    assert (natural_repeats(torch.ones(2, 7).long(), 4, None) == OTHER).all()
 
 
 @pytest.mark.parametrize("begin", [0, None])
