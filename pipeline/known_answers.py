@@ -1,28 +1,40 @@
 """Measure networks wired by hand with the stages that measure any other, and hold the scores against what must be.
 
-If an answer is wrong, the table is failed_known_answers instead, and the study stops.
+Then put bugs, one at a time, into our reading of a random model of every family, and see which gate of `verify` stops
+it. If an answer is wrong or a bug passes, the table is failed_... instead, and the study stops.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
+import torch
+from safetensors.torch import load_file
+from tqdm import tqdm
 
 from pipeline.circuits.closed_forms.expected import UNDEFINED, Expected
 from pipeline.circuits.closed_forms.wiring import Construction
 from pipeline.circuits.definitions.expectations import of_random, of_wired
-from pipeline.claims.known_answers import KEY, judged, keyed, of_losses, of_scores
+from pipeline.circuits.gates.checks import largest, of_layers, on_sequences, verdict
+from pipeline.claims.known_answers import KEY, counted, judged, keyed, of_losses, of_scores
 from pipeline.figures.known_answers import known_answers
 from pipeline.figures.style import save
 from pipeline.frames.tensors import sequences_of, sets_of
 from pipeline.frames.weights import weights_in
+from pipeline.models.injected import BUGS, CLEAN, injected
+from pipeline.models.own_forward import own_forward
+from pipeline.models.tiny import D_VOCAB, NAMES, save_tiny
 from pipeline.plumbing.artefacts import Paths, atomic, read, read_parts, write
 from pipeline.plumbing.in_process import run_jobs
+from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.settings.known_answers import KnownAnswersSettings, PlannedRun
 from pipeline.tables.ablate import ABLATIONS, EDGES, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS
-from pipeline.tables.known_answers import KNOWN_ANSWERS
+from pipeline.tables.known_answers import INJECTED_BUGS, KNOWN_ANSWERS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, LOSS_BY_POSITION
@@ -36,12 +48,15 @@ UNLISTED = "no closed form is given"
 def run(settings: KnownAnswersSettings, inputs: Paths, outputs: Paths) -> None:
     """Run every stage of every model, compare, then write and draw, or refuse."""
     folder = outputs.file("known_answers.parquet").parent / "runs"
-    failed_file(outputs).unlink(missing_ok=True)
+    for table in (KNOWN_ANSWERS, INJECTED_BUGS):
+        failed_file(table, outputs).unlink(missing_ok=True)
     run_jobs(settings.work, folder, outputs.provenance, settings.threads)
     answers = pd.concat([answers_of(settings, run, folder) for run in settings.work.runs])
     if not answers["passed"].all():
-        refuse(answers, outputs)
+        refuse(KNOWN_ANSWERS, answers, outputs, wrong_answer(answers))
+    bugs = bugs_caught(settings, folder / "bugs", outputs)
     write(KNOWN_ANSWERS, answers, outputs)
+    write(INJECTED_BUGS, bugs, outputs)
     figure = known_answers(answers)
     for suffix in ("svg", "png"):
         with atomic(outputs.file(f"known_answers.{suffix}")) as temporary:
@@ -90,26 +105,83 @@ def split(expected: Expected) -> dict[str, object]:
     return {"expected": float(expected) if known else float("nan"), "reason": None if known else expected}
 
 
-def failed_file(outputs: Paths) -> Path:
-    """Return where answers go if one is wrong: no output, so that the engine leaves it there."""
-    return outputs.file("known_answers.parquet").with_name("failed_known_answers.parquet")
+def bugs_caught(settings: KnownAnswersSettings, folder: Path, outputs: Paths) -> pd.DataFrame:
+    """Return INJECTED_BUGS, its models made in `folder`; refuse where a gate did not do what it must."""
+    torch.set_num_threads(settings.verify.threads)
+    bugs = pd.DataFrame(row for name in tqdm(NAMES, desc="bugs") for row in bugs_in(settings, name, folder))
+    print(counted(bugs))
+    if not bugs["passed"].all():
+        refuse(INJECTED_BUGS, bugs, outputs, wrong_gate(bugs))
+    return bugs
 
 
-def refuse(answers: pd.DataFrame, outputs: Paths) -> None:
-    """Leave the table under another name, and say what is wrong.
+def bugs_in(settings: KnownAnswersSettings, name: str, folder: Path) -> Iterator[dict[str, object]]:
+    """Yield a row of INJECTED_BUGS for a tiny model as it is, and for each bug that would make another of it."""
+    gates = settings.verify
+    generator = torch.Generator().manual_seed(gates.seed)
+    save_tiny(name, folder / name, generator)
+    tokens = torch.randint(D_VOCAB, (gates.sentences, settings.bug_tokens), generator=generator)
+    config = json.loads((folder / name / "config.json").read_text(encoding="utf-8"))
+    read = load_file(folder / name / "model.safetensors").__getitem__
+    own = vars(own_forward(folder / name)(tokens))
+    how = {"at_once": gates.sentences, "apart": gates.apart}
+    tolerance = gates.tolerance.model_dump()
+    for bug in (CLEAN, *(bug for bug in BUGS if name in bug.models)):
+        with injected(bug, config, read) as weights:
+            found = verdict(errors := largest(on_sequences(weights, tokens, **own, **how)), tolerance)
+            if not found[-1]:
+                of_heads = of_layers(weights, tokens[:1], **how, dense_tokens=gates.dense_tokens, generator=generator)
+                found = verdict(largest(chain(errors.items(), of_heads)), tolerance)
+        (gate, quantity, layer), error, failed = found
+        yield {
+            "bug": bug.name,
+            "model": name,
+            "family": config["model_type"],
+            "expected_gate": bug.gate,
+            "caught_by": gate if failed else None,
+            "quantity": f"{gate} {quantity}",
+            "layer": layer,
+            "max_abs_error": error,
+            "tolerance": tolerance[gate],
+            "passed": (gate if failed else None) == bug.gate,
+        }
+
+
+def failed_file(table: Table, outputs: Paths) -> Path:
+    """Return where a table goes if something in it is wrong: no output, so that the engine leaves it there."""
+    return outputs.file("known_answers.parquet").with_name(f"failed_{table.name}.parquet")
+
+
+def refuse(table: Table, rows: pd.DataFrame, outputs: Paths, what: str) -> None:
+    """Leave a table under another name, and say what is wrong.
 
     Raises:
         ValueError: always.
     """
-    file = failed_file(outputs)
-    write(replace(KNOWN_ANSWERS, name="failed_known_answers"), answers, Paths([file], outputs.provenance))
+    file = failed_file(table, outputs)
+    write(replace(table, name=f"failed_{table.name}"), rows, Paths([file], outputs.provenance))
+    raise ValueError(f"{what}; all are in {file}")
+
+
+def wrong_answer(answers: pd.DataFrame) -> str:
+    """Return in words the answer that is furthest from what it must be."""
     wrong = answers[~answers["passed"]].sort_values("absolute_error", ascending=False, na_position="first")
     first = wrong.iloc[0]
     where = "the model" if pd.isna(first["layer"]) else f"head {first['layer']}.{first['head']}"
-    raise ValueError(
+    return (
         f"{len(wrong)} of {len(answers)} known answers are wrong: {first['model']}, {where}, {first['metric']} "
         f"{first['definition']} ({first['eval_set']}): expected {first['expected']:.6g}, measured "
-        f"{first['measured']:.6g}; all are in {file}"
+        f"{first['measured']:.6g}"
+    )
+
+
+def wrong_gate(bugs: pd.DataFrame) -> str:
+    """Return in words the first bug that its gate does not see, or the first clean model that one stops."""
+    first = bugs[~bugs["passed"]].iloc[0].fillna("none")
+    return (
+        f"{counted(bugs)}: {first['bug']} in {first['model']} must be caught by {first['expected_gate']}, was by "
+        f"{first['caught_by']} (error of {first['quantity']} {first['max_abs_error']:.3g}, tolerance "
+        f"{first['tolerance']:.3g})"
     )
 
 

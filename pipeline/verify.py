@@ -3,8 +3,8 @@
 If a check fails, the table is failed_checks instead, and the run stops.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -12,20 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.circuits.causes.paths import adds_up, order_losses, path_outputs
-from pipeline.circuits.definitions.registry import HEADS
-from pipeline.circuits.gates import disagreement
-from pipeline.circuits.gates.gauge import regauged
-from pipeline.circuits.scores.copying import spread
-from pipeline.circuits.terms.walk import of_tokens, walk
-from pipeline.circuits.transformer.attention import causal_mask, pattern
-from pipeline.circuits.transformer.forward import forward, unembed
-from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.circuits.gates.checks import Check, largest, of_layers, on_sequences
 from pipeline.frames.tensors import sequences_of
 from pipeline.frames.weights import weights_in
-from pipeline.models.own_forward import OwnForward, own_forward
+from pipeline.models.own_forward import own_forward
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.verify import Tolerance, VerifySettings
@@ -33,76 +23,20 @@ from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.verify import CHECKS
 
-Check = tuple[str, str, int | None]  # check, quantity, layer
-DEPENDENT = {"_".join(entry.name) for entry in HEADS if not entry.gauge_invariant}
-
 
 def run(settings: VerifySettings, inputs: Paths, outputs: Paths) -> None:
     """Check everything, then write or refuse."""
     torch.set_num_threads(settings.threads)
+    how = {"at_once": settings.batch, "apart": settings.apart}
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     tokens = sequences_of(sequences, "text")[: settings.sentences]
     own = own_forward(inputs.file("config.json").parent)
-    worst: dict[Check, Tensor] = {}
-    for part in tqdm(tokens.split(settings.batch), desc="sequences"):
-        theirs = own(part)
-        for check, error in [*against_own(settings, weights, part, theirs), *along_paths(weights, part, theirs)]:
-            worst[check] = torch.maximum(worst.get(check, error), error)
-    for check, error in of_layers(settings, weights, tokens[:1]):
-        worst[check] = error
-    judged(rows(worst, settings.tolerance), outputs)
-
-
-def against_own(
-    settings: VerifySettings, weights: Weights, tokens: Tensor, own: OwnForward
-) -> Iterator[tuple[Check, Tensor]]:
-    """Yield the errors of the terms' sums, their patterns and the rebuilt logits."""
-    visible = causal_mask(tokens.shape[1]) if weights.attends == "back" else torch.ones(()).bool()
-    for number, layer in enumerate(walk(weights, tokens, settings.batch, settings.apart)):
-        summed = disagreement.sum_of_terms(layer.queries_keys())
-        yield ("terms", "scores", number), disagreement.worst(summed * visible, own.scores[:, number] * visible)
-        yield (
-            ("pattern", "pattern", number),
-            disagreement.worst(pattern(summed, weights.attends), own.pattern[:, number]),
-        )
-    b_U = None if weights.b_U is None else weights.b_U.double()
-    logits = unembed(replace(layer.weights, W_U=weights.W_U.double(), b_U=b_U), layer.after)
-    yield ("logits", "logits", None), (logits - own.logits).abs().max()
-
-
-def along_paths(weights: Weights, tokens: Tensor, own: OwnForward) -> Iterator[tuple[Check, Tensor]]:
-    """Yield the errors of the paths' summed logits, and of the loss of all orders, where paths add up."""
-    if not adds_up(weights):
-        return
-    weights = weights.double()
-    trace = forward(weights, tokens)
-    if weights.n_layers <= 2:  # there are (1 + n_heads) ^ n_layers of them
-        logits = path_outputs(weights, trace).sum(1) @ weights.W_U
-        yield ("paths", "logits", None), (logits - own.logits).abs().max()
-    losses = order_losses(weights, trace)[-1]
-    yield ("orders", "loss", None), disagreement.difference(losses, token_losses(own.logits, tokens)).max()
-
-
-def of_layers(settings: VerifySettings, weights: Weights, tokens: Tensor) -> Iterator[tuple[Check, Tensor]]:
-    """Yield the errors of factored scores, and of each head against itself with maps within it."""
+    parts = tqdm(tokens.split(settings.batch), desc="sequences")
+    on_text = (error for part in parts for error in on_sequences(weights, part, **vars(own(part)), **how))
     generator = torch.Generator().manual_seed(settings.seed)
-    small = of_tokens(weights, spread(weights.d_vocab, settings.dense_tokens))
-    b_U = None if small.b_U is None else small.b_U.double()
-    layers = walk(weights, tokens, settings.batch, settings.apart)
-    before = None
-    for number, layer in enumerate(tqdm(layers, desc="layers", total=weights.n_layers)):
-        alone = replace(layer.weights, W_E=small.W_E.double(), W_U=small.W_U.double(), b_U=b_U)
-        mapped = regauged(alone, generator)
-        for name, error in disagreement.factored_errors(gains_folded(alone), 0).items():
-            yield ("factored", name, number), error
-        sides = layer.queries_keys(), replace(layer, weights=mapped).queries_keys()
-        errors = disagreement.gauge_errors(alone, mapped, layer.before, sides)
-        if before is not None:
-            errors |= disagreement.composition_errors([before[0], alone], [before[1], mapped])
-        for name, error in errors.items():
-            if name not in DEPENDENT:
-                yield ("gauge", name, number), error
-        before = (alone, mapped)
+    of_heads = of_layers(weights, tokens[:1], **how, dense_tokens=settings.dense_tokens, generator=generator)
+    worst = largest(chain(on_text, tqdm(of_heads, desc="scores")))
+    judged(rows(worst, settings.tolerance), outputs)
 
 
 def rows(worst: dict[Check, Tensor], tolerance: Tolerance) -> pd.DataFrame:

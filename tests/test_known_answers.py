@@ -1,4 +1,4 @@
-"""The stage on two of its networks, from text to verdict."""
+"""The stage on two of its networks, from text to verdict, and on every bug."""
 
 import json
 from dataclasses import replace
@@ -7,14 +7,16 @@ import pytest
 
 from pipeline import known_answers
 from pipeline.circuits.closed_forms import of_patterns
+from pipeline.models.injected import BUGS, Bug
+from pipeline.models.tiny import NAMES
 from pipeline.plumbing.artefacts import Paths, read, read_file
 from pipeline.plumbing.planner import plan_of
 from pipeline.plumbing.request import Request
 from pipeline.settings.known_answers import KnownAnswersSettings
-from pipeline.tables.known_answers import KNOWN_ANSWERS
+from pipeline.tables.known_answers import INJECTED_BUGS, KNOWN_ANSWERS
 
 MODELS = ("induction_disguised", "random_init")
-WRITES = ("known_answers.parquet", "known_answers.svg", "known_answers.png")
+WRITES = ("known_answers.parquet", "injected_bugs.parquet", "known_answers.svg", "known_answers.png")
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,12 @@ def outputs(folder):
 
 @pytest.fixture(scope="module")
 def done(settings, tmp_path_factory):
+    """Every bug in one of its models, one after another of them; the study itself puts each into all."""
     folder = tmp_path_factory.mktemp("known_answers")
-    known_answers.run(settings, Paths([]), outputs(folder))
+    spread = [replace(bug, models=(bug.models[place % len(bug.models)],)) for place, bug in enumerate(BUGS)]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(known_answers, "BUGS", spread)
+        known_answers.run(settings, Paths([]), outputs(folder))
     return folder
 
 
@@ -48,6 +54,51 @@ def test_every_known_score_is_measured(done):
     composition = {f"{through}_composition" for through in "QKV"}
     assert set(known["metric"]) >= {"induction", "copying", *composition, "virtual", "loss", "ablation", "edge"}
     assert all((done / name).stat().st_size > 0 for name in WRITES)
+
+
+def test_every_bug_is_caught_by_its_gate_and_no_gate_stops_a_clean_model(done):
+    bugs = read(INJECTED_BUGS, outputs(done))
+    clean = bugs[bugs["bug"] == "none"]
+    assert set(clean["model"]) == set(NAMES)
+    assert clean[["expected_gate", "caught_by"]].isna().all(axis=None)
+    assert (clean["max_abs_error"] <= clean["tolerance"]).all()
+    caught = bugs[bugs["bug"] != "none"]
+    assert set(caught["bug"]) == {bug.name for bug in BUGS}
+    assert (caught["caught_by"] == caught["expected_gate"]).all()
+    assert not (caught["max_abs_error"] <= caught["tolerance"]).any()
+    assert bugs["passed"].all()
+
+
+@pytest.mark.slow
+def test_every_bug_is_caught_in_every_model_it_is_of(settings, tmp_path):
+    bugs = known_answers.bugs_caught(settings, tmp_path, outputs(tmp_path))
+    assert len(bugs) == len(NAMES) + sum(len(bug.models) for bug in BUGS)
+
+
+@pytest.mark.parametrize(
+    ("bug", "message"),
+    [
+        (
+            Bug("nothing", "terms", ("attention_only",)),
+            r"0 of 1 injected bugs caught; clean models: 1 of 1 pass: nothing in attention_only must be caught by "
+            r"terms, was by none \(error of",
+        ),
+        (
+            Bug("eps", "logits", ("attention_only",), weights=lambda weights: replace(weights, W_Q=2 * weights.W_Q)),
+            r"eps in attention_only must be caught by logits, was by terms \(error of terms scores",
+        ),
+    ],
+)
+def test_a_bug_that_its_gate_does_not_see_stops_the_run_and_leaves_the_table(
+    bug, message, settings, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(known_answers, "BUGS", (bug,))
+    monkeypatch.setattr(known_answers, "NAMES", ("attention_only",))
+    with pytest.raises(ValueError, match=message):
+        known_answers.bugs_caught(settings, tmp_path / "bugs", outputs(tmp_path))
+    assert not (tmp_path / "injected_bugs.parquet").exists()
+    left = read_file(replace(INJECTED_BUGS, name="failed_injected_bugs"), tmp_path / "failed_injected_bugs.parquet")
+    assert left.set_index("bug")["passed"].to_dict() == {"none": True, bug.name: False}
 
 
 def test_every_model_went_through_every_stage(done, settings):

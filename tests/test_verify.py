@@ -12,7 +12,8 @@ from weights_frame import weights_frame
 
 from pipeline import verify
 from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
-from pipeline.circuits.gates import disagreement
+from pipeline.circuits.gates import checks, disagreement
+from pipeline.circuits.transformer import attention
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.constructed import constructed
 from pipeline.models.families import to_weights
@@ -30,9 +31,9 @@ SETTINGS = {
     "dense_tokens": 20,
     "seed": 0,
     "tolerance": {
-        "terms": 1e-4,
-        "pattern": 1e-5,
-        "logits": 1e-4,
+        "terms": 1e-7,
+        "pattern": 1e-8,
+        "logits": 1e-7,
         "paths": 1e-6,
         "orders": 1e-6,
         "factored": 1e-6,
@@ -118,9 +119,9 @@ def test_a_model_of_every_family_passes(run, name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("W_Q", r"check terms of head 0\.0: largest error of scores [\d.e-]+, tolerance 0\.0001 "),
+        ("W_Q", r"check terms of head 0\.0: largest error of scores [\d.e-]+, tolerance 1e-07 "),
         ("W_V", r"check terms of head 1\.0: "),  # layer 1 reads what layer 0 writes
-        ("W_U", r"check logits: largest error of logits [\d.e-]+, tolerance 0\.0001 "),
+        ("W_U", r"check logits: largest error of logits [\d.e-]+, tolerance 1e-07 "),
     ],
 )
 def test_weights_that_are_not_the_models_stop_the_run_and_leave_their_table(run, tmp_path, name, message):
@@ -153,17 +154,17 @@ def failing(run, monkeypatch, place, name, wrong):
 
 def test_a_path_that_is_lost_fails(run, monkeypatch):
     lost = lambda paths: lambda *args: paths(*args)[:, 1:]  # noqa: E731
-    assert failing(run, monkeypatch, verify, "path_outputs", lost).startswith("check paths: largest error of logits")
+    assert failing(run, monkeypatch, checks, "path_outputs", lost).startswith("check paths: largest error of logits")
 
 
 def test_an_order_that_is_lost_fails(run, monkeypatch):
     lost = lambda losses: lambda *args: losses(*args)[:-1]  # noqa: E731
-    assert failing(run, monkeypatch, verify, "order_losses", lost).startswith("check orders: largest error of loss")
+    assert failing(run, monkeypatch, checks, "order_losses", lost).startswith("check orders: largest error of loss")
 
 
 def test_a_wrong_pattern_fails(run, monkeypatch):
     blurred = lambda pattern: lambda scores, attends: pattern(0.99 * scores, attends)  # noqa: E731
-    assert failing(run, monkeypatch, verify, "pattern", blurred).startswith("check pattern of head 0.0: ")
+    assert failing(run, monkeypatch, attention, "pattern", blurred).startswith("check pattern of head 0.0: ")
 
 
 def flipped(grams):
@@ -205,7 +206,7 @@ def test_a_map_that_is_not_undone_fails(run, monkeypatch):
     def half(regauged):
         return lambda weights, generator: replace(regauged(weights, generator), W_O=weights.W_O)
 
-    assert failing(run, monkeypatch, verify, "regauged", half).startswith("check gauge of head 0.0: ")
+    assert failing(run, monkeypatch, checks, "regauged", half).startswith("check gauge of head 0.0: ")
 
 
 def test_portions_bound_memory_and_change_nothing(run):

@@ -57,3 +57,16 @@ def judged(rows: pd.DataFrame, tolerance: pd.Series, undefined: pd.Series) -> pd
     near = rows["measured"].notna() & ((error <= tolerance) | tolerance.isna())
     passed = near.where(known, ~undefined | rows["measured"].isna())
     return rows.assign(absolute_error=error, tolerance=tolerance.where(known), passed=passed.astype(bool))
+
+
+def counted(bugs: pd.DataFrame) -> str:
+    """Return in words how many bugs their gates caught, and how many models without one passed.
+
+    Args:
+        bugs: INJECTED_BUGS.
+    """
+    injected, clean = bugs[bugs["expected_gate"].notna()], bugs[bugs["expected_gate"].isna()]
+    return (
+        f"{injected['passed'].sum()} of {len(injected)} injected bugs caught; clean models: {clean['passed'].sum()} of "
+        f"{len(clean)} pass"
+    )

@@ -2,15 +2,17 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Int
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig, OwnForward
 from pipeline.models.families import family_of
@@ -26,6 +28,26 @@ def own_forward(folder: Path) -> OwnModel:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     load = _of_ours if config["model_type"] == "attention_only" else _of_transformers
     return torch.no_grad()(load(folder, config))
+
+
+class _Float64(TorchFunctionMode):
+    """Computes in float64 what the library's code puts into float32 whatever a model is in: norms, softmax, angles."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> Any:
+        """Call a function of torch, with float64 wherever it is told float32."""
+        func = torch.Tensor.double if func is torch.Tensor.float else func
+        named = {name: _wide(value) for name, value in (kwargs or {}).items()}
+        return func(*map(_wide, args), **named)
+
+
+def _wide(value: object) -> object:
+    return torch.float64 if value is torch.float32 else value
 
 
 def _of_ours(folder: Path, config: dict) -> OwnModel:
@@ -60,8 +82,10 @@ def _of_transformers(folder: Path, config: dict) -> OwnModel:
     )
 
     def run(tokens: Tensor) -> OwnForward:
+        transformers.AttentionInterface.register("noted_eager", eager)  # another model's may have taken the name
         scores.clear()
-        out = model(tokens, output_attentions=True, use_cache=False)
+        with _Float64():
+            out = model(tokens, output_attentions=True, use_cache=False)
         return OwnForward(torch.stack(scores, dim=1), torch.stack(out.attentions, dim=1), out.logits)
 
     return run

@@ -6,10 +6,11 @@ from pydantic import Field
 
 from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
+from pipeline.settings.verify import VerifySettings
 
 STAGE = Stage(
     of="apart",
-    tables=("known_answers",),
+    tables=("known_answers", "injected_bugs"),
 )
 
 
@@ -46,10 +47,12 @@ class Work(Slice):
 
 
 class KnownAnswersSettings(StageSettings):
-    """How closely answers must be met, and by which models."""
+    """How closely answers must be met, and by which models; what must stop a wrong reading."""
 
     tolerance: float = Field(gt=0)
     random_sds: float = Field(gt=0)
+    verify: VerifySettings
+    bug_tokens: int = Field(ge=2)
     dpi: int = Field(ge=30, le=600)
     # From the planner, not from conf/: what the study is.
     work: Work

@@ -1,9 +1,10 @@
-"""Table of the known_answers stage: what scores must be, by construction, and what the stages measured."""
+"""Tables of the known_answers stage: scores that are known before they are measured, and bugs that must be caught."""
 
 from dataclasses import replace
 
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.score import MEASURED_ON, METRIC, PERIOD
+from pipeline.tables.verify import GATES
 
 KNOWN_ANSWERS = Table(
     name="known_answers",
@@ -38,5 +39,33 @@ KNOWN_ANSWERS = Table(
         ),
         Column("passed", "bool", "none", "whether the error is within the tolerance, or both values do not exist"),
         Column("reason", "string", "text", "why nothing is expected; null where something is", nullable=True),
+    ),
+)
+INJECTED_BUGS = Table(
+    name="injected_bugs",
+    row="one bug, put into our reading of one random model or into what is computed of it; or that model without a bug",
+    key=("bug", "model"),
+    columns=(
+        Column("bug", "string", "name", "what is wrong; none: nothing"),
+        Column("model", "string", "name", "the tiny random model, by its family and what it has that others lack"),
+        Column("family", "string", "name", "its model_type"),
+        Column(
+            "expected_gate",
+            "string",
+            "name",
+            "which check of `checks` must be the first to fail; null: none may",
+            options=GATES,
+            nullable=True,
+        ),
+        Column("caught_by", "string", "name", "which was; null: none failed", options=GATES, nullable=True),
+        Column("quantity", "string", "name", "check and quantity: the first that failed, or the nearest to failing"),
+        Column("layer", "int64", "index", "its attention layer; null for the whole model", 0, nullable=True),
+        Column(
+            "max_abs_error", "float64", "as the quantity", "its largest error; null if not a number", 0, nullable=True
+        ),
+        Column("tolerance", "float64", "as the quantity", "largest error allowed", 0),
+        Column(
+            "passed", "bool", "none", "whether the gates did what they must: the bug is caught, the clean model is not"
+        ),
     ),
 )

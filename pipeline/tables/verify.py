@@ -2,6 +2,8 @@
 
 from pipeline.plumbing.schema import Column, Table
 
+GATES = ("terms", "pattern", "logits", "paths", "orders", "factored", "gauge")
+
 CHECKS = Table(
     name="checks",
     row="one quantity computed in two ways that must agree",
@@ -16,7 +18,7 @@ CHECKS = Table(
             "loss of the paths of every order together; factored: scores of a circuit's factors against those of its "
             "dense matrix over part of the vocabulary; gauge: what a head computes and scores, before and after a "
             "random invertible map between its queries and keys and between its values and outputs",
-            options=("terms", "pattern", "logits", "paths", "orders", "factored", "gauge"),
+            options=GATES,
         ),
         Column(
             "quantity",

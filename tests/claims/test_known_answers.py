@@ -1,6 +1,6 @@
 import pandas as pd
 
-from pipeline.claims.known_answers import judged, keyed, of_losses, of_scores
+from pipeline.claims.known_answers import counted, judged, keyed, of_losses, of_scores
 
 
 def test_an_answer_passes_if_it_is_near_absent_where_undefined_or_unknown():
@@ -65,3 +65,8 @@ def test_losses_are_averaged_over_tokens():
 
 def test_what_does_not_concern_a_row_is_null():
     assert keyed(pd.DataFrame({"metric": ["loss"]})).drop(columns="metric").isna().all(axis=None)
+
+
+def test_bugs_and_clean_models_are_counted_apart():
+    bugs = pd.DataFrame({"expected_gate": ["terms", "logits", None, None], "passed": [True, False, True, True]})
+    assert counted(bugs) == "1 of 2 injected bugs caught; clean models: 2 of 2 pass"

@@ -39,8 +39,11 @@ def rotary_frequencies(config: Mapping[str, Any]) -> Float32[Tensor, " pair"]:
 
 
 def _llama3(usual: Float32[Tensor, " pair"], rope: Rope) -> Float32[Tensor, " pair"]:
-    """Slow pairs turn `factor` times slower, fast ones as usual, those between by interpolation."""
-    turns = rope["original_max_position_embeddings"] * usual / (2 * math.pi)  # over the first training's context
+    """Slow pairs turn `factor` times slower, fast ones as usual, those between by interpolation.
+
+    In the library's order of operations, which decides the last digit.
+    """
+    turns = rope["original_max_position_embeddings"] / (2 * math.pi / usual)  # over the first training's context
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     share = ((turns - low) / (high - low)).clamp(0, 1)
-    return share * usual + (1 - share) * usual / rope["factor"]
+    return (1 - share) * usual / rope["factor"] + share * usual

@@ -6,6 +6,13 @@ import torch
 from pipeline.models.families.rotary import rotary_frequencies
 
 CONFIG = {"hidden_size": 24, "num_attention_heads": 4, "head_dim": None}
+LONGER = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
 
 
 def frequencies(**rope):
@@ -42,3 +49,15 @@ def test_llama3_scaling_slows_slow_pairs_and_leaves_fast_ones():
 def test_positions_of_no_known_kind_are_refused():
     with pytest.raises(ValueError, match="'yarn' are not known; known: default, linear, llama3"):
         frequencies(rope_type="yarn", factor=2.0)
+
+
+@pytest.mark.parametrize("theta", [1e4, 25e3, 5e5])
+@pytest.mark.parametrize("scaling", [{}, {"rope_type": "linear", "factor": 3.0}, LONGER])
+def test_they_are_the_librarys_to_the_last_digit(scaling, theta):
+    """Over a thousand positions, one digit more or less is a part in ten million of a turn."""
+    from transformers import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+    rope = {"rope_type": "default", "rope_theta": theta} | scaling
+    config = LlamaConfig(hidden_size=192, num_attention_heads=2, rope_parameters=rope)
+    assert torch.equal(rotary_frequencies(config.to_dict()), LlamaRotaryEmbedding(config).inv_freq)

@@ -1,0 +1,135 @@
+"""Every gate of a model: what is rebuilt from its weights, held against what it must equal.
+
+Gates: `terms`, `pattern` and `logits` against the model's own forward pass, which none of this code computes; `paths`
+and `orders` against the same, where logits are a sum over paths; `factored` and `gauge` against the same head, formed
+densely or written otherwise.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from pipeline.circuits.causes.paths import adds_up, order_losses, path_outputs
+from pipeline.circuits.definitions.registry import HEADS
+from pipeline.circuits.gates import disagreement
+from pipeline.circuits.gates.gauge import regauged
+from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.terms.walk import of_tokens, walk
+from pipeline.circuits.transformer import attention
+from pipeline.circuits.transformer.forward import forward, unembed
+from pipeline.circuits.transformer.losses import token_losses
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import gains_folded
+
+Check = tuple[str, str, int | None]  # gate, quantity, layer; None for the whole model
+Error = tuple[Check, Float64[Tensor, "..."]]  # the largest absolute difference, of each head where there is a layer
+DEPENDENT = {"_".join(entry.name) for entry in HEADS if not entry.gauge_invariant}
+
+
+def largest(errors: Iterable[Error]) -> dict[Check, Float64[Tensor, "..."]]:
+    """Return the largest error of each check; NaN if one is."""
+    worst: dict[Check, Tensor] = {}
+    for check, error in errors:
+        worst[check] = torch.maximum(worst.get(check, error), error)
+    return worst
+
+
+def verdict(
+    errors: Mapping[Check, Float64[Tensor, "..."]], tolerance: Mapping[str, float]
+) -> tuple[Check, float, bool]:
+    """Return the first check that fails, or where none does the one nearest to it; its largest error; whether it fails.
+
+    Args:
+        errors: of `largest`.
+        tolerance: the largest error that each gate allows; NaN is beyond any.
+    """
+    shares = {check: float((error / tolerance[check[0]]).max()) for check, error in errors.items()}
+    failing = [check for check, share in shares.items() if not share <= 1]
+    check = failing[0] if failing else max(shares, key=shares.__getitem__)
+    return check, float(errors[check].max()), bool(failing)
+
+
+def on_sequences(
+    weights: Weights,
+    tokens: Int[Tensor, "batch position"],
+    scores: Float[Tensor, "batch layer head query key"],
+    pattern: Float[Tensor, "batch layer head query key"],
+    logits: Float[Tensor, "batch position d_vocab"],
+    at_once: int,
+    apart: int,
+) -> Iterator[Error]:
+    """Yield the errors of all that the model itself computes on some sequences.
+
+    Args:
+        weights: the model as it was read.
+        tokens: of the sequences.
+        scores: what the model itself computes on them; of keys that a query does not see, anything.
+        pattern: likewise.
+        logits: likewise.
+        at_once: sequences that attend at a time; bounds memory, not the result.
+        apart: layers before a head's own that are sources one by one.
+    """
+    visible = attention.causal_mask(tokens.shape[1]) if weights.attends == "back" else torch.ones(()).bool()
+    for number, layer in enumerate(walk(weights, tokens, at_once, apart)):
+        summed = disagreement.sum_of_terms(layer.queries_keys())
+        yield ("terms", "scores", number), disagreement.worst(summed * visible, scores[:, number] * visible)
+        ours = attention.pattern(summed, weights.attends)
+        yield ("pattern", "pattern", number), disagreement.worst(ours, pattern[:, number])
+    b_U = None if weights.b_U is None else weights.b_U.double()
+    rebuilt = unembed(replace(layer.weights, W_U=weights.W_U.double(), b_U=b_U), layer.after)
+    yield ("logits", "logits", None), (rebuilt - logits).abs().max()
+    yield from _along_paths(weights, tokens, logits)
+
+
+def _along_paths(
+    weights: Weights, tokens: Int[Tensor, "batch position"], logits: Float[Tensor, "batch position d_vocab"]
+) -> Iterator[Error]:
+    """Yield the errors of the paths' summed logits, and of the loss of all orders, where paths add up."""
+    if not adds_up(weights):
+        return
+    weights = weights.double()
+    trace = forward(weights, tokens)
+    if weights.n_layers <= 2:  # there are (1 + n_heads) ^ n_layers of them
+        summed = path_outputs(weights, trace).sum(1) @ weights.W_U
+        yield ("paths", "logits", None), (summed - logits).abs().max()
+    losses = order_losses(weights, trace)[-1]
+    yield ("orders", "loss", None), disagreement.difference(losses, token_losses(logits, tokens)).max()
+
+
+def of_layers(
+    weights: Weights,
+    tokens: Int[Tensor, "batch position"],
+    at_once: int,
+    apart: int,
+    dense_tokens: int,
+    generator: torch.Generator,
+) -> Iterator[Error]:
+    """Yield the errors of factored scores, and of each head against itself with maps within it.
+
+    Args:
+        weights: the model as it was read.
+        tokens: of sequences that heads attend on.
+        at_once: as of `on_sequences`.
+        apart: likewise.
+        dense_tokens: tokens, evenly spaced, over which circuits are formed as dense matrices.
+        generator: decides the maps.
+    """
+    small = of_tokens(weights, spread(weights.d_vocab, dense_tokens))
+    b_U = None if small.b_U is None else small.b_U.double()
+    before = None
+    for number, layer in enumerate(walk(weights, tokens, at_once, apart)):
+        alone = replace(layer.weights, W_E=small.W_E.double(), W_U=small.W_U.double(), b_U=b_U)
+        mapped = regauged(alone, generator)
+        for name, error in disagreement.factored_errors(gains_folded(alone), 0).items():
+            yield ("factored", name, number), error
+        sides = layer.queries_keys(), replace(layer, weights=mapped).queries_keys()
+        errors = disagreement.gauge_errors(alone, mapped, layer.before, sides)
+        if before is not None:
+            errors |= disagreement.composition_errors([before[0], alone], [before[1], mapped])
+        for name, error in errors.items():
+            if name not in DEPENDENT:
+                yield ("gauge", name, number), error
+        before = (alone, mapped)

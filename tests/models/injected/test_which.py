@@ -1,0 +1,37 @@
+"""Groups of models, by what their weights have."""
+
+import pytest
+
+from pipeline.models.injected import which
+from pipeline.models.injected.bug import CLEAN
+from pipeline.models.tiny import NAMES
+
+HAS = {  # of models in EVERY, those in a group and no others have it
+    "TOY": lambda weights: weights.ln1_gain is None,
+    "LLAMAS": lambda weights: weights.ff_gates is not None,
+    "ROTARY": lambda weights: weights.positions == "rotary",
+    "CENTRED": lambda weights: weights.ln1_gain is not None and weights.norm == "layer",
+    "NORMED": lambda weights: weights.ln1_gain is not None,
+    "NORMED_BEFORE": lambda weights: weights.ln1_gain is not None and weights.norm_place == "before",
+    "BIASED": lambda weights: weights.ff_key_bias is not None and weights.b_O is not None,
+    "LEARNED": lambda weights: weights.W_pos is not None,
+    "BACKWARD": lambda weights: weights.attends == "back",
+    "SEQUENTIAL": lambda weights: (
+        weights.ff_keys is not None and weights.residual == "sequential" and weights.norm_place == "before"
+    ),
+    "TIED": lambda weights: (weights.W_E.mT == weights.W_U).all(),
+    "UNTIED": lambda weights: not (weights.W_E.mT == weights.W_U).all(),
+    "SCALED": lambda weights: False,
+}
+
+
+@pytest.mark.parametrize("group", HAS)
+def test_a_group_is_of_models_that_have_it(group, read):
+    models = getattr(which, group)
+    assert set(models) <= set(NAMES)
+    for name in which.EVERY:
+        with read(CLEAN, name) as weights:
+            assert bool(HAS[group](weights)) == (name in models), name
+    for name in set(models) - set(which.EVERY) - set(which.SCALED):
+        with read(CLEAN, name) as weights:
+            assert HAS[group](weights), name
