@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from pipeline.claims.emergence import curves
+from pipeline.claims.change_points import grid_error
+from pipeline.claims.emergence import CHECKPOINTS, curves
 from pipeline.claims.finding import Finding, Tables
 
 
@@ -41,9 +42,10 @@ def previous_token_first(tables: Tables) -> Finding | None:
     if not {"previous_token", "prefix_matching"} <= set(steps):
         return None
     first, second = steps["previous_token"], steps["prefix_matching"]
-    return Finding(
-        math.log2(second / first), f"previous token at step {first:.0f}, prefix matching at {second:.0f}", 0.0
-    )
+    evidence = f"previous token at step {first:.0f}, prefix matching at {second:.0f}"
+    events = tables["emergence"].set_index("event")[CHECKPOINTS].loc[["previous_token", "prefix_matching"]]
+    error = grid_error(*events.itertuples(index=False))
+    return Finding(math.log2(second / first), f"{evidence}, with a standard error of {error:.2f} by checkpoints", 0.0)
 
 
 def _steps(tables: Tables) -> dict[str, float]:
