@@ -1,5 +1,6 @@
 """When a curve changed: the step at which a measure of training went from one level to another."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ class ChangePoint:
     hi: float
     before: float
     after: float
+    checkpoint_before: float  # the last one before `step`
+    checkpoint_after: float
 
 
 def change_point(steps: np.ndarray, values: np.ndarray, confidence: float, fewest: int) -> ChangePoint | None:
@@ -59,8 +62,34 @@ def change_point(steps: np.ndarray, values: np.ndarray, confidence: float, fewes
     middles = (places[start] + places[end]) / 2
     likely = middles[(left <= worst) & (np.sign(rises) == np.sign(rises[best]))]
     near = np.diff(places).min() / 4  # a middle this close to a checkpoint is at it, not beside it
-    lo = min(likely.min(), places[places < middles[best] - near].max())
-    hi = max(likely.max(), places[places > middles[best] + near].min())
-    step, lo, hi = (max(float(np.exp(place) - offset), 0.0) for place in (middles[best], lo, hi))
+    last, following = places[places < middles[best] - near].max(), places[places > middles[best] + near].min()
+    ends = middles[best], min(likely.min(), last), max(likely.max(), following), last, following
+    step, lo, hi, last, following = (max(float(np.exp(place) - offset), 0.0) for place in ends)
     before = float(values.mean() - rises[best] * ramps[best].mean())
-    return ChangePoint(step, lo, hi, before, before + float(rises[best]))
+    return ChangePoint(step, lo, hi, before, before + float(rises[best]), last, following)
+
+
+def reach(step: np.ndarray, checkpoint_before: np.ndarray, checkpoint_after: np.ndarray) -> np.ndarray:
+    """Return how far before and after a change point its change may have been, nothing being measured between.
+
+    Args:
+        step: [run], as ChangePoint has it; so the others.
+        checkpoint_before: [run]; 0 counts as 1, the first step at which anything can change.
+        checkpoint_after: [run].
+
+    Returns:
+        [2, run], natural logarithms of the step's ratio to either checkpoint, 0 or more.
+    """
+    return np.log([step / np.maximum(checkpoint_before, 1), checkpoint_after / step]).clip(0)
+
+
+def grid_error(*checkpoints: tuple[float, float]) -> float:
+    """Return the standard error, in doublings, that the grid of checkpoints leaves in a run's sum or difference.
+
+    Each change is anywhere between its two checkpoints alike, in the logarithm: of a distance w, the variance is
+    w^2 / 12. All runs have the same checkpoints, so that it does not average out over seeds.
+
+    Args:
+        checkpoints: of each change point, the last checkpoint before it and the first after it; 0 counts as 1.
+    """
+    return math.sqrt(sum(math.log2(after / max(before, 1.0)) ** 2 for before, after in checkpoints) / 12)

@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
+from pipeline.claims.change_points import grid_error
 from pipeline.claims.crossed import Number
-from pipeline.claims.emergence import curves
+from pipeline.claims.emergence import CHECKPOINTS, curves
 from pipeline.claims.finding import Finding, Tables
 
 
@@ -43,8 +44,13 @@ def previous_token_first(tables: Tables) -> Finding | None:
     if not {"previous_token", "prefix_matching"} <= set(steps):
         return None
     first, second = steps["previous_token"], steps["prefix_matching"]
+    evidence = f"previous token at step {first:.0f}, prefix matching at {second:.0f}"
+    events = tables["emergence"].set_index("event")[CHECKPOINTS].loc[["previous_token", "prefix_matching"]]
+    error = grid_error(*events.itertuples(index=False))
     return Finding(
-        Number(math.log2(second / first)), f"previous token at step {first:.0f}, prefix matching at {second:.0f}", 0.0
+        Number(math.log2(second / first), error=error),
+        f"{evidence}, with a standard error of {error:.2f} by checkpoints",
+        0.0,
     )
 
 

@@ -73,6 +73,28 @@ def test_the_interval_holds_the_true_change_as_often_as_it_says(noise):
     assert np.median(widths) < math.log(2.5)
 
 
+def test_the_checkpoints_about_a_change_are_those_next_to_its_middle():
+    found = change_point(STEPS, np.where(STEPS >= 477, 0.9, 0.1))
+    assert (found.checkpoint_before, found.checkpoint_after) == pytest.approx((381, 477))
+    noisy = change_point(STEPS, ramp(195, 596, 0, 1) + 0.2 * np.random.default_rng(1).normal(size=len(STEPS)))
+    inside = [step for step in STEPS if noisy.checkpoint_before + 1e-6 < step < noisy.checkpoint_after - 1e-6]
+    assert noisy.lo < noisy.checkpoint_before < noisy.step < noisy.checkpoint_after < noisy.hi
+    assert inside == []
+
+
+def test_a_change_reaches_to_the_checkpoints_about_it_and_no_further_than_the_first_step():
+    found = change_points.reach(np.array([20.0, 8.0, 0.5]), np.array([10.0, 0.0, 0.0]), np.array([80.0, 16.0, 1.0]))
+    np.testing.assert_allclose(found, np.log([[2, 8, 1], [4, 2, 2]]))
+
+
+def test_what_the_grid_leaves_is_that_of_changes_anywhere_between_checkpoints():
+    random = np.random.default_rng(0)
+    cells = (100.0, 125.0), (381.0, 596.0)
+    true = [np.log2(before) + np.log2(after / before) * random.uniform(size=40_000) for before, after in cells]
+    assert change_points.grid_error(*cells) == pytest.approx((true[1] - true[0]).std(), rel=0.01)
+    assert change_points.grid_error((0.0, 64.0)) == pytest.approx(6 / math.sqrt(12))
+
+
 def test_less_confidence_gives_an_interval_within_the_other():
     values = ramp(195, 477, 0, 1) + 0.1 * np.random.default_rng(0).normal(size=len(STEPS))
     wide, narrow = (change_points.change_point(STEPS, values, confidence, 6) for confidence in (0.99, 0.5))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from trained_runs import SMALLEST, STEPS, WHEN, events_of, run
 
+from pipeline.claims.change_points import change_point, reach
 from pipeline.claims.emergence import EVENTS, came_before, curves, emergence, geometric_mean
 from pipeline.plumbing.artefacts import Paths, write
 from pipeline.tables.judge.emergence import EMERGENCE
@@ -99,9 +100,72 @@ def test_what_touches_came_before_and_what_overlaps_did_not():
     assert came_before(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0])).tolist() == [True, True, False]
 
 
+def mean_of(*values):
+    """Of values read off without any rounding."""
+    return geometric_mean(pd.Series(values, dtype=float), 0.95, *np.zeros((2, 1, len(values))))
+
+
 def test_the_geometric_mean_of_one_has_no_interval_and_of_none_no_value():
-    mean, lo, hi = geometric_mean(pd.Series([4.0, 16.0]), 0.95)
+    mean, lo, hi = mean_of(4.0, 16.0)
     assert mean == pytest.approx(8)
     assert lo * hi == pytest.approx(64)
-    assert geometric_mean(pd.Series([4.0]), 0.95)[0] == pytest.approx(4)
-    assert all(map(math.isnan, (*geometric_mean(pd.Series([4.0]), 0.95)[1:], *geometric_mean(pd.Series([]), 0.95))))
+    assert hi == pytest.approx(8 * math.exp(12.706 * math.log(2)), rel=1e-3)  # Student's t with one degree of freedom
+    assert mean_of(4.0)[0] == pytest.approx(4)
+    assert all(map(math.isnan, (*mean_of(4.0)[1:], *mean_of())))
+
+
+def test_runs_that_agree_are_known_no_better_than_their_checkpoints():
+    together = events_of(pd.concat([run(seed=seed) for seed in range(5)]))
+    seeds, over = together[together["seed"] == 0].set_index("event"), together[together["seed"].isna()]
+    for event, row in over.set_index("event").iterrows():
+        ends = seeds.loc[event, ["checkpoint_before", "checkpoint_after"]].to_list()
+        assert ends == pytest.approx([STEPS[STEPS.index(WHEN[event]) - 1], WHEN[event]])
+        for end, checkpoint in zip((row["lo"], row["hi"]), ends, strict=True):
+            assert math.log(end / row["step"]) == pytest.approx(0.95 * math.log(checkpoint / row["step"]))
+
+
+GRID = np.array([0, *(10 * 1.25 ** np.arange(40)).round()])
+STUDIES = 300
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """What `change_point` makes of a sudden change between each two checkpoints: step and checkpoints."""
+    found = [change_point(GRID, (np.arange(len(GRID)) > place).astype(float), 0.95, 6) for place in range(1, 40)]
+    return np.array([[change.step, change.checkpoint_before, change.checkpoint_after] for change in found])
+
+
+def observed(seen, true_steps):
+    """What is seen of each run's change: steps, and how far they reach [side, run]."""
+    rows = seen[np.searchsorted(GRID, true_steps) - 2]
+    return rows[:, 0], reach(*rows.T)
+
+
+@pytest.mark.parametrize("runs", [3, 8])
+@pytest.mark.parametrize("spread", [0.0, 0.2, 1.0, 3.0])  # standard deviation of seeds, in distances of checkpoints
+def test_the_interval_over_seeds_holds_the_truth_as_often_as_it_says(seen, runs, spread):
+    """The truth is anywhere between two checkpoints; 0.92 is 0.95 less 2.4 standard errors of a share of 300."""
+    random, held, alone = np.random.default_rng(1), 0, 0
+    for place in (np.arange(STUDIES) + 0.5) / STUDIES:
+        truth = GRID[18] * (GRID[19] / GRID[18]) ** place
+        steps, (below, above) = observed(seen, truth * 1.25 ** (spread * random.normal(size=runs)))
+        _, lo, hi = geometric_mean(pd.Series(steps), 0.95, below[None], above[None])
+        held += lo <= truth <= hi
+        if not spread:
+            _, lo, hi = mean_of(*steps)
+            alone += lo <= truth <= hi
+    assert held / STUDIES > 0.92
+    assert held / STUDIES < (0.99 if spread != 0.2 else 1.01)  # nearly always, in between: see `geometric_mean`
+    assert alone == 0  # Student's t alone takes rounded steps for known ones
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_so_does_that_of_a_factor_between_two_events(seen, spread):
+    random, held = np.random.default_rng(2), 0
+    for _ in range(STUDIES):
+        truths = 380 * 1.25 ** random.uniform(0, 4, size=2)
+        first, second = (observed(seen, truth * 1.25 ** (spread * random.normal(size=3))) for truth in truths)
+        below, above = np.stack([second[1][0], first[1][1]]), np.stack([second[1][1], first[1][0]])
+        _, lo, hi = geometric_mean(pd.Series(second[0] / first[0]), 0.95, below, above)
+        held += lo <= truths[1] / truths[0] <= hi
+    assert held / STUDIES > 0.92

@@ -16,7 +16,9 @@ def trained(events, gains):
     checkpoint_scores = pd.DataFrame(losses, columns=columns).assign(layer=None, head=None, period=None, chance=None)
     return {
         "checkpoint_scores": checkpoint_scores,
-        "emergence": pd.DataFrame(events.items(), columns=["event", "step"]),
+        "emergence": pd.DataFrame(events.items(), columns=["event", "step"]).assign(
+            checkpoint_before=lambda rows: rows["step"] * 0.5, checkpoint_after=lambda rows: rows["step"] * 2
+        ),
     }
 
 
@@ -32,5 +34,7 @@ def test_all_that_is_gained_in_the_window_of_prefix_matching_is_counted():
 
 def test_which_came_first_is_told_in_doublings():
     events = {"previous_token": 100.0, "prefix_matching": 800.0}
-    assert previous_token_first(trained(events, {})).value == pytest.approx(3)
+    finding = previous_token_first(trained(events, {}))
+    assert finding.value == pytest.approx(3)
+    assert f"error of {math.sqrt((2**2 + 2**2) / 12):.2f} by" in finding.evidence
     assert previous_token_first(trained({"previous_token": 100.0}, {})) is None

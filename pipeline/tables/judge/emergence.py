@@ -34,11 +34,21 @@ EMERGENCE = Table(
             "float64",
             "optimiser steps",
             "lower end of its interval: of one run, by residuals, and at least to the nearest checkpoint; over "
-            "seeds, Student's t in the logarithm, null for fewer than two",
+            "seeds, Student's t in the logarithm and what the checkpoints leave open in all runs alike, null for fewer "
+            "than two",
             0,
             nullable=True,
         ),
         Column("hi", "float64", "optimiser steps", "upper end of the same interval", 0, nullable=True),
+        Column(
+            "checkpoint_before",
+            "float64",
+            "optimiser steps",
+            "the last checkpoint before the step; null over seeds, and without one",
+            0,
+            nullable=True,
+        ),
+        Column("checkpoint_after", "float64", "optimiser steps", "the first checkpoint after it", 0, nullable=True),
         CONFIDENCE,
         Column(
             "before_level",
@@ -79,7 +89,7 @@ EMERGENCE_ORDER = Table(
             "factor_lo",
             "float64",
             "times",
-            "lower end of its interval (Student's t in the logarithm); null for one run, or equal ones",
+            "lower end of its interval, as of a step over seeds; null for one run",
             0,
             nullable=True,
         ),
