@@ -11,7 +11,14 @@ from torch import Generator
 from pipeline.models import corpus
 from pipeline.models.corpus import Source
 from pipeline.models.notebook_checkpoint import vocabulary_size
-from pipeline.models.tokenizer import encode, id_tokenizer, loaded_tokenizer, trained_tokenizer, vocabulary
+from pipeline.models.tokenizer import (
+    encode,
+    id_tokenizer,
+    loaded_tokenizer,
+    spells_text,
+    trained_tokenizer,
+    vocabulary,
+)
 from pipeline.plumbing.artefacts import Paths, atomic, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.prepare import NoTokenizer, PrepareSettings
@@ -22,7 +29,7 @@ def run(settings: PrepareSettings, inputs: Paths, outputs: Paths) -> None:
     """Gather, split, tokenize, write."""
     os.environ["RAYON_NUM_THREADS"] = str(settings.threads)  # the tokenizers' own threads
     sources = gathered(settings)
-    documents = [document for source in sources for document in source.documents]
+    documents = texts_of(sources)
     heldout = np.array([corpus.is_heldout(document, settings.data.heldout_fraction) for document in documents])
     if heldout.all() or not heldout.any():
         raise ValueError(
@@ -34,13 +41,20 @@ def run(settings: PrepareSettings, inputs: Paths, outputs: Paths) -> None:
 
     with atomic(outputs.file("tokenizer.json")) as temporary:
         tokenizer.save(str(temporary))
-    write(CORPUS, pd.DataFrame([described(source) for source in sources]), outputs)
-    token_ids = [np.array(ids, np.int32) for ids in encode(tokenizer, documents)]
-    split = np.where(heldout, "heldout", "train")
-    tokens = pd.DataFrame({"document": range(len(documents)), "split": split, "token_ids": token_ids})
+    # Ids have no other source.
+    others = corpus.other_text(settings.other, documents) if spells_text(tokenizer) else []
+    write(CORPUS, pd.DataFrame([described(source) for source in (*sources, *others)]), outputs)
+    split = [*np.where(heldout, "heldout", "train"), *("other" for _ in texts_of(others))]
+    token_ids = [np.array(ids, np.int32) for ids in encode(tokenizer, documents + texts_of(others))]
+    tokens = pd.DataFrame({"document": range(len(split)), "split": split, "token_ids": token_ids})
     write(TOKENS, tokens, outputs)
     rows = 0 if settings.model_path is None else vocabulary_size(settings.model_path)
     write(VOCABULARY, pd.DataFrame([asdict(entry) for entry in vocabulary(tokenizer, rows)]), outputs)
+
+
+def texts_of(sources: list[Source]) -> list[str]:
+    """Return the documents of all sources in a row."""
+    return [document for source in sources for document in source.documents]
 
 
 def gathered(settings: PrepareSettings) -> list[Source]:

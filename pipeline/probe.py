@@ -25,6 +25,7 @@ from pipeline.settings.probe import ProbeSettings
 from pipeline.tables.prepare import TOKENS, VOCABULARY
 from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 
+OTHER_SOURCE = "other_"  # begins the names of sets made of text from another source
 FEWEST = 4  # windows that make a set: two to choose by, and two to judge by
 Drawn = tuple[str, int | None, Tensor, Tensor]  # a set's name, its period, ids and token classes [sentence, position]
 
@@ -37,7 +38,11 @@ def run(settings: ProbeSettings, inputs: Paths, outputs: Paths) -> None:
     generator = Generator().manual_seed(settings.seed)
     texts = list(of_text(settings, tokens, *role_ids(tokenizer), generator))
     write(LOSS_SEQUENCES, framed(texts), outputs)
-    first = [(*which, ids[: settings.sentences], classes[: settings.sentences]) for *which, ids, classes in texts]
+    first = [
+        (name, period, ids[: settings.sentences], classes[: settings.sentences])
+        for name, period, ids, classes in texts
+        if not name.startswith(OTHER_SOURCE)  # on which only losses are measured
+    ]
     sequences = framed([*first, *made_up(settings, tokens, tokenizer, generator)])
     sequences["token"] = sequences["token_id"].map(vocabulary.set_index("token_id")["token"])
     write(SEQUENCES, sequences, outputs)
@@ -56,28 +61,41 @@ def framed(sets: Iterable[Drawn]) -> pd.DataFrame:
 def of_text(
     settings: ProbeSettings, tokens: pd.DataFrame, begin: int | None, end: int | None, generator: Generator
 ) -> Iterator[Drawn]:
-    """Yield the sets made of held-out text, each as long as `loss_sequences` has it.
+    """Yield the sets made of text, each as long as `loss_sequences` has it; of few windows there is none.
 
     Raises:
-        ValueError: the text has fewer windows than `sequences` needs.
+        ValueError: the held-out text has fewer windows than `sequences` needs.
     """
-    heldout = joined(tokens.loc[tokens["split"] == "heldout", "token_ids"], end)
-    text = windows(heldout, settings.n_ctx, begin, generator)
-    if len(text) < settings.sentences:
+    heldout, other = (
+        windows(joined(tokens.loc[tokens["split"] == split, "token_ids"], end), settings.n_ctx, begin, generator)
+        for split in ("heldout", "other")
+    )
+    if len(heldout) < settings.sentences:
         raise ValueError(
-            f"the held-out text has {len(text)} windows of {settings.n_ctx} tokens that share none, fewer than "
+            f"the held-out text has {len(heldout)} windows of {settings.n_ctx} tokens that share none, fewer than "
             f"probe.sentences={settings.sentences}; lower that, raise data.heldout_fraction or bring more text"
         )
-    yield "text", None, text[: settings.loss_sentences], torch.zeros_like(text)[: settings.loss_sentences]
-    copies = Copies(1.0, settings.min_length, settings.max_length)
-    others = text.roll(-settings.sentences, 0)[: settings.loss_copies]
-    yield "repeated_text", None, *with_copies(others, copies, begin, generator)
-    classes = natural_repeats(text, settings.repeat_tokens, begin)
+    yield from with_and_without_copies(settings, heldout, "", begin, generator)
+    classes = natural_repeats(heldout, settings.repeat_tokens, begin)
     repeating = (classes == SECOND_COPY).any(dim=1)
     if (found := int(repeating.sum())) < FEWEST:
         print(f"natural_repeats: {found} windows of text repeat {settings.repeat_tokens} tokens; left out")
     else:
-        yield "natural_repeats", None, *(some[repeating][: settings.loss_copies] for some in (text, classes))
+        yield "natural_repeats", None, *(some[repeating][: settings.loss_copies] for some in (heldout, classes))
+    if len(other) < FEWEST:
+        print(f"{OTHER_SOURCE}text: text from another source has {len(other)} windows; left out")
+    else:
+        yield from with_and_without_copies(settings, other, OTHER_SOURCE, begin, generator)
+
+
+def with_and_without_copies(
+    settings: ProbeSettings, text: Tensor, prefix: str, begin: int | None, generator: Generator
+) -> Iterator[Drawn]:
+    """Yield windows of text as they are; and with a copied segment, from those on that `sequences` has as they are."""
+    yield f"{prefix}text", None, text[: settings.loss_sentences], torch.zeros_like(text)[: settings.loss_sentences]
+    copies = Copies(1.0, settings.min_length, settings.max_length)
+    others = text.roll(-settings.sentences, 0)[: settings.loss_copies]
+    yield f"{prefix}repeated_text", None, *with_copies(others, copies, begin, generator)
 
 
 def made_up(

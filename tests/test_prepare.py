@@ -22,6 +22,24 @@ def test_prepare_says_where_the_text_came_from(text):
     assert read(VOCABULARY, text)["role"].tolist()[:3] == ["begin", "end", "text"]
 
 
+def test_text_from_another_source_is_for_nothing_but_measuring(text, tmp_path):
+    with_other = prepared_text(tmp_path, other=["einops"])
+    tokens, alone = read(TOKENS, with_other), read(TOKENS, text)
+    assert tokens["split"].value_counts()["other"] == 1
+    assert tokens["split"].iloc[-1] == "other"
+    own = tokens[tokens["split"] != "other"]
+    assert own["split"].tolist() == alone["split"].tolist()
+    assert list(map(list, own["token_ids"])) == list(map(list, alone["token_ids"]))
+    assert with_other.file("tokenizer.json").read_bytes() == text.file("tokenizer.json").read_bytes()
+    shown = read(VOCABULARY, with_other).set_index("token_id")["text"]
+    assert "".join(shown[tokens["token_ids"].iloc[-1]]).startswith("MIT License\n\nCopyright (c) 2018 Alex Rogozhnikov")
+    assert read(CORPUS, with_other).set_index("source").loc["einops: licences", "documents"] == 1
+
+
+def test_ids_have_no_other_source(tmp_path):
+    assert set(read(TOKENS, prepared(tmp_path, other=["einops"]))["split"]) == {"train", "heldout"}
+
+
 def test_prepare_without_text_makes_ids(random_tokens):
     tokens = read(TOKENS, random_tokens)
     assert {len(ids) for ids in tokens["token_ids"]} == {50}

@@ -88,6 +88,27 @@ def test_text_that_hardly_repeats_itself_makes_no_set(random_tokens, tmp_path, c
     assert "natural_repeats: 0 windows of text repeat 7 tokens; left out" in capsys.readouterr().out
 
 
+def test_losses_are_measured_on_text_from_another_source(tmp_path):
+    inputs = prepared_text(tmp_path, other=["einops"])
+    sequences, losses = probed(inputs, tmp_path, n_ctx=24)
+    assert not sequences["eval_set"].str.startswith("other").any()
+    tokens = read(TOKENS, inputs)
+    stream = joined(tokens.loc[tokens["split"] == "other", "token_ids"], 1)
+    shares = stream[: len(stream) // 23 * 23].view(-1, 23).tolist()
+    plain, copied = (sequences_of(losses, name) for name in ("other_text", "other_repeated_text"))
+    assert (len(plain), len(copied)) == (12, 8)
+    assert all(row in shares for row in plain[:, 1:].tolist())
+    classes = labels_of(losses, "other_repeated_text", None, "token_class")
+    assert (classes == "second_copy").any(1).all()
+    assert (classes[:7][(copied[:7] != plain[5:]).numpy()] == "second_copy").all()
+
+
+def test_without_text_from_another_source_there_are_no_sets_of_it(text, tmp_path, capsys):
+    _, losses = probed(text, tmp_path)
+    assert set(losses["eval_set"]) == {"text", "repeated_text", "natural_repeats"}
+    assert "other_text: text from another source has 0 windows; left out" in capsys.readouterr().out
+
+
 def test_a_text_with_too_few_windows_is_refused(random_tokens, tmp_path):
     changes = dict.fromkeys(["sentences", "loss_sentences", "loss_copies"], 90)
     with pytest.raises(

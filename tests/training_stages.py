@@ -65,10 +65,11 @@ def made(folder, names):
     return Paths([folder / name for name in names], '{"spec": 1}')
 
 
-def prepared(folder, data=RANDOM, tokenizer=None, model_path=None):
+def prepared(folder, data=RANDOM, tokenizer=None, model_path=None, other=()):
     settings = {
         "data": data,
         "tokenizer": tokenizer or {"kind": "none", "d_vocab": 30},
+        "other": list(other),
         "model_path": model_path,
         "threads": 1,
     }
@@ -76,7 +77,7 @@ def prepared(folder, data=RANDOM, tokenizer=None, model_path=None):
     return made(folder, PREPARED)
 
 
-def prepared_text(folder):
+def prepared_text(folder, other=()):
     """Prepare 300 lines made of a few words, and a tokenizer trained on them."""
     words = ["the cat", " sat on the", " mat and", " a dog sat"]
     lines = [words[place % 4] + words[place % 3] + words[place * 7 % 4] for place in range(300)]
@@ -87,7 +88,7 @@ def prepared_text(folder):
         "document_characters": 90,
         "heldout_fraction": 0.3,
     }
-    return prepared(folder, data, {"kind": "trained", "d_vocab": 270})
+    return prepared(folder, data, {"kind": "trained", "d_vocab": 270}, other=other)
 
 
 def trained(inputs, folder, **changes):

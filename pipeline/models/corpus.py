@@ -1,8 +1,12 @@
-"""Text for the toy models: what every Python installation brings along, a person's own files, or the hub."""
+"""Text for the toy models: what every Python installation brings along, a person's own files, or the hub.
+
+And text of another kind, to measure on alone: manuals and licences.
+"""
 
 import ast
 import glob
 import hashlib
+import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -16,6 +20,7 @@ from torch import Generator
 from pipeline.models.one_line import first_line
 
 PYTHON = "python"  # the name under which the standard library is asked for
+LICENCE = re.compile(r"\.dist-info/.*(licen[cs]e|copying|notice)", re.IGNORECASE)  # a file, or a folder of them
 NOT_DOCUMENTATION = {"test", "tests", "testing", "idle_test", "site-packages", "dist-packages", "_vendor", "externals"}
 
 
@@ -61,6 +66,66 @@ def python_docs(packages: Iterable[str], min_characters: int) -> list[Source]:
     return sources
 
 
+def other_text(packages: Iterable[str], known: Iterable[str]) -> list[Source]:
+    """Manuals and licences of installed packages, read without importing them: text of another kind than docstrings.
+
+    A paragraph is left out that occurred before or is in a document that is known, spaces and line ends apart, or that
+    is not ASCII; what is left of a text is a document.
+
+    Args:
+        packages: distribution names as pip knows them, whose licence files are read; "python" is the language
+            reference as pydoc keeps it, a document a topic.
+        known: documents of which nothing is wanted.
+
+    Raises:
+        ValueError: a package is not installed, or has no such text.
+    """
+    seen = {key for document in known for key in _paragraphs(document)}
+    sources = []
+    for package in packages:
+        kind, version, texts = ("manual", *_topics()) if package == PYTHON else ("licences", *_licences(package))
+        documents = []
+        for text in texts:
+            new = {key: shown for key, shown in _paragraphs(text).items() if key not in seen and key.isascii()}
+            seen |= new.keys()
+            if new:
+                documents.append("\n\n".join(new.values()))
+        if not texts:
+            raise ValueError(f"package {package!r} has no {kind}; take it out of prepare.other")
+        sources.append(Source(f"{package}: {kind}", version, tuple(documents)))
+    return sources
+
+
+def _paragraphs(text: str) -> dict[str, str]:
+    """A text's paragraphs as they stand, by their words; those without any are left out."""
+    return {key: part for part in re.split(r"\n\s*\n", text.strip("\n")) if (key := " ".join(part.split()))}
+
+
+def _topics() -> tuple[str, list[str]]:
+    """Python's version and the topics of its language reference, by their names."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    module = Path(sysconfig.get_path("stdlib"), "pydoc_data", "topics.py")
+    if not module.exists():
+        return version, []
+    tree = ast.parse(module.read_bytes())
+    topics = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
+    return version, [topics[name] for name in sorted(topics)]
+
+
+def _licences(package: str) -> tuple[str, list[str]]:
+    """A package's version and its licence files, sorted by path."""
+    distribution = _installed(package)
+    files = sorted(file for file in distribution.files or () if LICENCE.search(file.as_posix()))
+    return distribution.version, [Path(file.locate()).read_text(encoding="utf-8", errors="replace") for file in files]
+
+
+def _installed(package: str) -> metadata.Distribution:
+    try:
+        return metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        raise ValueError(f"package {package!r} is not installed; install it or do without its text") from None
+
+
 def _modules(package: str) -> tuple[str, list[Path]]:
     """A package's version and its modules, sorted by their path inside the package."""
     if package == PYTHON:
@@ -68,12 +133,7 @@ def _modules(package: str) -> tuple[str, list[Path]]:
         version = ".".join(map(str, sys.version_info[:3]))
         inside = {path.relative_to(root): path for path in root.rglob("*.py")}
     else:
-        try:
-            distribution = metadata.distribution(package)
-        except metadata.PackageNotFoundError:
-            raise ValueError(
-                f"python_docs: package {package!r} is not installed; install it or take it out of data.packages"
-            ) from None
+        distribution = _installed(package)
         version = distribution.version
         files = [file for file in distribution.files or () if file.suffix == ".py" and ".." not in file.parts]
         inside = {file: Path(file.locate()) for file in files}

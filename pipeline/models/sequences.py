@@ -26,7 +26,8 @@ class Copies:
 def joined(documents: Iterable[Sequence[int] | np.ndarray], end: int | None) -> Int[Tensor, " token"]:
     """Return all documents in a row, each closed by the end token if there is one."""
     tail = torch.tensor([] if end is None else [end], dtype=torch.int64)
-    return torch.cat([part for document in documents for part in (torch.tensor(document), tail)]).long()
+    parts = [part for document in documents for part in (torch.tensor(document), tail)]
+    return torch.cat([tail[:0], *parts]).long()
 
 
 def text_rows(

@@ -6,7 +6,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
@@ -21,24 +21,26 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
+def _installed(packages: tuple[str, ...]) -> tuple[str, ...]:
+    for package in packages:
+        if package != "python" and not list(distributions(name=package)):
+            installed = sorted(distribution.name for distribution in distributions())
+            close = get_close_matches(package, installed, n=1)
+            hint = f"; did you mean {close[0]}?" if close else "; install it, or leave it out"
+            raise ValueError(f"{package}: no such package is installed{hint}")
+    return packages
+
+
+Packages = Annotated[tuple[str, ...], AfterValidator(_installed)]
+
+
 class PythonDocs(Slice):
     """Docstrings of the standard library and of installed packages."""
 
     kind: Literal["python_docs"]
-    packages: tuple[str, ...] = Field(min_length=1)
+    packages: Packages = Field(min_length=1)
     min_characters: int = Field(ge=1)
     heldout_fraction: Fraction
-
-    @field_validator("packages")
-    @classmethod
-    def _installed(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
-        for package in packages:
-            if package != "python" and not list(distributions(name=package)):
-                installed = sorted(distribution.name for distribution in distributions())
-                close = get_close_matches(package, installed, n=1)
-                hint = f"; did you mean {close[0]}?" if close else "; install it, or leave it out"
-                raise ValueError(f"data.packages={package}: no such package is installed{hint}")
-        return packages
 
 
 class TextFiles(Slice):
@@ -109,6 +111,7 @@ class PrepareSettings(StageSettings):
 
     data: Annotated[PythonDocs | TextFiles | HubText | RandomTokens, Field(discriminator="kind")]
     tokenizer: Annotated[TrainedTokenizer | HubTokenizer | NoTokenizer, Field(discriminator="kind")]
+    other: Packages
     model_path: str | None  # of an obtained model, whose vocabulary may be asked for
 
     @model_validator(mode="after")

@@ -16,8 +16,11 @@ EVAL_SET = Column(
     "string",
     "name",
     "sequences measured on: held-out text, held-out text with a copied segment, held-out text that repeats itself "
-    "without one, random tokens repeated with a period, the demonstration sentence",
-    options=("text", "repeated_text", "natural_repeats", "repeated_tokens", "demo"),
+    "without one, random tokens repeated with a period, the demonstration sentence; other_: text from another source",
+    options=(
+        *("text", "repeated_text", "natural_repeats", "repeated_tokens", "demo"),
+        *("other_text", "other_repeated_text"),
+    ),
 )
 PERIOD = Column(
     "period", "int64", "tokens", "length of the repeated block; null where nothing repeats by design", 1, nullable=True

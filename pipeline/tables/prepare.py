@@ -8,7 +8,12 @@ CORPUS = Table(
     row="one source of text",
     key=("source",),
     columns=(
-        Column("source", "string", "name", "package, file, or generator the text came from"),
+        Column(
+            "source",
+            "string",
+            "name",
+            "package, file, or generator the text came from; of text from another source, package and kind of text",
+        ),
         Column("version", "string", "name", "version of the source; null if it has none", nullable=True),
         Column("documents", "int64", "count", "documents taken from it", 0),
         Column("characters", "int64", "count", "characters in those documents", 0),
@@ -21,7 +26,13 @@ TOKENS = Table(
     key=("document",),
     columns=(
         Column("document", "int64", "index", "document, in the corpus's order", 0),
-        Column("split", "string", "name", "what the document is for", options=("train", "heldout")),
+        Column(
+            "split",
+            "string",
+            "name",
+            "what the document is for: other is text from another source, to measure on alone",
+            options=("train", "heldout", "other"),
+        ),
         Column("token_ids", "list<int32>", "index", "the document's tokens, without [BEGIN] and [END]", 0),
     ),
 )

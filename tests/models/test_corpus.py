@@ -38,6 +38,9 @@ def package(tmp_path, monkeypatch):
         "pack/broken.py": '"""Broken text, long enough."""\ndef (:\n',
         "pack/raises.py": '"""Raising text, long enough."""\nraise SystemExit("imported")\n',
         "pack-1.5.dist-info/METADATA": "Metadata-Version: 2.1\nName: pack\nVersion: 1.5\n",
+        "pack-1.5.dist-info/LICENSE": "LICENCE\n\n  Do what\n  you want.\n\nOf this software there is one copy.\n",
+        "pack-1.5.dist-info/licenses/b/MIT": "LICENCE\n \nFor b:\n\nDo what you\nwant.\n\nNaïve.\n",
+        "pack/LICENSE": "Not beside what pip installed it with.",
     }
     record = "".join(f"{name},,\n" for name in reversed(files))
     for name, content in (files | {"pack-1.5.dist-info/RECORD": record}).items():
@@ -62,8 +65,33 @@ def test_docstrings_are_read_in_order_without_importing(package):
 
 
 def test_a_package_that_is_not_installed_is_named():
-    with pytest.raises(ValueError, match="'no-such-package' is not installed"):
-        corpus.python_docs(["no-such-package"], min_characters=1)
+    for read in (lambda names: corpus.python_docs(names, min_characters=1), lambda names: corpus.other_text(names, [])):
+        with pytest.raises(ValueError, match="'no-such-package' is not installed"):
+            read(["no-such-package"])
+
+
+def test_licences_are_read_but_for_paragraphs_met_before(package):
+    known = ["Of this software there\n  is one copy.\n\nMore."]
+    (source,) = corpus.other_text([package], known)
+    assert (source.name, source.version) == ("pack: licences", "1.5")
+    assert source.documents == ("LICENCE\n\n  Do what\n  you want.", "For b:")
+
+
+def test_a_package_without_a_licence_is_named(package, tmp_path):
+    record = tmp_path / "pack-1.5.dist-info/RECORD"
+    record.write_text("".join(line for line in record.open() if "licen" not in line.lower()))
+    with pytest.raises(ValueError, match=r"'pack' has no licences; take it out of prepare\.other"):
+        corpus.other_text([package], [])
+
+
+def test_the_manual_of_python_comes_with_it():
+    (source,) = corpus.other_text(["python"], [])
+    assert (source.name, source.version) == ("python: manual", ".".join(map(str, sys.version_info[:3])))
+    assert any(document.startswith('The "assert" statement\n*****') for document in source.documents)
+    paragraphs = [" ".join(part.split()) for document in source.documents for part in document.split("\n\n")]
+    assert len(paragraphs) == len(set(paragraphs))
+    # of what is known, nothing is left
+    assert corpus.other_text(["python"], source.documents)[0].documents == ()
 
 
 def test_no_docstring_long_enough_is_said(package):

@@ -19,6 +19,7 @@ def prepared(seed, heldout=0.2):
             "heldout_fraction": heldout,
         },
         "tokenizer": {"kind": "none", "d_vocab": 8},
+        "other": [],
         "model_path": None,
         "threads": 1,
     }

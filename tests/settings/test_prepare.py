@@ -7,8 +7,9 @@ TEXT = {"kind": "text_files", "paths": ["x"], "document_characters": 9, "heldout
 IDS = {"kind": "none", "d_vocab": None}
 
 
-def parsed(data=RANDOM, tokenizer=IDS, model_path=None):
-    return PrepareSettings.parse({"data": data, "tokenizer": tokenizer, "model_path": model_path, "threads": 1})
+def parsed(data=RANDOM, tokenizer=IDS, model_path=None, other=()):
+    settings = {"data": data, "tokenizer": tokenizer, "other": list(other), "model_path": model_path, "threads": 1}
+    return PrepareSettings.parse(settings)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,11 @@ def test_a_folder_without_a_tokenizer_says_how_to_name_one(holds, tmp_path):
 
 def test_a_package_that_is_not_installed_is_named_with_the_nearest():
     docs = {"kind": "python_docs", "packages": ["python", "numpi"], "min_characters": 9, "heldout_fraction": 0.3}
-    with pytest.raises(ValueError, match=r"data\.packages=numpi: no such package is installed; did you mean numpy\?"):
+    named = pytest.raises(ValueError, match=r"numpi: no such package is installed; did you mean numpy\?")
+    with named:
         parsed(docs, {"kind": "trained", "d_vocab": 300})
+    with named:
+        parsed(model_path="owner/name", other=["numpi"])
 
 
 def test_a_model_trained_here_needs_a_number_of_tokens():
