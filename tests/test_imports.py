@@ -62,6 +62,14 @@ def test_mathematics_reads_no_files():
     assert not imported & {"pandas", "pyarrow", "pathlib", "os", "json", "hydra", "transformers"}
 
 
+def test_a_networks_own_forward_pass_shares_no_code_with_what_is_held_against_it():
+    assert not MODULES.find_upstream_modules("pipeline.models.attention_only") & set(
+        MODULES.find_descendants("pipeline")
+    )
+    own = MODULES.find_upstream_modules("pipeline.models.own_forward") & MODULES.find_descendants("pipeline.circuits")
+    assert own == {"pipeline.circuits.transformer.weights"}  # names, no mathematics
+
+
 def test_no_stage_imports_a_stage():
     for stage in STAGE_MODULES:
         assert not MODULES.find_modules_directly_imported_by(stage) & STAGE_MODULES
