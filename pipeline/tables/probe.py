@@ -12,7 +12,7 @@ SEQUENCES = Table(
 LOSS_SEQUENCES = Table(
     name="loss_sequences",
     row="one token of one of the many sequences that only losses are measured on; of a set that `sequences` has too, "
-    "the first are the same",
+    "the first are the same, and all sets of held-out text are made of the same windows",
     key=("eval_set", "period", "sentence", "position"),
     columns=(EVAL_SET, PERIOD, SENTENCE, POSITION, TOKEN_ID, TOKEN_CLASS),
 )
