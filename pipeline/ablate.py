@@ -143,7 +143,7 @@ def rankings(tables: dict[str, pd.DataFrame]) -> Rankings:
     """Rank heads by every score that tells a role, on the half of the sentences that chooses."""
     ranked = {role: ranked_heads(half_scores(tables, role, CHOOSING), role) for role in SCORES}
     return {
-        role: {(int(row.layer), int(row.head)): float(row.value) for row in rows.itertuples()}
+        role: {(int(row["layer"]), int(row["head"])): float(row["value"]) for row in rows.to_dict("records")}
         for role, rows in ranked.items()
     }
 
@@ -237,7 +237,8 @@ def of_sets(
     frame["share"] = shares[..., 0].numpy()[frame["set"], frame["token_class"].map(CLASSES.index)]
     curves = together(SET_CURVES, curve_rows(settings, sample, sets, shares, averaged.n))
     by_sentence = to_frame("set token_class place", value=sums / tokens, weight=tokens.expand_as(sums))
-    by_sentence = by_sentence[(by_sentence["weight"] > 0) & names["kind"].isin(BY_SENTENCE)[by_sentence["set"]].array]
+    kept = names["kind"].isin(BY_SENTENCE).to_numpy()[by_sentence["set"]]
+    by_sentence = by_sentence[(by_sentence["weight"] > 0) & kept]
     by_sentence["token_class"] = by_sentence["token_class"].map(dict(enumerate(CLASSES)))
     by_sentence["sentence"] = sample.numbers.numpy()[by_sentence["place"]]
     frame, by_sentence = (rows.join(names, on="set") for rows in (frame, by_sentence.assign(**sample.which)))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -124,7 +125,7 @@ def bugs_in(settings: KnownAnswersSettings, name: str, folder: Path) -> Iterator
     config = json.loads((folder / name / "config.json").read_text(encoding="utf-8"))
     read = load_file(folder / name / "model.safetensors").__getitem__
     own = vars(own_forward(folder / name)(tokens))
-    how = {"at_once": gates.sentences, "apart": gates.apart}
+    how: dict[str, Any] = {"at_once": gates.sentences, "apart": gates.apart}
     tolerance = gates.tolerance.model_dump()
     for bug in (CLEAN, *(bug for bug in BUGS if name in bug.models)):
         with injected(bug, config, read) as weights:

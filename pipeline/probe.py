@@ -81,7 +81,8 @@ def of_text(
     if (found := int(repeating.sum())) < FEWEST:
         print(f"natural_repeats: {found} windows of text repeat {settings.repeat_tokens} tokens; left out")
     else:
-        yield "natural_repeats", None, *(some[repeating][: settings.loss_copies] for some in (heldout, classes))
+        chosen = slice(settings.loss_copies)
+        yield "natural_repeats", None, heldout[repeating][chosen], classes[repeating][chosen]
     if len(other) < FEWEST:
         print(f"{OTHER_SOURCE}text: text from another source has {len(other)} windows; left out")
     else:

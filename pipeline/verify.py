@@ -6,6 +6,7 @@ If a check fails, the table is failed_checks instead, and the run stops.
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -27,7 +28,7 @@ from pipeline.tables.verify import CHECKS
 def run(settings: VerifySettings, inputs: Paths, outputs: Paths) -> None:
     """Check everything, then write or refuse."""
     torch.set_num_threads(settings.threads)
-    how = {"at_once": settings.batch, "apart": settings.apart}
+    how: dict[str, Any] = {"at_once": settings.batch, "apart": settings.apart}
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     tokens = sequences_of(sequences, "text")[: settings.sentences]
     own = own_forward(inputs.file("config.json").parent)

@@ -130,8 +130,8 @@ def natural_repeats(
 
     A repeat is a run of `least` tokens or more, as long as can be, that equals what stands some distance before it; the
     distance is at least `least`, so that no `least` tokens in a row overlap with what they repeat. SECOND_COPY are all
-    tokens of a repeat but its first, which nothing foretells, unless it is within another repeat; FIRST_COPY what is in
-    no repeat, but repeated by one; OTHER the rest.
+    tokens of a repeat but its first, which nothing foretells and is COPY_START, unless it is within another repeat;
+    FIRST_COPY what is in no repeat, but repeated by one; OTHER the rest.
 
     Args:
         tokens: ids.
@@ -145,7 +145,7 @@ def natural_repeats(
         repeats[:, distance:] |= runs
         foretold[:, distance + 1 :] |= runs[:, 1:] & runs[:, :-1]
         repeated[:, :-distance] |= runs
-    classes = torch.full_like(body, OTHER).masked_fill(repeated & ~repeats, FIRST_COPY)
+    classes = torch.full_like(body, OTHER).masked_fill(repeated, FIRST_COPY).masked_fill(repeats, COPY_START)
     return _begun(classes.masked_fill(foretold, SECOND_COPY), None if begin is None else OTHER)
 
 

@@ -163,22 +163,22 @@ def test_a_segment_too_long_for_the_row_is_shortened():
     ("row", "classes"),
     [
         # 5 6 7 8 comes again: its first token nothing foretells
-        ("1 5 6 7 8 2 5 6 7 8 3", ". f f f f . . s s s ."),
+        ("1 5 6 7 8 2 5 6 7 8 3", ". f f f f . c s s s ."),
         # three times: the second time repeats, and is not itself a first
-        ("5 6 7 1 5 6 7 2 5 6 7", "f f f . . s s . . s s"),
+        ("5 6 7 1 5 6 7 2 5 6 7", "f f f . c s s . c s s"),
         # two tokens are too few
         ("5 6 1 2 5 6 3 4 5 6 9", ". . . . . . . . . . ."),
         # a block over and over: what overlaps with what it repeats does so in longer runs only
-        ("5 6 7 5 6 7 5 6 7 5 6", "f f f . s s s s s s s"),
+        ("5 6 7 5 6 7 5 6 7 5 6", "f f f c s s s s s s s"),
         # three of one token, and the same three again
-        ("5 5 5 5 5 5 1 2 3 4 6", "f f f . s s . . . . ."),
+        ("5 5 5 5 5 5 1 2 3 4 6", "f f f c s s . . . . ."),
         # a repeat of 7 8 9 that begins within one of 5 6 7 8 goes on
-        ("5 6 7 8 1 7 8 9 5 6 7 8 9", "f f f f . f f f . s s s s"),
+        ("5 6 7 8 1 7 8 9 5 6 7 8 9", "f f f f . f f f c s s s s"),
     ],
 )
 def test_natural_repeats_are_those_that_are_there(row, classes, begin):
     tokens = torch.tensor([[int(token) for token in row.split()]])
-    expected = [{".": OTHER, "f": FIRST_COPY, "s": SECOND_COPY}[letter] for letter in classes.split()]
+    expected = [{".": OTHER, "f": FIRST_COPY, "s": SECOND_COPY, "c": COPY_START}[letter] for letter in classes.split()]
     if begin is not None:
         tokens, expected = functional.pad(tokens, (1, 0), value=begin), [OTHER, *expected]
     assert natural_repeats(tokens, 3, begin).tolist() == [expected]
@@ -198,7 +198,7 @@ def by_loops(row, least):
                 repeats |= {*range(late, late + length)}
                 foretold |= {*range(late + 1, late + length)}
                 repeated |= {*range(early, early + length)}
-    order = ((foretold, SECOND_COPY), (repeats, OTHER), (repeated, FIRST_COPY))
+    order = ((foretold, SECOND_COPY), (repeats, COPY_START), (repeated, FIRST_COPY))
     return [next((kind for places, kind in order if place in places), OTHER) for place in range(len(row))]
 
 
