@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pandas as pd
 from scipy import stats
 
-from pipeline.circuits.chance.false_discovery import false_discovery
 from pipeline.claims.catalogue import CLAIMS, Claim
 from pipeline.claims.crossed import crossed
 from pipeline.claims.effects import effects
@@ -18,7 +17,7 @@ from pipeline.claims.measures import measures, with_probes
 from pipeline.claims.order import emergence_order
 from pipeline.claims.roles import head_roles
 from pipeline.claims.validity import validity
-from pipeline.claims.verdicts import RULE, verdict
+from pipeline.claims.verdicts import RULE, corrected, verdict
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.judge import JudgeSettings
@@ -60,9 +59,7 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
 
     tables["emergence"] = events
     claims = [judged(claim, experiment, tables, settings) for experiment in settings.experiments for claim in CLAIMS]
-    claims = pd.DataFrame(claims)
-    claims["q"] = false_discovery(claims["p"].to_numpy(float))
-    write(CLAIMS_TABLE, claims.assign(**noted, power=settings.power), outputs)
+    write(CLAIMS_TABLE, corrected(pd.DataFrame(claims)).assign(**noted, power=settings.power), outputs)
 
 
 def judged(claim: Claim, experiment: str, tables: Tables, settings: JudgeSettings) -> dict:
@@ -87,7 +84,7 @@ def judged(claim: Claim, experiment: str, tables: Tables, settings: JudgeSetting
         "of_sentences": mean.of_sentences**0.5 * stats.norm.ppf((1 + settings.confidence) / 2),
         "chance": chance,
         "threshold": threshold,
-        "since": getattr(settings.since, claim.name),
+        "since": getattr(settings.since, claim.name).isoformat(),
         "least_shown": mean.least_shown(settings.confidence, settings.power),
         "p": below if mean.value >= threshold else 1 - below,
         "verdict": verdict(lo, hi, threshold, chance) if findings else "not applicable",

@@ -39,6 +39,8 @@ def judge_study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     runs = [(experiment, seed) for experiment in EXPERIMENTS for seed in SEEDS]
     rows = {"head_scores": [row for run in runs for row in head_scores(*run)]}
+    made_of_sentences = [row for row in rows["head_scores"] if row["eval_set"] != "weights"]
+    rows["sentence_scores"] = [row | {"sentence": n, "weight": 1.0} for row in made_of_sentences for n in range(4)]
     rows["runs"] = [{"experiment": one, "seed": seed, "stage": "probe", "id": "a"} for one, seed in runs]
     tables = [table.with_run() for stage in judge.STAGES for table in OF_A_RUN[stage]]
     files = {table.name: folder / f"{table.name}.parquet" for table in (*tables, RUNS, *OF_JUDGE)}

@@ -26,6 +26,7 @@ OF_MANY = {
     "test_workflow_of_checkpoints.py",
     "circuits/definitions/test_calibration.py",
     "figures/test_every_figure.py",
+    "models/injected/test_every_bug.py",
     "settings/test_reached.py",
 }
 

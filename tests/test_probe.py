@@ -67,7 +67,7 @@ def test_losses_are_measured_on_more_of_the_same(random_tokens, tmp_path):
     # Copies are put into the windows after those that `sequences` has as text.
     changed = copied[:7] != plain[5:]
     assert changed.any()
-    assert (classes[:7][changed] == "second_copy").all()
+    assert set(classes[:7][changed]) <= {"copy_start", "second_copy"}
 
 
 def test_text_that_repeats_itself_is_found(text, tmp_path):
@@ -100,7 +100,7 @@ def test_losses_are_measured_on_text_from_another_source(tmp_path):
     assert all(row in shares for row in plain[:, 1:].tolist())
     classes = labels_of(losses, "other_repeated_text", None, "token_class")
     assert (classes == "second_copy").any(1).all()
-    assert (classes[:7][(copied[:7] != plain[5:]).numpy()] == "second_copy").all()
+    assert set(classes[:7][(copied[:7] != plain[5:]).numpy()]) <= {"copy_start", "second_copy"}
 
 
 def test_without_text_from_another_source_there_are_no_sets_of_it(text, tmp_path, capsys):

@@ -20,25 +20,31 @@ from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.score import ScoreSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
-from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 from pipeline.tables.score import (
     HEAD_PAIRS,
     HEAD_SCORES,
     LOSS_BY_POSITION,
     NULLS,
     PAIR_NULLS,
+    SENTENCE_LOSSES,
+    SENTENCE_PAIRS,
     SENTENCE_SCORES,
     VIRTUAL_HEADS,
 )
 
 D_VOCAB, LENGTH, PERIOD, N_HEADS = 12, 9, 4, 2
-WRITES = (HEAD_SCORES, SENTENCE_SCORES, NULLS, HEAD_PAIRS, PAIR_NULLS, VIRTUAL_HEADS, LOSS_BY_POSITION)
+WRITES = (
+    *(HEAD_SCORES, SENTENCE_SCORES, NULLS, HEAD_PAIRS, SENTENCE_PAIRS, PAIR_NULLS, VIRTUAL_HEADS, LOSS_BY_POSITION),
+    SENTENCE_LOSSES,
+)
 SETTINGS = {
     "batch": 2,
     "tile": 5,
     "ranked_tokens": 100,
     "layer_pairs": [[0, 1]],
     "path_sentences": 2,
+    "loss_parts": 4,
     "top_tokens": 3,
     "confidence": 0.95,
     "resamples": 50,
@@ -93,16 +99,24 @@ def sequences():
     return frame.assign(token="t" + frame["token_id"].astype(str), token_class=token_class)
 
 
+def many_sequences():
+    """The text, and three sentences more."""
+    text = sequences().query("eval_set == 'text'").drop(columns="token")
+    more = text.assign(sentence=text["sentence"] + 3, token_id=text["token_id"].iloc[::-1].to_numpy())
+    return pd.concat([text, more])
+
+
 @pytest.fixture
 def run(tmp_path):
-    files = ("weights.parquet", "sequences.parquet", "vocabulary.parquet", "config.json", "checkpoints.safetensors")
-    inputs = Paths([tmp_path / name for name in files])
+    tables = [f"{name}.parquet" for name in ("weights", "sequences", "loss_sequences", "vocabulary")]
+    inputs = Paths([tmp_path / name for name in (*tables, "config.json", "checkpoints.safetensors")])
     save_file({}, tmp_path / "checkpoints.safetensors", {"steps": "[]"})
     outputs = Paths([tmp_path / f"{table.name}.parquet" for table in WRITES])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin"] + ["text"] * (D_VOCAB - 1)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
     write(SEQUENCES, sequences(), inputs)
+    write(LOSS_SEQUENCES, many_sequences(), inputs)
     (tmp_path / "config.json").write_text(json.dumps({"step": 7}))
 
     def run_on(tensors, **settings):
@@ -159,6 +173,33 @@ def test_a_score_is_the_weighted_mean_of_its_sentences_and_lies_in_its_interval(
     assert len(inside) > 0
     assert ((inside["lo"] <= inside["value"] + 1e-12) & (inside["value"] <= inside["hi"] + 1e-12)).all()
     assert tables["head_scores"].query("eval_set == 'weights'")["lo"].isna().all()
+
+
+def test_a_score_of_pairs_is_the_weighted_mean_of_its_sentences(run):
+    tables = run(network())
+    key = ["src_layer", "src_head", "dst_layer", "dst_head", "metric", "definition"]
+    sentences = tables["sentence_pairs"]
+    assert set(sentences["metric"]) == {"virtual"}
+    assert set(sentences["sentence"]) == {0, 1}
+    means = sentences["value"].mul(sentences["weight"]).groupby([sentences[name] for name in key]).sum()
+    means /= sentences.groupby(key)["weight"].sum()
+    whole = tables["head_pairs"].set_index(key)["value"]
+    np.testing.assert_allclose(means, whole[means.index], rtol=1e-6)
+
+
+def test_losses_are_kept_by_sentence_part_and_class_on_more_text(run):
+    tables = run(network())
+    losses, by_position = tables["sentence_losses"], tables["loss_by_position"]
+    counts = losses.groupby("eval_set")["sentence"].nunique()
+    assert counts.to_dict() == {"text": 6, "repeated_text": 3, "repeated_tokens": 3}
+    assert losses.groupby(["eval_set", "sentence"])["n"].sum().eq(LENGTH - 1).all()
+    # Positions 0 to 8 in four parts: three in the first, whose own first nothing predicts.
+    assert losses[losses["eval_set"] == "text"].groupby("part")["n"].first().to_list() == [2, 2, 2, 2]
+    same = losses[losses["sentence"] < 3]
+    for (eval_set, token_class), rows in same.groupby(["eval_set", "token_class"]):
+        whole = by_position.query("eval_set == @eval_set and token_class == @token_class")
+        expected = np.average(whole["loss"], weights=whole["n"])
+        assert np.average(rows["loss"], weights=rows["n"]) == pytest.approx(expected)
 
 
 def test_the_gauge_of_a_head_changes_no_score_that_is_said_to_ignore_it(run):

@@ -1,5 +1,9 @@
 """The verdict that follows from an interval."""
 
+import pandas as pd
+
+from pipeline.circuits.chance.false_discovery import false_discovery
+
 RULE = (
     "reproduced: the interval over seeds and sentences lies wholly at or above the threshold, and above the chance "
     "level where one is known; not reproduced: wholly below the threshold, or not above chance; undecided: it "
@@ -14,3 +18,8 @@ def verdict(lo: float, hi: float, threshold: float, chance: float | None) -> str
     if hi < threshold or (chance is not None and hi <= chance):
         return "not reproduced"
     return "undecided"
+
+
+def corrected(claims: pd.DataFrame) -> pd.DataFrame:
+    """Return claims with the q of their p, by Benjamini and Hochberg over all of them; without a p there is none."""
+    return claims.assign(q=false_discovery(claims["p"].to_numpy(float)))

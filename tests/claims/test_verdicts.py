@@ -1,8 +1,9 @@
 import math
 
+import pandas as pd
 import pytest
 
-from pipeline.claims.verdicts import verdict
+from pipeline.claims.verdicts import corrected, verdict
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,9 @@ from pipeline.claims.verdicts import verdict
 )
 def test_verdict_follows_from_the_interval(lo, hi, chance, expected):
     assert verdict(lo, hi, threshold=0.5, chance=chance) == expected
+
+
+def test_q_is_over_all_claims_that_have_a_p():
+    q = corrected(pd.DataFrame({"p": [0.01, math.nan, 0.04]}))["q"]
+    assert q.dropna().to_list() == pytest.approx([0.02, 0.04])
+    assert q.isna().to_list() == [False, True, False]
