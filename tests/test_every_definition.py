@@ -26,7 +26,7 @@ from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.challenge import CHALLENGE_SCORES
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import TOKENS, VOCABULARY
-from pipeline.tables.probe import SEQUENCES
+from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 from pipeline.tables.score import (
     HEAD_PAIRS,
     HEAD_SCORES,
@@ -79,12 +79,13 @@ def sequences():
 def inputs(tmp_path_factory):
     """What the stages read, of a model that was kept before training."""
     folder = tmp_path_factory.mktemp("inputs")
-    tables = [folder / f"{table.name}.parquet" for table in (WEIGHTS, SEQUENCES, VOCABULARY, TOKENS)]
+    tables = [folder / f"{table.name}.parquet" for table in (WEIGHTS, SEQUENCES, LOSS_SEQUENCES, VOCABULARY, TOKENS)]
     inputs = Paths([*tables, folder / "config.json", folder / "checkpoints.safetensors"])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin", "end"] + ["text"] * (D_VOCAB - 2)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
-    write(SEQUENCES, sequences(), inputs)
+    for table in (SEQUENCES, LOSS_SEQUENCES):
+        write(table, sequences(), inputs)
     ids = [np.arange(2, D_VOCAB, dtype=np.int32), np.array([3], np.int32)]
     write(TOKENS, pd.DataFrame({"document": [0, 1], "split": ["train", "heldout"], "token_ids": ids}), inputs)
     config = asdict(CONFIG) | {"model_type": "attention_only", "step": 5}

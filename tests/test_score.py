@@ -196,10 +196,14 @@ def test_losses_are_kept_by_sentence_part_and_class_on_more_text(run):
     # Positions 0 to 8 in four parts: three in the first, whose own first nothing predicts.
     assert losses[losses["eval_set"] == "text"].groupby("part")["n"].first().to_list() == [2, 2, 2, 2]
     same = losses[losses["sentence"] < 3]
-    for (eval_set, token_class), rows in same.groupby(["eval_set", "token_class"]):
-        whole = by_position.query("eval_set == @eval_set and token_class == @token_class")
-        expected = np.average(whole["loss"], weights=whole["n"])
-        assert np.average(rows["loss"], weights=rows["n"]) == pytest.approx(expected)
+    expected, means = (
+        {
+            names: np.average(rows["loss"], weights=rows["n"])
+            for names, rows in table.groupby(["eval_set", "token_class"])
+        }
+        for table in (by_position, same)
+    )
+    assert means == pytest.approx(expected)
 
 
 def test_the_gauge_of_a_head_changes_no_score_that_is_said_to_ignore_it(run):

@@ -5,6 +5,7 @@ Each function bears its claim's name, and returns a `Finding`, or None where the
 
 import pandas as pd
 
+from pipeline.circuits.chance.false_discovery import share_by_chance
 from pipeline.claims.best_heads import JUDGING, chosen_head, half, half_scores, role_scores
 from pipeline.claims.crossed import Number, weighted_mean
 from pipeline.claims.finding import Finding, Tables
@@ -41,14 +42,17 @@ def copying(tables: Tables) -> Finding | None:
 
 
 def most_heads_copy(tables: Tables, significance: float) -> Finding | None:
-    """Share of all heads whose OV circuit's eigenvalues are significantly more positive than chance has it."""
+    """Share of all heads whose OV circuit's eigenvalues are significantly more positive than chance has it.
+
+    By chance: the share that so many random heads, independent of each other, are expected to have.
+    """
     scores = role_scores(tables["head_scores"], "copying").dropna(subset="q")
     if scores.empty:
         return None
     copiers = scores[scores["q"] < significance]
     named = ", ".join(f"{_name(row)} ({row['value']:.2f})" for _, row in copiers.iterrows())
     evidence = f"{len(copiers)} of {len(scores)} heads: {named or 'none'}"
-    return Finding(Number(len(copiers) / len(scores)), evidence, significance)
+    return Finding(Number(len(copiers) / len(scores)), evidence, share_by_chance(len(scores), significance))
 
 
 def k_composition(tables: Tables) -> Finding | None:

@@ -11,9 +11,8 @@ def test_of_what_is_compared_there_are_two(accepted, refusal, name):
 
 
 def test_on_every_set_of_which_heads_are_measured(accepted, refusal):
-    sets = [
-        name for name in EVAL_SET.options if name != "demo" and not name.startswith("other_")
-    ]  # these for losses alone
+    losses_alone = ("other_text", "other_repeated_text")
+    sets = [name for name in EVAL_SET.options if name not in ("demo", *losses_alone)]
     assert accepted("ablate", eval_sets=sets).eval_sets == tuple(sets)
     assert refusal("ablate", eval_sets=["demo"]).startswith("ablate.eval_sets.0=demo: input should be 'text'")
     assert refusal("ablate", eval_sets=[]).startswith("ablate.eval_sets=[]: ")

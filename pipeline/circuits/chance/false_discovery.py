@@ -18,3 +18,22 @@ def false_discovery(p: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     if tested.any():
         q[tested] = stats.false_discovery_control(p[tested], method="bh")
     return q
+
+
+def share_by_chance(tests: int, level: float) -> float:
+    """Return the expected share of tests with q < level if all is chance: independent p, uniform in 0 ... 1.
+
+    level / tests * sum over j < tests of (j + 1) (tests - 1)! / (tests - 1 - j)! (level / tests)^j: a little above
+    level / tests, and at most level / (1 - level)^2 / tests. (Any at all are significant with the probability `level`.)
+
+    Args:
+        tests: how many, 1 or more.
+        level: in (0, 1).
+
+    Source: Finner and Roters 2002, "Multiple hypotheses testing and expected number of type I errors".
+    """
+    total, ways = 0.0, 1.0
+    for j in range(tests):
+        total += (j + 1) * ways
+        ways *= (tests - 1 - j) * level / tests
+    return level / tests * total

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.circuits.chance.false_discovery import false_discovery
+from pipeline.circuits.chance.false_discovery import false_discovery, share_by_chance
 
 
 def test_by_hand():
@@ -42,3 +42,22 @@ def test_q_of_the_worked_example():
     assert (q < 0.05).tolist() == [True] * 4 + [False] * 11
     assert q[3] == pytest.approx(0.0095 * 15 / 4)
     assert q[-1] == 1
+
+
+@pytest.mark.parametrize("level", [0.05, 0.4])
+@pytest.mark.parametrize("tests", [1, 2, 5, 40])
+def test_the_share_by_chance_is_that_of_random_p_values(tests, level):
+    p = np.sort(np.random.default_rng(0).uniform(size=(40_000, tests)), axis=1)
+    count = np.arange(1, tests + 1)
+    shares = ((p < level * count / tests) * count).max(axis=1) / tests  # step up: the last that is small enough
+    error = shares.std() / len(shares) ** 0.5
+    assert share_by_chance(tests, level) == pytest.approx(shares.mean(), abs=4 * error)
+    some = p[:50]
+    assert [(false_discovery(row) < level).mean() for row in some] == pytest.approx(shares[:50])
+
+
+def test_the_share_by_chance_in_closed_form():
+    assert share_by_chance(1, 0.05) == 0.05
+    # Both of two: (level^2); one alone: below level / 2, the other above level.
+    assert share_by_chance(2, 0.3) == pytest.approx(0.3**2 + 2 * 0.15 * 0.7 / 2)
+    assert share_by_chance(10_000, 0.2) * 10_000 == pytest.approx(0.2 / 0.8**2, rel=1e-3)
