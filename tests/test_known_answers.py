@@ -116,7 +116,7 @@ def test_a_wrong_answer_stops_the_run_and_leaves_the_table(done, settings, tmp_p
         known_answers.run(settings, Paths([]), outputs(tmp_path))
     assert not (tmp_path / "known_answers.parquet").exists()
     left = read_file(replace(KNOWN_ANSWERS, name="failed_known_answers"), tmp_path / "failed_known_answers.parquet")
-    assert set(left.loc[~left["passed"], "definition"]) == {"most_recent"}
+    assert set(left.loc[~left["passed"], "definition"]) == {"most_recent", "most_recent_no_begin"}
 
 
 def test_a_stage_that_refuses_is_named(settings, tmp_path):

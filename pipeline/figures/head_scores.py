@@ -16,8 +16,8 @@ TITLE = "What each head does: every score, by every definition"
 CAPTION = (
     "Numbers: the score, mean over periods where there are several. Colour: the score minus chance, over the largest "
     "such distance in the row, any seed. Chance: even attention over all that may be looked at or, for weights, random "
-    "ones. Attention is measured on held-out text, induction on repeated random tokens. A head's number means nothing "
-    "across seeds."
+    "ones. No begin: of attention that does not rest on [BEGIN]. Attention is measured on held-out text, induction on "
+    "repeated random tokens. A head's number means nothing across seeds."
 )
 # Each score on one set of sequences: the first of these it was measured on.
 EVAL_SETS = ("text", "weights", "repeated_tokens", "repeated_text", "demo")

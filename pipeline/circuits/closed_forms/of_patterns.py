@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from pipeline.circuits.closed_forms.case import Case
 from pipeline.circuits.closed_forms.expected import ROUNDING, UNDEFINED, Expected
+from pipeline.circuits.closed_forms.mechanism import Followed
 
 Row = Float[np.ndarray, " key"]  # a query's attention
 Looked = tuple[Row, list[int], int]  # the row, the keys it should look at, and the query
@@ -32,6 +34,25 @@ def counted(role: str, average: str) -> Callable[[Case], float]:
         return AVERAGES[average](_looked(case, role))
 
     return closed_form
+
+
+def without_begin(closed_form: Callable[[Case], Expected]) -> Callable[[Case], Expected]:
+    """Return the closed form of a score of attention given that it does not rest on [BEGIN].
+
+    Sentences are then read without it: each later query's attention to later keys, over its sum.
+    """
+
+    def rest(sentence: Followed) -> Followed:
+        patterns = [np.array(pattern)[1:, 1:] for pattern in sentence.patterns]
+        return replace(
+            sentence,
+            tokens=sentence.tokens[1:],
+            patterns=[pattern / pattern.sum(-1, keepdims=True) for pattern in patterns],
+            written=[written[1:] for written in sentence.written],
+            logits=sentence.logits[1:],
+        )
+
+    return lambda case: closed_form(replace(case, sentences=[rest(sentence) for sentence in case.sentences], first=0))
 
 
 def stripe(case: Case) -> float:

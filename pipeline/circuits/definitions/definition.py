@@ -35,6 +35,8 @@ class OfPattern:
     turned: Callable[[Turned], Float64[Tensor, "draw layer head"]] | None = (
         None  # the same where tokens have changed places
     )
+    # Whether [BEGIN] is a key; if not, of `head_patterns.without_first`, where sequences start with it.
+    begin: bool = True
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,11 @@ class Definition:
     def levels(self, weights: Weights) -> tuple[float, float]:
         """Return `chance` and `ideal` in a model."""
         return level(self.chance, weights), level(self.ideal, weights)
+
+    @property
+    def needs_begin(self) -> bool:
+        """Whether only sequences that start with [BEGIN] are scored by it, since it leaves it out."""
+        return isinstance(self.measure, OfPattern) and not self.measure.begin
 
     @property
     def eval_set(self) -> str | None:

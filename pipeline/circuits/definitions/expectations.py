@@ -40,8 +40,9 @@ def of_wired(construction: Construction, sets: Mapping[Set, Sequence[Sequence[in
     """
     followed = {which: [follow(construction, tokens) for tokens in sentences] for which, sentences in sets.items()}
     text, layers = followed["text", None], range(len(construction.wiring))
+    heads = [entry for entry in HEADS if first or not entry.needs_begin]
     for layer in layers:
-        for entry, closed_form in _with_closed_form(HEADS):
+        for entry, closed_form in _with_closed_form(heads):
             for (eval_set, period), sentences in _sets(entry, followed).items():
                 case = Case(construction, layer, sentences, first, period, text)
                 yield Known(*entry.name, eval_set, period, closed_form(case), layer)

@@ -2,10 +2,15 @@
 
 Left out are scores that need lists of words, each one token to the model: the name-copying score of Wang et al. 2022
 and the relation scores of Elhelo and Geva 2024 (MAPS). A vocabulary of a thousand pieces of words holds too few.
+
+Scores of patterns come twice, the second time without [BEGIN], where heads rest. No such twin have first_token, which
+is about [BEGIN]; the detector's scores, since it has its own way to leave [BEGIN] out (exclude_bcs, after which rows
+do not sum to 1), and what they average over all queries is mass again; olsson, whose sample holds no [BEGIN] anyway.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from jaxtyping import Float64
@@ -151,7 +156,22 @@ def _ranked(definition: str, most: int, meaning: str, source: str) -> Definition
     )
 
 
-ATTENTION = (
+def _without_begin(entry: Definition) -> Iterator[Definition]:
+    """Yield the twin of a score of patterns, of what attention does not rest on [BEGIN]."""
+    if isinstance(entry.measure, OfPattern) and entry.metric != "first_token" and entry.source != DETECTOR:
+        yield replace(
+            entry,
+            definition=f"{entry.definition}_no_begin",
+            meaning=f"{entry.definition} of attention given that it does not rest on [BEGIN]: rows without its column, "
+            "summing to 1; a row that rests there wholly does not count",
+            source=OURS,
+            measure=replace(entry.measure, turned=None, begin=False),
+            nulls=("step_0",) if entry.nulls else (),
+            closed_form=None if entry.closed_form is None else of_patterns.without_begin(entry.closed_form),
+        )
+
+
+WHOLE = (
     Definition(
         metric="previous_token",
         definition="mean",
@@ -248,6 +268,7 @@ ATTENTION = (
     *_rivals(1),
     *_rivals(2),
 )
+ATTENTION = (*WHOLE, *(twin for entry in WHOLE for twin in _without_begin(entry)))
 
 WEIGHTS = (
     Definition(

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
-from einops import rearrange
-from jaxtyping import Float, Int
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline.circuits.definitions.definition import (
@@ -46,7 +46,7 @@ def sequence_scores(weights: Weights, sequences: Tokens, batch: int) -> tuple[Sc
     Returns:
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
-    patterns, outputs, losses = _Patterns(sequences.tokens.shape[1], HEADS), {}, []
+    patterns, outputs, losses = _Patterns(HEADS), {}, []
     unembedding = gains_folded(weights).W_U
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
@@ -71,7 +71,7 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     Returns:
         [layer, head] each, of heads; of the model, no axes.
     """
-    patterns, sums = _Patterns(sequences.tokens.shape[1], CHALLENGING), {}
+    patterns, sums = _Patterns(CHALLENGING), {}
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
         patterns.add(trace, part)
@@ -157,30 +157,44 @@ def circuit_of(weights: Weights, name: str, head: Head) -> Factors:
 class _Patterns:
     """Scores of patterns, gathered a part of the sequences at a time."""
 
-    def __init__(self, length: int, definitions: Iterable[Definition]) -> None:
-        self.even = head_patterns.even(length)
+    def __init__(self, definitions: Iterable[Definition]) -> None:
         self.definitions = list(measured_as(OfPattern, definitions))
-        self.names: list[Name] = []
-        self.matches, self.levels = [], []
+        self.sums: dict[Name, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
     def add(self, trace: Trace, part: Tokens) -> None:
-        made = {entry.name: measure.template(part) for entry, measure in self.definitions}
-        templates = {name: template for name, template in made.items() if template is not None}
-        self.names = list(templates)
-        self.matches.append(head_patterns.match(trace.pattern, list(templates.values())))
-        self.levels.append(torch.stack([self._levels(template) for template in templates.values()]))
+        everywhere = torch.ones(trace.pattern.shape[:-1], dtype=torch.bool)
+        self._add(trace.pattern, everywhere, part, begin=True)
+        if part.without_begin is not None:
+            self._add(*head_patterns.without_first(trace.pattern), part.without_begin, begin=False)
 
-    def _levels(self, template: Template) -> Float[Tensor, "level batch"]:
+    def _add(
+        self,
+        pattern: Float[Tensor, "batch layer head query key"],
+        counts: Bool[Tensor, "batch layer head query"],
+        part: Tokens,
+        begin: bool,
+    ) -> None:
+        """Score patterns by what is of them; of the queries that count, each head's own."""
+        made = {entry.name: measure.template(part) for entry, measure in self.definitions if measure.begin == begin}
+        templates = {name: template for name, template in made.items() if template is not None}
+        matches = head_patterns.match(pattern, list(templates.values()))
+        even = head_patterns.even(pattern.shape[-1])
+        for (name, template), match in zip(templates.items(), matches, strict=True):
+            weight = einsum(counts.double(), template.weight, "batch layer head query, batch query -> batch layer head")
+            levels = self._levels(template, even)
+            self.sums.setdefault(name, []).append((match, weight, levels))
+
+    def _levels(self, template: Template, even: Float[Tensor, "query key"]) -> Float[Tensor, "level batch"]:
         """Return each sentence's weight, and what even attention and a perfect head sum to."""
         perfect = head_patterns.perfect(template.role)
-        return torch.stack([template.weight, template.by(self.even), template.by(perfect)])
+        return torch.stack([template.weight.sum(-1), template.by(even), template.by(perfect)])
 
     def scores(self) -> Scores:
-        measured = zip(self.names, torch.cat(self.matches, 1), torch.cat(self.levels, -1), strict=True)
         scores = {}
-        for name, match, (weight, even, perfect) in measured:
-            counts, total = weight[:, None, None], weight.sum()
-            scores[name] = pooled(match / counts, counts, float(even.sum() / total), float(perfect.sum() / total))
+        for name, parts in self.sums.items():
+            match, counts = (torch.cat(part) for part in list(zip(*parts, strict=True))[:2])
+            total, even, perfect = torch.cat([levels for *_, levels in parts], -1).sum(-1)
+            scores[name] = pooled(match / counts, counts, float(even / total), float(perfect / total))
         return scores
 
 

@@ -1,7 +1,7 @@
 """What the functions of definitions look at: sequences and a forward pass, each part worked out once."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -24,6 +24,11 @@ class Tokens:
     first: int  # the first position that is not [BEGIN]: 0 or 1
     period: int | None = None  # of random tokens that repeat; None where nothing repeats so
     context: int | None = None  # of ambiguous sequences, how many tokens tell continuations apart: 1 or 2
+
+    @cached_property
+    def without_begin(self) -> "Tokens | None":
+        """The same without [BEGIN]; None where there is none."""
+        return replace(self, tokens=self.tokens[:, 1:], first=0) if self.first else None
 
     @cached_property
     def previous(self) -> Bool[Tensor, "batch query key"]:

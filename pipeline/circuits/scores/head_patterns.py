@@ -2,6 +2,8 @@
 
 A role says which keys a query should look at: its mask. A definition turns a mask into a template, which says how
 much each entry of the attention counts.
+
+Many heads rest on [BEGIN] where they have nothing to do. `without_first` says where the rest of their attention goes.
 """
 
 from collections.abc import Sequence
@@ -17,13 +19,13 @@ Mask = Bool[Tensor, "batch query key"]  # whether a query should look at a key
 
 @dataclass(frozen=True)
 class Template:
-    """A score of patterns: of a sentence, sum(entries * pattern) / weight; of a set, both summed first.
+    """A score of patterns: of a sentence, sum(entries * pattern) / sum(weight); of a set, both summed first.
 
     The score of a set is the mean of its sentences' scores by weight; it is NaN where all weights are 0.
     """
 
     entries: Float64[Tensor, "batch query key"]  # how much each entry of the pattern counts
-    weight: Float64[Tensor, " batch"]  # how many entries or queries the score averages over
+    weight: Float64[Tensor, "batch query"]  # how many entries or queries of each the score averages over
     role: Mask  # the keys a head of this role looks at
 
     def by(self, pattern: Float[Tensor, "query key"] | Float[Tensor, "batch query key"]) -> Float64[Tensor, " batch"]:
@@ -48,6 +50,23 @@ def match(
 def score(pattern: Float[Tensor, "batch layer head query key"], template: Template) -> Float64[Tensor, "layer head"]:
     """Score every head on a set of sentences."""
     return match(pattern, [template])[0].sum(0) / template.weight.sum()
+
+
+def without_first(
+    pattern: Float[Tensor, "batch layer head query key"],
+) -> tuple[Float64[Tensor, "batch layer head rest rest"], Bool[Tensor, "batch layer head rest"]]:
+    """Return attention given that it does not go to position 0: the later positions', each row summing to 1.
+
+    A row all of whose attention goes there says nothing of where else it would go: it is 0, and does not count. That
+    is where the rest is too small for the pattern's precision, below the smallest number it holds with all digits.
+
+    Returns:
+        The pattern, and which rows count.
+    """
+    rest = pattern[..., 1:, 1:]
+    total = rest.sum(-1, keepdim=True)
+    counts = total >= torch.finfo(pattern.dtype).tiny
+    return (rest.double() / rest.double().sum(-1, keepdim=True)).where(counts, 0.0), counts.squeeze(-1)
 
 
 def even(length: int) -> Float64[Tensor, "query key"]:
@@ -107,7 +126,7 @@ def mass(role: Mask) -> Template:
     et al. 2022, "In-context Learning and Induction Heads", appendix (on text), and ARENA 1.2 (on random
     tokens).
     """
-    return Template(role.double(), role.any(-1).sum(-1).double(), role)
+    return Template(role.double(), role.any(-1).double(), role)
 
 
 def entry_mean(role: Mask) -> Template:
@@ -116,7 +135,7 @@ def entry_mean(role: Mask) -> Template:
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", appendix, read literally: "the
     average of all attention pattern entries" from a token to those that followed it in earlier repeats.
     """
-    return Template(role.double(), role.sum((-2, -1)).double(), role)
+    return Template(role.double(), role.sum(-1).double(), role)
 
 
 def detector_mul(role: Mask) -> Template:
@@ -139,5 +158,5 @@ def detector_abs(role: Mask) -> Template:
     return Template(2 * wanted - wanted.sum(-1, keepdim=True), _queries(role), role)
 
 
-def _queries(role: Mask) -> Float64[Tensor, " batch"]:
-    return torch.full((len(role),), float(role.shape[1]), dtype=torch.float64)
+def _queries(role: Mask) -> Float64[Tensor, "batch query"]:
+    return torch.ones(role.shape[:2], dtype=torch.float64)

@@ -7,7 +7,7 @@ from pipeline.circuits.closed_forms import of_patterns
 from pipeline.circuits.closed_forms.case import Case
 from pipeline.circuits.closed_forms.expected import ROUNDING, UNDEFINED
 from pipeline.circuits.closed_forms.mechanism import follow
-from pipeline.circuits.closed_forms.of_patterns import counted
+from pipeline.circuits.closed_forms.of_patterns import counted, without_begin
 
 SHARP = {"position_gain": 40.0, "match_gain": 40.0}
 
@@ -60,6 +60,22 @@ def test_what_olsson_copying_gives_a_head_that_raises_only_what_it_attends_to():
     assert of_patterns.olsson(case(construction("previous_token", position_gain=40.0), 0)) == pytest.approx(1)
     # One that lowers what it attends to raises all others.
     assert of_patterns.olsson(case(construction("anticopy"), 0)) < 0
+
+
+def test_without_begin_even_attention_has_one_key_fewer():
+    even = case(construction("copy"), 0)
+    previous = without_begin(counted("previous_token", "mass"))(even)
+    assert previous == pytest.approx(sum(1 / keys for keys in range(2, 11)) / 9)
+    itself = without_begin(counted("current_token", "mass"))(even)
+    assert itself == pytest.approx(sum(1 / keys for keys in range(1, 11)) / 10)
+
+
+def test_without_begin_a_perfect_head_keeps_its_score():
+    """Perfect where it has targets; elsewhere it looks at all keys alike, one of which is on the stripe."""
+    wired = construction("induction", **SHARP)
+    perfect = case(wired, 1)
+    assert without_begin(counted("induction", "mass"))(perfect) == pytest.approx(1)
+    assert without_begin(of_patterns.stripe)(perfect) == pytest.approx((1 / 5 + 5) / 6)
 
 
 def test_a_head_that_does_not_write_to_the_logits_has_no_olsson_copying():

@@ -42,6 +42,15 @@ def test_every_score_with_a_closed_form_is_known_on_every_set_it_is_measured_on(
     assert pairs == {(*entry.name, entry.eval_set) for entry in PAIRS}
 
 
+def test_without_begin_in_the_sentences_no_score_leaves_it_out():
+    twins = {False: 0, True: 0}
+    for first in (0, 1):
+        for score in of_wired(construction("induction"), SETS, first):
+            twins[bool(first)] += score.definition.endswith("_no_begin")
+    assert twins[False] == 0
+    assert twins[True] > 0
+
+
 def test_a_network_of_one_layer_has_no_pairs():
     scores = known("copy")
     assert not any(score.pair for score in scores)

@@ -68,3 +68,25 @@ def test_levels_are_counted_from_the_models_sizes():
 
 def test_what_patterns_are_compared_with_is_counted_on_the_sequences():
     assert all(math.isnan(entry.chance) and math.isnan(entry.ideal) for entry in ATTENTION)
+
+
+def test_scores_of_patterns_come_without_begin_too_but_for_those_about_it_and_the_detectors():
+    alone = {
+        (entry.metric, entry.definition) for entry in ATTENTION if f"{entry.definition}_no_begin" not in names(entry)
+    }
+    twins = {entry.name for entry in ATTENTION if entry.needs_begin}
+    detected = {(metric, d) for metric in ROLES for d in ("detector_mul", "detector_abs")}
+    assert alone - twins == {("first_token", "mean"), *detected}
+    for entry in ATTENTION:
+        if entry.needs_begin:
+            parent = NAMED[entry.metric, entry.definition.removesuffix("_no_begin")]
+            assert (entry.periodic, entry.on_challenges) == (parent.periodic, parent.on_challenges)
+            assert entry.nulls == (("step_0",) if parent.nulls else ())
+
+
+ROLES = ("previous_token", "duplicate_token", "induction")
+
+
+def names(entry):
+    """Definitions of the same metric."""
+    return {other.definition for other in ATTENTION if other.metric == entry.metric}

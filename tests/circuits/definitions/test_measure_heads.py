@@ -109,16 +109,22 @@ def test_positions_are_scored_where_there_are_any():
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_pattern_scores_are_weighted_means_over_sentences(batch):
+    weights = replace(W, W_Q=W.W_Q / 30)  # so that no row rests on one key wholly
     tokens = torch.tensor([[0, 1, 2, 1, 2, 1], [0, 3, 4, 5, 6, 3], [0, 3, 4, 5, 6, 7]])
-    scores, _ = sequence_scores(W, Tokens(tokens, first=1), batch)
-    made = {entry.name: measure.template(Tokens(tokens, first=1)) for entry, measure in measured_as(OfPattern, HEADS)}
-    whole = {name: template for name, template in made.items() if template is not None}
-    pattern = forward(W, tokens).pattern
+    scores, _ = sequence_scores(weights, Tokens(tokens, first=1), batch)
+    pattern = forward(weights, tokens).pattern
+    rest = pattern[..., 1:, 1:] / pattern[..., 1:, 1:].sum(-1, keepdim=True)
+    views = {True: (pattern, Tokens(tokens, first=1)), False: (rest, Tokens(tokens[:, 1:], first=0))}
+    made = {
+        entry.name: (views[measure.begin][0], measure.template(views[measure.begin][1]))
+        for entry, measure in measured_as(OfPattern, HEADS)
+    }
+    whole = {name: view for name, view in made.items() if view[1] is not None}
     assert set(scores) == set(whole)
-    for name, template in whole.items():
-        torch.testing.assert_close(scores[name].value, head_patterns.score(pattern, template))
-        assert scores[name].weight[:, 0, 0].tolist() == template.weight.tolist()
-        alone = sequence_scores(W, Tokens(tokens[:1], first=1), batch=1)[0][name]
+    for name, (of_view, template) in whole.items():
+        torch.testing.assert_close(scores[name].value, head_patterns.score(of_view, template))
+        assert scores[name].weight[:, 0, 0].tolist() == template.weight.sum(-1).tolist()
+        alone = sequence_scores(weights, Tokens(tokens[:1], first=1), batch=1)[0][name]
         torch.testing.assert_close(scores[name].sentences[0], alone.value)
     # Three queries of the first sentence and one of the second repeat a token.
     assert scores["induction", "mass"].weight[:, 0, 0].tolist() == [3, 1, 0]
@@ -162,9 +168,48 @@ def test_every_definition_gives_the_network_wired_by_hand_what_it_calls_ideal():
             assert score.value[0, 0].item() == pytest.approx(score.ideal), name
         if name[0] == "induction":
             # Where nothing matches, this head looks everywhere alike, and two such entries lie on the stripe.
-            rest = (1 / block + 1 / (block + 1)) / (tokens.shape[1] - block + 1) if name[1] == "stripe" else 0
+            stripe, length = {"stripe": (1 / block + 1 / (block + 1), 19), "stripe_no_begin": (1 / block, 18)}.get(
+                name[1], (0, 19)
+            )
+            rest = stripe / (length - block + 1)
             assert score.value[1, 0].item() == pytest.approx(score.ideal + rest), name
     assert scores["copying", "olsson"].ideal == 1
+
+
+def resting(score, block=6, repeats=3):
+    """A perfect induction head whose queries all match [BEGIN] too, by this score."""
+    tokens = torch.tensor([[0, *list(range(1, block + 1)) * repeats]])
+    network = shifter_and_matcher(block + 1, tokens.shape[1], 60.0)
+    network.W_K[1, 0, 0, : block + 1] = score / 60.0  # [BEGIN] holds something of every token
+    return sequence_scores(network, Tokens(tokens, first=1, period=block), batch=1)[0]
+
+
+def test_without_begin_a_head_is_what_it_would_be_if_it_did_not_rest_there():
+    """[BEGIN] draws as much attention as a target: of one target half, of two a third."""
+    scores, alone = resting(60.0), resting(0.0)
+    assert scores["induction", "mass"].value[1, 0].item() == pytest.approx((1 / 2 + 2 / 3) / 2)
+    for definition in ("mass", "entry_mean", "most_recent"):
+        twin = scores["induction", f"{definition}_no_begin"]
+        assert twin.value[1, 0].item() == pytest.approx(alone["induction", definition].value[1, 0].item())
+        assert twin.ideal == pytest.approx(alone["induction", definition].ideal)
+    # What even attention gives: of the second copy's queries one of 7, 8, ... 12 keys, of the third's two of 13 ... 18.
+    chance = (sum(1 / keys for keys in range(7, 13)) + sum(2 / keys for keys in range(13, 19))) / 12
+    assert scores["induction", "mass_no_begin"].chance == pytest.approx(chance)
+
+
+def test_where_all_attention_rests_on_begin_nothing_is_known_of_the_rest():
+    scores = resting(1000.0)
+    assert scores["induction", "mass"].value[1, 0].item() == 0
+    assert scores["induction", "mass_no_begin"].value[1, 0].isnan()
+    assert scores["induction", "mass_no_begin"].weight[:, 1, 0].tolist() == [0]
+    assert scores["previous_token", "mean_no_begin"].value[0, 0].item() == pytest.approx(1)  # the other head's
+
+
+def test_sequences_without_begin_are_not_scored_without_it():
+    tokens = torch.tensor([[3, 1, 2, 1, 2, 1]])
+    names = set(sequence_scores(W, Tokens(tokens, first=0), 1)[0])
+    assert ("induction", "mass") in names
+    assert not [name for name in names if name[1].endswith("_no_begin")]
 
 
 FIVE, FIRST_FIVE = torch.eye(5, dtype=torch.float64), torch.arange(5)[None]

@@ -11,7 +11,11 @@ from pipeline.circuits.definitions.registry import DEFINITIONS, HEADS, MODELS, P
 
 ALL = (*HEADS, *PAIRS, *MODELS)
 each = pytest.mark.parametrize("entry", ALL, ids=lambda entry: "_".join(entry.name))
-ON_CHALLENGES_ALONE = {("induction", name) for name in ("recent", "earlier", "same_context", "other_context")}
+ON_CHALLENGES_ALONE = {
+    ("induction", f"{name}{twin}")
+    for name in ("recent", "earlier", "same_context", "other_context")
+    for twin in ("", "_no_begin")
+}
 
 
 def test_names_are_unique_and_every_definition_is_listed():

@@ -89,7 +89,7 @@ def test_sentences_add_up():
     pattern = random_pattern(2, 6)
     template = mass(head_patterns.duplicate_token(TOKENS))
     first, second = match(pattern, [template])[0]
-    assert template.weight.tolist() == [3, 2]  # queries with an earlier copy
+    assert template.weight.sum(-1).tolist() == [3, 2]  # queries with an earlier copy
     torch.testing.assert_close(score(pattern, template), (first + second) / 5)
     alone = mass(head_patterns.duplicate_token(TOKENS[:1]))
     torch.testing.assert_close(score(pattern[:1], alone), first / 3)
@@ -98,3 +98,18 @@ def test_sentences_add_up():
 def test_without_an_eligible_query_the_score_is_undefined():
     template = mass(head_patterns.duplicate_token(torch.arange(6)[None]))
     assert score(random_pattern(1, 6), template).isnan().all()
+
+
+def test_without_the_first_key_each_row_is_what_is_left_of_it_over_its_sum():
+    pattern = random_pattern(2, 5)
+    rest, counts = head_patterns.without_first(pattern)
+    assert counts.all()
+    torch.testing.assert_close(rest, pattern[..., 1:, 1:] / (1 - pattern[..., 1:, :1]))
+
+
+def test_a_row_that_rests_on_the_first_key_wholly_does_not_count():
+    """But one of which a little is left does, however little: it has all its digits."""
+    rows = torch.tensor([[1.0, 0, 0], [1, 0, 0], [1, 1e-30, 3e-30]])
+    rest, counts = head_patterns.without_first(rows[None, None, None])
+    assert counts.squeeze().tolist() == [False, True]
+    torch.testing.assert_close(rest.squeeze(), torch.tensor([[0, 0], [0.25, 0.75]], dtype=torch.float64))
