@@ -90,7 +90,9 @@ def test_heads_have_roles_and_experiments_effects(judged):
     assert len(roles) == len(EXPERIMENTS) * len(SEEDS) * 2
     assert (roles.query("experiment == 'base' and layer == 0")["role"] == "previous_token").all()
     # Without ablations and challenge_scores nothing says that the matching head is causal.
-    assert "induction" not in set(roles["role"])
+    induction = roles[roles["role"] == "induction"]
+    assert set(induction["layer"]) == {1}
+    assert induction["unmeasured"].str.endswith("causal, specific").all()
     effects = judged["effects"]
     assert set(effects["against"]) == {"base"}
     changed = effects.query("role == 'previous_token' and metric == 'previous_token'").iloc[0]

@@ -1,9 +1,13 @@
 """What each head is: a role, the numbers it rests on, and how sure it is.
 
-A role is given by criteria, each a number against a threshold; all must hold. What only looks like
+A role is given by criteria, each a number against a threshold: it holds, fails, or was not measured. None may fail,
+and what makes the role what it is must hold; what was not measured is said beside the role. What only looks like
 induction is called something else: a head that finds the right key by its distance is a positional
 shortcut, and one that finds it by content, but without effect on the loss, matches prefixes.
 """
+
+from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -13,7 +17,7 @@ from pipeline.claims.finding import Tables
 from pipeline.claims.keys import HEAD
 from pipeline.claims.role_numbers import role_numbers
 
-# Role -> its criteria. A head gets the first role whose criteria all hold; the others are listed beside it.
+# Role -> its criteria. A head gets the first role that it plays; the others are listed beside it.
 CRITERIA = {
     "induction": ("matches", "significant", "jittered", "content", "causal", "specific"),
     "positional_shortcut": ("matches_some_period", "fails_elsewhere", "by_position"),
@@ -24,6 +28,10 @@ CRITERIA = {
     "first_token": ("first_token",),
     "copying": ("copying", "copying_significant"),
 }
+# What must be measured, and hold, for a role to be given at all; of other roles, everything.
+NEEDED = {"induction": ("matches",), "prefix_matching": ("matches",), "copying": ("copying",)}
+HOLDS, FAILS, UNMEASURED = "holds", "fails", "not measured"
+WORDS = ("role", "named", "also", "failed", "unmeasured")
 
 
 def head_roles(
@@ -31,10 +39,13 @@ def head_roles(
 ) -> pd.DataFrame:
     """Give every head of every run its role: rows of HEAD_ROLES.
 
-    A criterion holds if the whole interval of its number lies on its side of the threshold. The certainty is a
-    lower bound (Bonferroni's) of the probability that all criteria of the role hold, over the drawing of
-    sentences, each number normal with the spread of its interval; a q counts as the probability that its
-    criterion fails. Of a head without a role it is the same bound that none holds; a role of which nothing was
+    A criterion holds if the whole interval of its number lies on its side of the threshold, and fails otherwise. That
+    of several periods the worst must lie there is one criterion a period, all of which must hold: choosing the worst
+    favours no head, and its interval needs no correction.
+
+    The certainty is a lower bound (Bonferroni's) of the probability that all measured criteria of the role hold, over
+    the drawing of sentences, each number normal with the spread of its interval; a q counts as the probability that
+    its criterion fails. Of a head without a role it is the same bound that none holds; a role of which nothing was
     measured may then hold.
 
     Args:
@@ -47,22 +58,53 @@ def head_roles(
     every_head = pd.MultiIndex.from_frame(tables["head_scores"][HEAD].drop_duplicates().sort_values(HEAD))
     numbers = {name: rows.reindex(every_head) for name, rows in role_numbers(tables).items()}
     likely = criteria(numbers, attention, copying, significance, confidence)
-    of_chance = likely.columns.str.endswith("significant")
-    # Of what lies outside an interval, half is on either side.
-    holds = likely.ge((1 + confidence) / 2) | (likely.ge(1 - significance) & of_chance)
-    played = pd.DataFrame({role: holds[list(names)].all(axis=1) for role, names in CRITERIA.items()})
-    played["prefix_matching"] &= ~played["induction"]
-    played = [_names(row).split(", ", 1) for _, row in played.iterrows()]
-    wanted = list(CRITERIA["induction"])
-    heads = shown(numbers).assign(
-        role=[names[0] or "none" for names in played],
-        also=["".join(names[1:]) for names in played],
-        failed=[_names(row) for _, row in (likely.notna() & ~holds)[wanted].iterrows()],
-        unmeasured=[_names(row) for _, row in likely.isna()[wanted].iterrows()],
-    )
+    state = states(likely, significance, confidence)
+    told = pd.DataFrame([words(row) for _, row in state.iterrows()], state.index, columns=list(WORDS))
+    heads = shown(numbers).join(told)
     heads["certainty"] = [certainty(role, row) for role, (_, row) in zip(heads["role"], likely.iterrows(), strict=True)]
     heads["evidence"] = [evidence(row) for row in heads.itertuples()]
     return heads.reset_index()
+
+
+def states(likely: pd.DataFrame, significance: float, confidence: float) -> pd.DataFrame:
+    """Return whether each criterion HOLDS, FAILS or is UNMEASURED, by head, given the probabilities of `criteria`."""
+    of_chance = likely.columns.str.endswith("significant")
+    # Of what lies outside an interval, half is on either side.
+    holds = likely.ge((1 + confidence) / 2) | (likely.ge(1 - significance) & of_chance)
+    state = np.select([likely.isna(), holds], [UNMEASURED, HOLDS], FAILS)
+    return pd.DataFrame(state, likely.index, likely.columns)
+
+
+def words(state: pd.Series) -> dict[str, str]:
+    """Return WORDS of one head, given the states of its criteria: columns of HEAD_ROLES."""
+    played = [role for role, names in CRITERIA.items() if _plays(state, role, names)]
+    if "induction" in played:
+        played.remove("prefix_matching")
+    role, *also = played or ["none"]
+    failed = [name for name in CRITERIA["induction"] if state[name] == FAILS]
+    lacking = unmeasured(state, role)
+    others = "; ".join(named(name, unmeasured(state, name)) for name in also)
+    return dict(zip(WORDS, (role, named(role, lacking), others, ", ".join(failed), ", ".join(lacking)), strict=True))
+
+
+def _plays(state: pd.Series, role: str, names: Sequence[str]) -> bool:
+    needed = NEEDED.get(role, names)
+    return all(state[name] != FAILS for name in names) and all(state[name] == HOLDS for name in needed)
+
+
+def unmeasured(state: pd.Series, role: str) -> list[str]:
+    """Return what was not measured of a role's criteria; of no role, of those of roles of which none fails."""
+    if role == "none":
+        open_to_it = [names for names in CRITERIA.values() if all(state[name] != FAILS for name in names)]
+        names = dict.fromkeys(chain(*open_to_it))
+    else:
+        names = CRITERIA[role]
+    return [name for name in names if state[name] == UNMEASURED]
+
+
+def named(role: str, lacking: Sequence[str]) -> str:
+    """Return a role as it is shown: with what was not measured of it."""
+    return f"{role} (not measured: {', '.join(lacking)})" if lacking else role
 
 
 def shown(numbers: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -134,7 +176,7 @@ def _significant(q: pd.Series, significance: float) -> pd.Series:
 
 
 def certainty(role: str, likely: pd.Series) -> float:
-    """Lower bound of the probability that a role's criteria hold or, for no role, that none's do."""
+    """Lower bound of the probability that a role's measured criteria hold or, for no role, that none's do."""
     if role != "none":
         return max(0.0, 1 - float((1 - likely[list(CRITERIA[role])]).sum()))
     # No role's criteria are likelier all to hold than the least likely of them; induction is prefix matching.
@@ -144,11 +186,13 @@ def certainty(role: str, likely: pd.Series) -> float:
 
 def evidence(row) -> str:
     """Say in words and numbers what a role rests on."""
+    lacking = [f"not measured: {row.unmeasured}"] * bool(row.unmeasured)
     if row.role == "none":
         known = {role: getattr(row, role) for role in CRITERIA if hasattr(row, role)} | {"prefix": row.prefix_worst}
-        return "at most: " + ", ".join(f"{name} {value:.2f}" for name, value in known.items() if pd.notna(value))
+        known = ", ".join(f"{name} {value:.2f}" for name, value in known.items() if pd.notna(value))
+        return "; ".join([f"at most: {known}"] * bool(known) + lacking)
     if row.role == "copying":
-        return f"eigenvalue copying score {row.copying:.2f}; no attention of a known kind"
+        return "; ".join([f"eigenvalue copying score {row.copying:.2f}", "no attention of a known kind", *lacking])
     if row.role not in ("induction", "positional_shortcut", "prefix_matching"):
         return f"mean attention {getattr(row, row.role):.2f}"
     parts = [
@@ -159,9 +203,5 @@ def evidence(row) -> str:
         f"without it {row.repeated:+.2f} nats on second copies, {row.novel:+.2f} on novel tokens",
         f"q {row.prefix_q:.2g}",
     ]
-    parts += [f"fails: {row.failed}"] * bool(row.failed) + [f"not measured: {row.unmeasured}"] * bool(row.unmeasured)
+    parts += [f"fails: {row.failed}"] * bool(row.failed) + lacking
     return "; ".join(part for part in parts if "nan" not in part)
-
-
-def _names(which: pd.Series) -> str:
-    return ", ".join(which.index[which])

@@ -12,9 +12,10 @@ from pipeline.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, 
 
 TITLE = "What each head is"
 CAPTION = (
-    "Darker is surer: in brackets a lower bound of the probability that all criteria of the role hold. "
+    "Darker is surer: in brackets a lower bound of the probability that all measured criteria of the role hold. "
+    "Hatched, and with a question mark: something that the role asks for was not measured. "
     "An induction head matches prefixes on every period and across random gaps, by content, and its removal costs loss "
-    "on second copies; a prefix matcher lacks one of these; a positional shortcut finds the right key by its distance. "
+    "on second copies; a prefix matcher fails one of these; a positional shortcut finds the right key by its distance. "
     "The numbers behind each role, and other roles a head has: the table head_roles. A head's number means nothing "
     "across seeds."
 )
@@ -30,6 +31,7 @@ COLOURS = {
     "none": "#F2F2F2",
 }
 PALEST = 0.25  # opacity of a role without any certainty
+HATCH = "///"  # of a role of which something was not measured
 WORDS_UP_TO = 8  # heads a layer; more leave no room for words
 
 
@@ -52,6 +54,8 @@ def head_roles(head_roles: pd.DataFrame) -> Figure:
     panels[-1].set_xlabel("head")
     met = [role for role in COLOURS if (head_roles["role"] == role).any()]
     keys = [Patch(facecolor=COLOURS[role], edgecolor=GREY, label=role.replace("_", " ")) for role in met]
+    if (head_roles["unmeasured"] != "").any():
+        keys.append(Patch(facecolor=GREY, edgecolor="white", hatch=HATCH, label="not all measured"))
     figure.legend(handles=keys, loc="outside right upper")
     return figure
 
@@ -62,11 +66,15 @@ def _heads(axes: Axes, heads: pd.DataFrame) -> None:
     for row in heads.to_dict("records"):
         colour = _paled(COLOURS[row["role"]], PALEST + (1 - PALEST) * row["certainty"])
         place = (row["head"] - 0.5, row["layer"] - 0.5)
-        axes.add_patch(Rectangle(place, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
+        hatch = HATCH if row["unmeasured"] else None
+        axes.add_patch(Rectangle(place, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5, hatch=hatch))
         if width <= WORDS_UP_TO:
             words = row["role"].replace("_", "\n")
-            text = f"{words} ({row['certainty']:.2f})"
-            axes.text(row["head"], row["layer"], text, ha="center", va="center", fontsize=6.5, color=ink(colour))
+            text = f"{words}{'?' if row['unmeasured'] else ''} ({row['certainty']:.2f})"
+            behind = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}  # where lines would cross the words
+            axes.text(
+                row["head"], row["layer"], text, ha="center", va="center", fontsize=6.5, color=ink(colour), bbox=behind
+            )
     axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, heads["layer"].max() + 0.5))
     axes.set_xticks(range(width))
     axes.set_yticks(range(int(heads["layer"].max()) + 1))

@@ -4,7 +4,17 @@ import pytest
 from known_heads import HALF, INDUCTION, NOTHING, tables
 from scipy import stats
 
-from pipeline.claims.roles import CRITERIA, certainty, head_roles, probability_above, probability_leads
+from pipeline.claims.keys import HEAD
+from pipeline.claims.role_numbers import role_numbers
+from pipeline.claims.roles import (
+    CRITERIA,
+    certainty,
+    criteria,
+    head_roles,
+    probability_above,
+    probability_leads,
+    states,
+)
 from pipeline.plumbing.artefacts import Paths, write
 from pipeline.tables.judge.head_roles import HEAD_ROLES
 
@@ -87,18 +97,87 @@ def test_copying_is_the_role_of_heads_that_look_at_nothing_known():
         (("second_copy", "novel", "content", "position"), "content, causal, specific"),
     ],
 )
-def test_what_was_not_measured_is_said_and_never_assumed(unknown, criteria):
+def test_what_was_not_measured_is_said_beside_the_role(unknown, criteria):
     found = roles(INDUCTION | dict.fromkeys(unknown))
-    assert found["role"].item() == "prefix_matching"
+    assert found["role"].item() == "induction"
+    assert found["named"].item() == f"induction (not measured: {criteria})"
     assert found["unmeasured"].item() == criteria
+    assert found["failed"].item() == ""
+    assert f"not measured: {criteria}" in found["evidence"].item()
     assert "nan" not in found["evidence"].item()
+    # What was measured is as sure as it is: here only the q of 0.001 leaves anything open.
+    assert found["certainty"].item() == pytest.approx(1 - 0.001, abs=1e-6)
+
+
+def test_a_perfect_head_that_was_not_ablated_is_an_induction_head_of_which_that_is_not_known():
+    found = roles(
+        INDUCTION | {"period_17": 1.0, "second_copy": None, "novel": None}, INDUCTION, {"previous_token": 0.9}
+    )
+    assert found["role"].tolist() == ["induction", "induction", "previous_token"]
+    assert found["named"].tolist() == ["induction (not measured: causal, specific)", "induction", "previous_token"]
+    assert found["unmeasured"].tolist() == ["causal, specific", "", ""]
+
+
+def test_one_criterion_that_fails_is_enough_whatever_was_not_measured():
+    found = roles(INDUCTION | {"second_copy": None, "novel": None, "gap_8": 0.1})
+    assert found[["role", "unmeasured", "failed"]].to_numpy().tolist() == [["prefix_matching", "", "jittered"]]
+
+
+def test_what_makes_a_role_what_it_is_must_be_measured():
+    unseen = INDUCTION | {"period_17": None, "period_5": None, "second_copy": None}
+    assert roles(unseen)["role"].item() == "none"
+    shortcut = {"period_17": 1.0, "q": 0.001, "period_5": 0.01, "content": 0.05, "position": 0.9}
+    assert role(**shortcut) == "positional_shortcut"
+    assert role(**shortcut | {"position": None}) == "none"
+    assert roles({"copying": 0.9, "copying_q": None})["named"].item() == "copying (not measured: copying_significant)"
+
+
+def test_of_a_head_without_a_role_what_could_still_give_it_one_is_said():
+    found = roles({}, {"first_token": None}, {"period_17": None, "period_5": None, "q": None})
+    assert found["role"].tolist() == ["none"] * 3
+    # Of the last, induction fails anyway, not being causal; prefix matching may hold.
+    assert found["unmeasured"].tolist() == ["", "first_token", "matches, significant"]
+    assert found["named"].tolist()[:2] == ["none", "none (not measured: first_token)"]
+    assert found["certainty"].tolist() == pytest.approx([1, 0, 0], abs=1e-6)
+
+
+VALUES = {  # of each criterion: numbers by which it holds, fails, and is not measured
+    "matches": ({}, {"period_5": 0.2}, {"period_17": None, "period_5": None}),
+    "significant": ({}, {"q": 0.3}, {"q": None}),
+    "jittered": ({}, {"gap_8": 0.2}, {"gap_8": None}),
+    "content": ({}, {"content": 0.1, "position": 0.6}, {"content": None}),
+    "causal": ({}, {"second_copy": 0.0, "novel": -1.0}, {"second_copy": None}),
+    "specific": ({}, {"novel": 0.9}, {"novel": None}),
+    "matches_some_period": ({}, {"period_17": 0.2, "period_5": 0.2}, {"period_17": None, "period_5": None}),
+    "fails_elsewhere": ({"period_5": 0.1}, {}, {"period_17": None, "period_5": None, "gap_8": None}),
+    "by_position": ({"content": 0.1, "position": 0.6}, {}, {"position": None}),
+    "previous_token": ({"previous_token": 0.8}, {}, {"previous_token": None}),
+    "duplicate_token": ({"duplicate_token": 0.8}, {}, {"duplicate_token": None}),
+    "current_token": ({"current_token": 0.8}, {}, {"current_token": None}),
+    "first_token": ({"first_token": 0.8}, {}, {"first_token": None}),
+    "copying": ({"copying": 0.8}, {}, {"copying": None}),
+    "copying_significant": ({"copying_q": 0.01}, {}, {"copying_q": None}),
+}
+
+
+def test_every_criterion_has_three_values():
+    assert set(VALUES) == {name for names in CRITERIA.values() for name in names}
+
+
+@pytest.mark.parametrize("criterion", VALUES)
+def test_a_criterion_holds_fails_or_was_not_measured(criterion):
+    numbers = role_numbers(tables(*(INDUCTION | changes for changes in VALUES[criterion])))
+    heads = pd.MultiIndex.from_product([["base"], [0], [1], [0, 1, 2]], names=HEAD)
+    numbers = {name: rows.reindex(heads) for name, rows in numbers.items()}
+    likely = criteria(numbers, 0.5, 0.5, 0.05, 0.95)
+    assert states(likely, 0.05, 0.95)[criterion].tolist() == ["holds", "fails", "not measured"]
 
 
 def test_one_sentence_tells_nothing_for_certain():
     alone = tables(INDUCTION)
     alone["attention_terms"] = alone["attention_terms"].assign(lo=None, hi=None)
     found = head_roles(alone, **THRESHOLDS)
-    assert found[["role", "unmeasured"]].to_numpy().tolist() == [["prefix_matching", "content"]]
+    assert found[["role", "unmeasured"]].to_numpy().tolist() == [["induction", "content"]]
 
 
 def test_of_a_model_measured_by_weights_alone_only_copying_is_known():

@@ -242,12 +242,13 @@ def challenge_scores() -> pd.DataFrame:
 
 @pytest.fixture
 def head_roles() -> pd.DataFrame:
-    """PREVIOUS and INDUCTION play their roles; of the others nothing is known."""
+    """PREVIOUS and INDUCTION play their roles, but whether the latter is causal is not known, nor are the others."""
     roles = {PREVIOUS: ("previous_token", 1.0), INDUCTION: ("induction", 0.9), (0, 0): ("positional_shortcut", 0.5)}
     frame = grid()
     frame[["role", "certainty"]] = [roles.get((row.layer, row.head), ("none", 0.0)) for row in frame.itertuples()]
     numbers = [column.name for column in HEAD_ROLES.columns if column.nullable]
-    words = {"also": "", "evidence": "in words", "failed": "", "unmeasured": ""}
+    frame["unmeasured"] = frame["role"].map({"induction": "causal"}).fillna("")
+    words = {"named": frame["role"], "also": "", "evidence": "in words", "failed": ""}
     return runs(frame.assign(**words, **dict.fromkeys(numbers, 0.5), **SURE))
 
 

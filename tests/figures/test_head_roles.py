@@ -20,13 +20,16 @@ def test_every_head_has_a_cell_in_its_roles_colour(head_roles):
     )
     assert cells[-0.5, 0.5] == pytest.approx([1 - (1 - part) / 4 for part in to_rgba(COLOURS["none"])])
     words = [text.get_text() for text in first.texts]
-    assert {"previous\ntoken (1.00)", "induction (0.90)", "none (0.00)"} <= set(words)
+    assert {"previous\ntoken (1.00)", "induction? (0.90)", "none (0.00)"} <= set(words)
+    assert {cell.get_xy() for cell in first.patches if cell.get_hatch()} == {(1.5, 0.5)}
 
 
 def test_the_key_names_the_roles_that_are_there(head_roles):
     (legend,) = draw(of_base(head_roles)).legends
     named = [text.get_text() for text in legend.get_texts()]
-    assert named == ["induction", "positional shortcut", "previous token", "none"]
+    assert named == ["induction", "positional shortcut", "previous token", "none", "not all measured"]
+    (legend,) = draw(of_base(head_roles).assign(unmeasured="")).legends
+    assert len(legend.get_texts()) == 4
 
 
 def test_heads_of_a_wide_model_have_no_words(head_roles):

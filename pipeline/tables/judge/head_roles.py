@@ -24,30 +24,39 @@ HEAD_ROLES = Table(
             "role",
             "string",
             "name",
-            "the first of these whose criteria all hold. induction: attends to what followed a token's earlier "
-            "occurrences, on every period, significantly, also across random gaps, by content rather than position, "
-            "and its removal costs loss on second copies, more than on novel tokens; positional_shortcut: does so on "
-            "some period but not on all or not across gaps, by position; prefix_matching: on every period, "
-            "significantly, but the rest of induction is not shown; previous_token, duplicate_token, current_token, "
-            "first_token: most attention goes there; copying: OV circuit only; none: of these",
+            "the first of these of which no criterion fails; what was not measured is said in `named` and in "
+            "`unmeasured`, which is empty where everything was. What makes the role what it is was measured and holds: "
+            "prefix matching of induction and prefix_matching, the score of copying, all of the others. induction: "
+            "attends to what followed a token's earlier occurrences, on every period, significantly, also across "
+            "random gaps, by content rather than position, and its removal costs loss on second copies, more than on "
+            "novel tokens; positional_shortcut: does so on some period but not on all or not across gaps, by position; "
+            "prefix_matching: on every period, significantly, but something else of induction fails; previous_token, "
+            "duplicate_token, current_token, first_token: most attention goes there; copying: OV circuit only; none: "
+            "of these",
             options=(
                 *("induction", "positional_shortcut", "prefix_matching", "previous_token", "duplicate_token"),
                 *("current_token", "first_token", "copying", "none"),
             ),
         ),
-        Column("also", "string", "names", "other roles whose criteria hold; empty if there are none"),
+        Column("named", "string", "text", "the role and, in brackets, which of its criteria were not measured"),
+        Column("also", "string", "text", "other roles that it plays, named likewise, by `; `; empty if there are none"),
         Column(
             "certainty",
             "float64",
             PROBABILITY,
-            "lower bound, over the drawing of sentences, of the probability that all criteria of the role hold (of "
-            "`none`: that no role's do; a role of which nothing was measured may hold)",
+            "lower bound, over the drawing of sentences, of the probability that all measured criteria of the role "
+            "hold (of `none`: that no role's do; a role of which nothing was measured may hold)",
             0,
             1,
         ),
         Column("evidence", "string", "text", "the numbers behind the role, in words"),
         Column("failed", "string", "names", "criteria of induction that were measured and do not hold"),
-        Column("unmeasured", "string", "names", "criteria of induction that could not be measured"),
+        Column(
+            "unmeasured",
+            "string",
+            "names",
+            "criteria of the role that were not measured; of `none`, those that were not of roles of which none fails",
+        ),
         number("previous_token", PROBABILITY, "mean attention to the token before, held-out text", 0, 1),
         number("current_token", PROBABILITY, "mean attention to the token itself, held-out text", 0, 1),
         number("first_token", PROBABILITY, "mean attention to position 0, held-out text", 0, 1),
