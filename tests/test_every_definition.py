@@ -85,7 +85,7 @@ def inputs(tmp_path_factory):
     role = ["begin", "end"] + ["text"] * (D_VOCAB - 2)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
     for table in (SEQUENCES, LOSS_SEQUENCES):
-        write(table, sequences(), inputs)
+        write(table, sequences()[list(table.names)], inputs)
     ids = [np.arange(2, D_VOCAB, dtype=np.int32), np.array([3], np.int32)]
     write(TOKENS, pd.DataFrame({"document": [0, 1], "split": ["train", "heldout"], "token_ids": ids}), inputs)
     config = asdict(CONFIG) | {"model_type": "attention_only", "step": 5}

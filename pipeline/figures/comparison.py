@@ -26,18 +26,18 @@ PANELS = {
 }
 
 
-@drawn_from("head_scores", "loss_by_position")
-def comparison(head_scores: pd.DataFrame, loss_by_position: pd.DataFrame) -> Figure:
+@drawn_from("head_scores", "sentence_losses")
+def comparison(head_scores: pd.DataFrame, sentence_losses: pd.DataFrame) -> Figure:
     """Draw four key numbers of every run, a row an experiment.
 
     Args:
         head_scores: HEAD_SCORES of a study.
-        loss_by_position: LOSS_BY_POSITION of a study.
+        sentence_losses: SENTENCE_LOSSES of a study.
     """
     if head_scores.empty:
         return sentence(TITLE, "No head was scored.")
     experiments = list(dict.fromkeys(head_scores["experiment"]))
-    numbers = key_numbers(head_scores, loss_by_position)
+    numbers = key_numbers(head_scores, sentence_losses)
     figure = new(TITLE, CAPTION, 10.5, 0.42 * len(experiments) + 1.9)
     grid = figure.subplots(1, len(PANELS), sharey=True)
     for axes, (column, (title, unit)) in zip(grid, PANELS.items(), strict=True):
@@ -52,14 +52,14 @@ def comparison(head_scores: pd.DataFrame, loss_by_position: pd.DataFrame) -> Fig
     return figure
 
 
-def key_numbers(head_scores: pd.DataFrame, loss_by_position: pd.DataFrame) -> pd.DataFrame:
+def key_numbers(head_scores: pd.DataFrame, sentence_losses: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of PANELS for every (experiment, seed); NaN where one was not measured."""
     previous, induction = (
         ranked_heads(head_scores, role).drop_duplicates(RUN) for role in ("previous_token", "induction")
     )
     copying = role_scores(head_scores, "copying").merge(induction[HEAD], on=HEAD)
     gains = {
-        run: second_copy_gain({"loss_by_position": losses}) for run, losses in loss_by_position.groupby(RUN, sort=False)
+        run: second_copy_gain({"sentence_losses": losses}) for run, losses in sentence_losses.groupby(RUN, sort=False)
     }
     return pd.DataFrame(
         {

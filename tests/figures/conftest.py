@@ -14,7 +14,16 @@ PREVIOUS, INDUCTION = (0, 1), (1, 2)  # the heads that were made to be best
 
 MADE_UP = (
     *("term_maps", "attention_terms", "offset_profiles", "head_scores", "head_pairs", "virtual_heads", "spectra"),
-    *("training_curve", "loss_by_position", "claims", "challenge_scores", "head_roles", "ablations", "paths"),
+    *(
+        "training_curve",
+        "loss_by_position",
+        "sentence_losses",
+        "claims",
+        "challenge_scores",
+        "head_roles",
+        "ablations",
+        "paths",
+    ),
     *("set_ablations", "set_curves"),
     *("validity", "checkpoint_scores", "emergence", "effects", "vocab_pairs", "benchmark", "known_answers", "stages"),
 )
@@ -184,6 +193,18 @@ def loss_by_position() -> pd.DataFrame:
 
 
 @pytest.fixture
+def sentence_losses() -> pd.DataFrame:
+    """Two sentences; first copies cost 3 nats, second copies 1."""
+    rows = [
+        (sentence, part, kind, loss)
+        for sentence, part in product(range(2), range(10))
+        for kind, loss in (("first_copy", 3.0), ("second_copy", 1.0))
+    ]
+    frame = pd.DataFrame(rows, columns=["sentence", "part", "token_class", "loss"])
+    return runs(frame.assign(eval_set="repeated_text", period=None, parts=10, n=4))
+
+
+@pytest.fixture
 def claims() -> pd.DataFrame:
     verdicts = {
         ("base", "first"): ("reproduced", 0.9, 0.8, 1.0),
@@ -195,6 +216,8 @@ def claims() -> pd.DataFrame:
         (experiment, claim, f"The {claim} claim", "in words", value, lo, hi, None, 0.5, verdict, "rule", 2, "")
         for (experiment, claim), (verdict, value, lo, hi) in verdicts.items()
     ]
+    judged = {"confidence": CONFIDENCE, "significance": 0.05, "power": 0.8, "since": "2026-11-21"}
+    judged |= dict.fromkeys(["of_sentences", "least_shown", "p", "q"])
     names = [
         "experiment",
         "claim",
@@ -210,7 +233,7 @@ def claims() -> pd.DataFrame:
         "n_seeds",
         "evidence",
     ]
-    return pd.DataFrame(rows, columns=names).assign(confidence=CONFIDENCE)
+    return pd.DataFrame(rows, columns=names).assign(**judged)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pipeline.circuits.chance.significance import of_draws, of_moments
 from pipeline.circuits.definitions.registry import DEFINITIONS
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.score import Score, pooled
-from pipeline.frames.scores import beside_chance, null_rows, score_rows, sentence_rows
+from pipeline.frames.scores import beside_chance, loss_rows, null_rows, score_rows, sentence_rows
 
 MASS, TOP1, PREFIX = ("induction", "mass"), ("copying", "top1"), ("induction", "prefix_trace")
 VALUE = torch.tensor([[0.1, 0.2], [0.3, torch.nan]], dtype=torch.float64)
@@ -51,12 +51,27 @@ def test_intervals_are_those_of_the_scores():
 
 def test_only_scores_of_sentences_have_rows_by_sentence():
     score = of_sentences()
-    rows = sentence_rows({MASS: score, TOP1: Score(VALUE)}, eval_set="text", period=None)
+    rows = sentence_rows("layer head", {MASS: score, TOP1: Score(VALUE)}, eval_set="text", period=None)
     assert set(rows["definition"]) == {"mass"}
     assert len(rows) == 3 * 2 * 2
     row = rows.query("sentence == 2 and layer == 1 and head == 0")
     assert row["value"].item() == score.sentences[2, 1, 0].item()
     assert row["weight"].item() == 1
+
+
+def test_losses_are_averaged_over_the_tokens_of_a_class_in_a_part():
+    losses = torch.tensor([[torch.nan, 1, 2, 4], [torch.nan, 5, 6, 7]], dtype=torch.float64)
+    classes = np.array([["other"] * 4, ["other", "other", "second_copy", "other"]])
+    rows = loss_rows(losses, classes, 2, eval_set="text").set_index(["sentence", "part", "token_class"])
+    assert rows["loss"].to_dict() == {
+        (0, 0, "other"): 1,
+        (0, 1, "other"): 3,
+        (1, 0, "other"): 5,
+        (1, 1, "other"): 7,
+        (1, 1, "second_copy"): 6,
+    }
+    assert rows["n"].to_list() == [1, 2, 1, 1, 1]
+    assert set(rows["parts"]) == {2}
 
 
 def compared():

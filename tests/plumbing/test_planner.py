@@ -61,7 +61,7 @@ def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, sta
         ("pipeline.figures.style", {"render", "timing", "benchmark"}),
         ("pipeline.models.training", {"train"}),
         ("pipeline.claims.catalogue", {"judge", "render"}),
-        ("pipeline.claims.verdicts", {"judge", "render"}),
+        ("pipeline.claims.verdicts", {"judge"}),
         ("pipeline.plumbing.artefacts", EVERY_STAGE),
         ("pipeline.plumbing.compose", set()),
     ],
