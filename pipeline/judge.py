@@ -81,7 +81,7 @@ def judged(claim: Claim, experiment: str, tables: Tables, settings: JudgeSetting
         "value": mean.value,
         "lo": lo,
         "hi": hi,
-        "of_sentences": mean.of_sentences**0.5 * stats.norm.ppf((1 + settings.confidence) / 2),
+        "of_sentences": mean.of_sentences**0.5 * stats.norm.ppf((1 + settings.confidence) / 2) if findings else None,
         "chance": chance,
         "threshold": threshold,
         "since": getattr(settings.since, claim.name).isoformat(),

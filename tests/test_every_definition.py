@@ -33,6 +33,8 @@ from pipeline.tables.score import (
     LOSS_BY_POSITION,
     NULLS,
     PAIR_NULLS,
+    SENTENCE_LOSSES,
+    SENTENCE_PAIRS,
     SENTENCE_SCORES,
     VIRTUAL_HEADS,
 )
@@ -46,7 +48,17 @@ SMALL = (
     *(f"model.n_ctx={LENGTH}", "score.draws=20", "score.pair_draws=4", "score.ranked_draws=20"),
     *("challenge.segment=4", "challenge.sentences=4", "challenge.lengths=[12]", "challenge.periods=[5]"),
 )
-OF_SCORE = (HEAD_SCORES, SENTENCE_SCORES, NULLS, HEAD_PAIRS, PAIR_NULLS, VIRTUAL_HEADS, LOSS_BY_POSITION)
+OF_SCORE = (
+    HEAD_SCORES,
+    SENTENCE_SCORES,
+    NULLS,
+    HEAD_PAIRS,
+    PAIR_NULLS,
+    VIRTUAL_HEADS,
+    LOSS_BY_POSITION,
+    SENTENCE_PAIRS,
+    SENTENCE_LOSSES,
+)
 STAGES = {
     "score": (score, ScoreSettings),
     "score_checkpoints": (score_checkpoints, ScoreCheckpointsSettings),

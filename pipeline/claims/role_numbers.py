@@ -19,9 +19,9 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         prefix_best: induction mass on the worst and on the best of all periods; prefix_null: the same on the
         period with the largest q; short: on one copy of a segment, at the worst length of the sequence;
         jittered: with random gaps, on the worst level; content and position: share of the scores' variance
-        over keys other than [BEGIN] from terms without, and from terms of nothing but, positions; position is at
-        least what the distance explains, and content all else where positions are no terms of their own (a model
-        that turns queries and keys, or knows no positions); repeated and novel: nats that removing the head
+        over keys other than [BEGIN] from terms without, and from terms of nothing but, positions, where these are
+        terms of their own; position is at least what the distance explains, and content at most all else, whatever
+        carries it; repeated and novel: nats that removing the head
         (zero) adds on second copies and on novel tokens.
     """
     scores, terms, ablated = tables["head_scores"], tables["attention_terms"], tables["ablations"]
@@ -35,11 +35,6 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
     position = _chosen(shares, query_source="position", key_source="position")
     content = _chosen(shares, query_source="stream", key_source="stream")
     rest = distance.assign(value=1 - distance["value"], lo=1 - distance["hi"], hi=1 - distance["lo"])
-    apart = pd.MultiIndex.from_frame(position[HEAD])
-    content, rest = (
-        rows[pd.MultiIndex.from_frame(rows[HEAD]).isin(apart) == told]
-        for rows, told in ((content, True), (rest, False))
-    )
     numbers = {role: role_scores(scores, role) for role in SCORES if role != "induction"} | {
         "prefix_worst": every_period,
         "prefix_best": every_period.assign(order=-every_period["value"]),

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.documentation.findings import KEPT, claims_in, differences, findings, main
+
+ROOT = Path(__file__).parents[2]
+
+
+def claims(**verdicts):
+    """Two claims of base: one with every number, one with none."""
+    rows = [
+        ("base", "induction", "There is one", 0.75, 0.7, 0.8, 0.95, 0.01, 0.02, 0.6, "2026-11-21", 0.1, 1e-4, 2e-4, 8),
+        ("base", "copying", "It copies", *[None] * 3, 0.95, None, None, 0.5, "2026-11-21", *[None] * 3, 0),
+    ]
+    names = [name for name in KEPT if name != "verdict"]
+    frame = pd.DataFrame(rows, columns=names)
+    known = {"induction": "reproduced", "copying": "not applicable"} | verdicts
+    return frame.assign(verdict=frame["claim"].map(known))
+
+
+def test_the_table_has_every_number_that_is_known():
+    lines = findings(claims(), "base").splitlines()
+    assert lines[0].startswith("| claim | mean over 8 seeds [95% interval] |")
+    assert lines[2] == "| There is one | 0.75 [0.7, 0.8] | ± 0.01 | 0.6 | 0.02 | 0.1 | 0.0002 | reproduced |"
+    assert lines[3] == "| It copies |  |  | 0.5 |  |  |  | not applicable |"
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_verdicts_that_differ_are_named_and_counted():
+    text = differences(claims(), claims(induction="undecided"))
+    assert text == (
+        "base induction: reproduced (0.75), there undecided (0.75)\n"
+        "1 of 2 verdicts differ; of 1 reproduced ones, 1 are not there\n"
+    )
+    assert differences(claims(), claims()) == "0 of 2 verdicts differ; of 1 reproduced ones, 0 are not there\n"
+
+
+def test_csv_and_parquet_say_the_same(tmp_path, capsys):
+    claims().to_parquet(tmp_path / "claims.parquet")
+    main([str(tmp_path / "claims.parquet"), "--csv"])
+    (tmp_path / "claims.csv").write_text(capsys.readouterr().out)
+    tables = [findings(claims_in(tmp_path / f"claims.{kind}"), "base") for kind in ("csv", "parquet")]
+    assert tables[0] == tables[1]
+
+
+def test_a_table_that_is_not_there_is_one_line(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["nowhere.parquet"])
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith("nowhere.parquet: no such file; make the study first, or name its claims.parquet")
+    )
+
+
+def test_the_readme_shows_what_the_code_prints():
+    assert findings(claims_in(ROOT / "docs" / "claims.csv"), "base") in (ROOT / "README.md").read_text(encoding="utf-8")
