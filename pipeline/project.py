@@ -21,7 +21,7 @@ from pipeline.circuits.vocabulary import full_circuits as circuits
 from pipeline.circuits.vocabulary.lens import Lens, lens_of
 from pipeline.circuits.vocabulary.normalisers import notebook_normalisers
 from pipeline.circuits.vocabulary.spectra import Spectrum, centred, moments, relative_gaps, spectrum
-from pipeline.circuits.vocabulary.tall import Tall
+from pipeline.circuits.vocabulary.tall import Tall, within_range
 from pipeline.circuits.vocabulary.token_filters import Filters
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
@@ -131,8 +131,10 @@ def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.TallFacto
     masks = lens.mask[: len(P)], lens.mask[: len(Q)]
     strongest = top_pairs(P, Q, settings.pairs, *masks, lens.allowed, low, high, int(settings.tile_mb * 2**20))
     mean, deviation = moments(P, Q)
+    # Means are computed in the precision of the embedding: equal tokens may have means that differ by rounding.
+    resolution = 16 * torch.finfo(lens.weights.W_E.dtype).eps if lens.means else 1e-12
     for end, pairs in (("top", strongest.top), ("bottom", strongest.bottom)):
-        z = centred(pairs.values, mean, deviation)
+        z = centred(pairs.values, mean, deviation, resolution)
         rows = to_frame("rank", row_id=pairs.rows, column_id=pairs.columns, value=pairs.values, z=z)
         strength = rows["value"] if end == "top" else -rows["value"]
         if settings.min_share is not None and len(rows):
@@ -180,9 +182,10 @@ def neuron_rows(settings: ProjectSettings, lens: Lens, alone: Weights) -> Iterat
         "FF_value": (alone.parameter("ff_values")[0], alone.W_U),
     }
     for matrix, (vectors, to_tokens) in maps.items():
-        for number, part in enumerate(vectors[: settings.neurons].split(PORTION)):
+        reading, scale = within_range(vectors, to_tokens)
+        for number, part in enumerate(reading[: settings.neurons].split(PORTION)):
             rows = unit_rows(settings, lens, matrix, part @ to_tokens)
-            yield rows.assign(unit=rows["unit"] + number * PORTION, head=None)
+            yield rows.assign(unit=rows["unit"] + number * PORTION, value=scale * rows["value"], head=None)
 
 
 def unit_rows(settings: ProjectSettings, lens: Lens, matrix: str, components: Tensor) -> pd.DataFrame:

@@ -30,6 +30,9 @@ FACTORS = {
 }
 
 ROWS, OTHER_ROWS = Rows(random(70, 30).float()), Rows(random(50, 40, seed=1).float())
+FEW_DIRECTIONS = Rows((random(70, 10) @ random(10, 30, seed=2)).float())
+UNREAD = torch.linalg.svd(FEW_DIRECTIONS.values.double()).Vh[10:].T  # rows have nothing but rounding there
+ONE_ROW = Rows(random(1, 30).float().repeat(70, 1))
 NOT_FORMED = {
     "random": (Tall(ROWS, random(30, 6)), Tall(OTHER_ROWS, random(40, 6, seed=1))),
     "one embedding on both sides": (Tall(ROWS, random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
@@ -38,6 +41,24 @@ NOT_FORMED = {
     "tiny rows, a huge map": (Tall(Rows(1e-30 * ROWS.values), 1e40 * random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
     "a map to nothing": (Tall(ROWS, torch.zeros(30, 6, dtype=torch.float64)), Tall(ROWS, random(30, 6, seed=1))),
     "equal rows": (Tall(Rows(ROWS.values[:7].repeat(10, 1)), random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
+    "a map that reads nothing but rounding": (
+        Tall(FEW_DIRECTIONS, UNREAD @ random(20, 6)),
+        Tall(ROWS, random(30, 6, seed=1)),
+    ),
+    "nothing but rounding on both sides": (
+        Tall(FEW_DIRECTIONS, 1e-20 * UNREAD @ random(20, 6)),
+        Tall(FEW_DIRECTIONS, 1e20 * UNREAD @ random(20, 6, seed=1)),
+    ),
+    "a constant embedding": (Tall(ONE_ROW, random(30, 6)), Tall(ROWS, random(30, 6, seed=1))),
+    "a constant embedding on both sides": (Tall(ONE_ROW, random(30, 6)), Tall(ONE_ROW, random(30, 6, seed=1))),
+    "a map that drops a constant embedding": (
+        Tall(ONE_ROW, torch.linalg.svd(ONE_ROW.values.double()).Vh[1:7].T),
+        Tall(ROWS, random(30, 6, seed=1)),
+    ),
+    "fewer rows than dimensions": (
+        Tall(Rows(ROWS.values[:7]), random(30, 12)),
+        Tall(Rows(OTHER_ROWS.values[:6, :30].contiguous()), random(30, 12, seed=1)),
+    ),
     "rows that cancel": (
         Tall(Rows(1 + 1e-6 * ROWS.values), random(30, 6) - random(30, 6).mean(0)),
         Tall(ROWS, random(30, 6, seed=1)),

@@ -271,6 +271,65 @@ def test_progress_of_other_work_is_not_taken(run, tmp_path, monkeypatch):
     assert layers == [0, 1, 0, 1]
 
 
+def degenerate(name, scale):
+    """Networks of which a head, the embedding or both say nothing, or the same of every token; 0.1 is as it was."""
+    weights = network(feed_forward=True)
+    if name == "zeros":
+        weights.W_V[0, 0], weights.W_Q[0, 0] = 0, 0
+    if name == "rounding":
+        weights.W_E[:, -3:] = 0
+        turn = torch.linalg.qr(torch.randn(D_MODEL, D_MODEL, generator=torch.Generator().manual_seed(3))).Q
+        weights.W_E.copy_(weights.W_E @ turn)  # heads that read its last three directions read rounding
+        weights.W_V[0, 0], weights.W_Q[0, 0] = turn[-3:].T, turn[-3:].T
+    if name == "rank one":
+        for matrix in (weights.W_V, weights.W_Q):
+            matrix[0, 0] = matrix[0, 0][:, :1]
+    if name == "one embedding":
+        weights.W_E.copy_(weights.W_E[:1].expand(D_VOCAB, -1).clone())
+    if name == "two embeddings":
+        weights.W_E.copy_(weights.W_E[torch.arange(D_VOCAB) % 2])
+    for matrix in ("W_E", "W_U", "W_Q", "W_K", "W_V", "W_O", "ff_keys", "ff_values"):
+        getattr(weights, matrix).mul_(scale)
+    return weights
+
+
+UNDEFINED = {  # circuits of head 0 whose entries do not vary beyond rounding
+    "zeros": {"OV", "QK"},
+    "rounding": {"OV", "QK"},
+    "rank one": set(),
+    "one embedding": {"QK"},
+    "two embeddings": set(),
+}
+
+
+HARD = [(name, "none", scale) for name in UNDEFINED for scale in (1e-20, 1.0, 1e20)]
+HARD += [(name, "notebook", 1e20) for name in UNDEFINED if name != "rounding"]  # divided, that is as good as any other
+
+
+@pytest.mark.parametrize(("name", "normaliser", "scale"), HARD)
+def test_what_says_nothing_is_listed_in_order_and_has_no_z(run, name, normaliser, scale):
+    weights = degenerate(name, scale)
+    pairs, units, found, _ = run(weights, normaliser=normaliser, unit_tokens=D_VOCAB, ln_mode="raw")
+    for circuit in ("OV", "QK"):
+        of_head = pairs.query("layer == 0 and head == 0 and circuit == @circuit")
+        assert of_head["z"].isna().all() == (circuit in UNDEFINED[name])
+        for end, sign in (("top", -1), ("bottom", 1)):
+            listed = of_head[of_head["end"] == end].sort_values("rank")
+            order = list(zip(sign * listed["value"], listed["row_id"], listed["column_id"], strict=True))
+            assert order == sorted(order)
+            if name == "zeros":
+                assert [place[1:] for place in order] == [(0, column) for column in range(7)]
+    dense = weights.W_E.double() @ weights.W_V[0, 0].double() @ weights.W_O[0, 0].double() @ weights.W_U.double()
+    values = pairs.query("layer == 0 and head == 0 and circuit == 'OV' and end == 'top'")["value"]
+    if normaliser == "none" and "OV" not in UNDEFINED[name]:
+        np.testing.assert_allclose(values, np.sort(dense.numpy().ravel())[::-1][:7], rtol=1e-6)
+        size = found.query("layer == 0 and head == 0 and circuit == 'OV'")["singular_value"]
+        np.testing.assert_allclose(size, torch.linalg.svdvals(dense)[:D_HEAD], atol=1e-7 * float(dense.norm()))
+        keys = weights.ff_keys[0, 0].double() @ weights.W_E.double().T
+        listed = units.query("layer == 0 and matrix == 'FF_key' and unit == 0 and end == 'top'")["value"]
+        np.testing.assert_allclose(listed, np.sort(keys)[::-1], rtol=1e-4, atol=1e-6 * float(keys.abs().max()))
+
+
 def test_mistakes_are_named_and_nothing_is_written(run, tmp_path):
     with pytest.raises(ValueError, match="names 9 tokens, the embedding has 10 rows"):
         run(network(), words=WORDS[:9])

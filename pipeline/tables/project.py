@@ -32,7 +32,12 @@ VOCAB_PAIRS = Table(
         Column("column_token", "string", "text", "the same, as shown"),
         Column("value", "float64", "logits or score", "the circuit's entry"),
         Column(
-            "z", "float64", "standard deviations", "distance from the mean of all entries of the circuit", nullable=True
+            "z",
+            "float64",
+            "standard deviations",
+            "distance from the mean of all entries of the circuit; null where they do not vary beyond rounding: a "
+            "circuit of zeros, or that reads nothing of the vocabulary, or the same of every token",
+            nullable=True,
         ),
         NORMALISER,
         Column("filters", "string", "name", "filters applied, joined by +; empty if none"),
@@ -108,7 +113,13 @@ SPECTRA = Table(
         Column("index", "int64", "index", "place by decreasing size, from 0", 0),
         Column("real", "float64", "logits or score", "real part of the eigenvalue"),
         Column("imaginary", "float64", "logits or score", "imaginary part of the eigenvalue"),
-        Column("singular_value", "float64", "logits or score", "singular value", 0),
+        Column(
+            "singular_value",
+            "float64",
+            "logits or score",
+            "singular value; below 1e-7 of what matrices of this size could make, rounding",
+            0,
+        ),
         Column(
             "gap",
             "float64",

@@ -19,6 +19,7 @@ from pipeline.circuits.terms.sources import QueriesKeys, streams, terms
 from pipeline.circuits.transformer.layers import attend, head_outputs
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import Factors, gains_folded, ov_circuit, qk_circuit
+from pipeline.circuits.vocabulary.spectra import eigenvalues
 
 Errors = dict[str, Float64[Tensor, " head"]]  # by quantity
 
@@ -131,7 +132,7 @@ def _dense(factors: Factors) -> Float64[Tensor, "row column"]:
 
 
 def _eigenvalue(matrix: Float64[Tensor, "token token"]) -> Float64[Tensor, ""]:
-    values = torch.linalg.eigvals(matrix)
+    values = eigenvalues(matrix)
     return values.sum().real / values.abs().sum()
 
 
@@ -160,6 +161,6 @@ def _lost(weights: Weights, head: Head, metric: str) -> Bool[Tensor, ""]:
     rows, columns = circuit(weights, head)
     matrices = (getattr(weights, name) for name in names)
     scale = math.prod(float((matrix if matrix.ndim == 2 else matrix[head]).norm()) for matrix in matrices)
-    eigenvalues = torch.linalg.eigvals(columns.mT @ rows).abs()
+    sizes = eigenvalues(columns.mT @ rows).abs()
     dense = _dense((rows, columns))
-    return torch.minimum(eigenvalues.sum(), (dense - dense.mean()).norm()) <= LOST * scale
+    return torch.minimum(sizes.sum(), (dense - dense.mean()).norm()) <= LOST * scale

@@ -6,6 +6,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.vocabulary.spectra import eigenvalues
 
 
 def eigenvalue(circuit: Grams) -> Float64[Tensor, "..."]:
@@ -13,12 +14,13 @@ def eigenvalue(circuit: Grams) -> Float64[Tensor, "..."]:
 
     Returns:
         +1 if all eigenvalues z are positive (copying), -1 if all are negative, 0 expected by chance; NaN if all
-        are zero.
+        are zero, or as far as rounding tells.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """
-    eigenvalues = torch.linalg.eigvals(circuit.whole_cross)
-    return eigenvalues.sum(-1).real / eigenvalues.abs().sum(-1)
+    found = eigenvalues(circuit.whole_cross)
+    size = found.abs().sum(-1)
+    return found.sum(-1).real / size.where(size > circuit.resolution * circuit.largest, torch.nan)
 
 
 def diagonal_z(circuit: Grams) -> Float64[Tensor, "..."]:

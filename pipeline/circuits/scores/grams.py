@@ -45,6 +45,15 @@ class Grams:
         return self.cross + self.size * self.column_mean[..., :, None] * self.row_mean[..., None, :]
 
     @property
+    def largest(self) -> Float64[Tensor, "..."]:
+        """The size of rows times that of columns (Frobenius norms): at least the sum of all singular values."""
+        rows, columns = (
+            squares.diagonal(dim1=-2, dim2=-1).sum(-1) + self.size * mean.square().sum(-1)
+            for squares, mean in ((self.rows, self.row_mean), (self.columns, self.column_mean))
+        )
+        return (rows * columns).clamp_min(0).sqrt()
+
+    @property
     def deviation(self) -> Float64[Tensor, "..."]:
         """Standard deviation of the circuit's entries; NaN if they are all equal."""
         spread_row, spread_column = (

@@ -98,19 +98,19 @@ def _balancing_bases(
     gram_left: Float64[Tensor, "rank rank"], gram_right: Float64[Tensor, "rank rank"]
 ) -> tuple[Float64[Tensor, "rank rank"], Float64[Tensor, "rank rank"]]:
     """Matrices A and B with A B^T = 1 that make A^T gram_left A and B^T gram_right B nearly one diagonal."""
-    roots = []
-    for gram in (gram_left, gram_right):
-        size = gram.trace().clamp_min(torch.finfo(gram.dtype).tiny)
-        identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-        # A little of the identity keeps directions that one side never uses from being blown up.
-        roots.append(torch.linalg.cholesky(gram / size + 1e-6 * identity))
-    left, right = roots
+    (left, undone_left), (right, undone_right) = _root(gram_left), _root(gram_right)
     U, S, Vh = torch.linalg.svd(left.T @ right)
     root = S.sqrt()
-    return (
-        torch.linalg.solve_triangular(left.T, U * root, upper=True),
-        torch.linalg.solve_triangular(right.T, Vh.T * root, upper=True),
-    )
+    return undone_left.T @ (U * root), undone_right.T @ (Vh.T * root)
+
+
+def _root(gram: Float64[Tensor, "rank rank"]) -> tuple[Float64[Tensor, "rank rank"], Float64[Tensor, "rank rank"]]:
+    """Return L with L L^T nearly a multiple of a gram, and its inverse; a gram that is rounding may have any sign."""
+    sizes, directions = torch.linalg.eigh(gram)
+    sizes = sizes.clamp_min(0)
+    # A little of the identity keeps directions that one side never uses from being blown up.
+    roots = (sizes / sizes.sum().clamp_min(torch.finfo(gram.dtype).tiny) + 1e-6).sqrt()
+    return directions * roots, (directions / roots).T
 
 
 def _ordered_rows(

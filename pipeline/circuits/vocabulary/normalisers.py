@@ -33,6 +33,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.tall import within_range
 
 FLOOR = 1e-9  # added to every mean, so that a token that answers to nothing divides by something
 
@@ -65,11 +66,13 @@ def mean_response(
         positive: count negative products as 0 instead of by their size.
     """
 
+    reading, scale = within_range(vectors.to(tokens.dtype), tokens)
+
     def means() -> Iterator[Tensor]:
         for part in tokens.split(tile):
-            products = part @ vectors.to(part.dtype).T
+            products = part @ reading.T
             answers = products.clamp_min_(0) if positive else products.abs_()
-            yield reduce(answers.double(), "token vector -> token", "mean")
+            yield scale * reduce(answers.double(), "token vector -> token", "mean")
 
     return torch.cat(list(means()))
 

@@ -22,6 +22,7 @@ from pipeline.circuits.transformer.layers import (
     normalise,
 )
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.tall import within_range
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
 
 PORTION = 512  # vectors whose components on the vocabulary are formed at a time
@@ -56,8 +57,8 @@ def partners(weights: Weights, layer: int) -> dict[str, tuple[Vectors, Vectors]]
 
 def token_sets(vectors: Vectors, k: int, by_size: bool) -> Int[Tensor, "vector k"]:
     """The k tokens that each vector points at most: for or against, if `by_size`."""
-    sets = []
-    for part in vectors[0].split(PORTION):
+    sets, (reading, _) = [], within_range(*vectors)
+    for part in reading.split(PORTION):
         components = part @ vectors[1]
         components = components.abs() if by_size else components
         everything = torch.ones(components.shape[1], dtype=torch.bool)

@@ -5,12 +5,13 @@ All of it comes from rank x rank matrices, in float64; the d_vocab x d_vocab mat
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Complex128, Float64
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pipeline.circuits.vocabulary.tall import Tall
+from pipeline.circuits.vocabulary.tall import ROUNDOFF, Tall
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ def spectrum(
     """
     size = min(len(P), P.rank)
     # AB and BA share their non-zero eigenvalues.
-    eigenvalues = torch.linalg.eigvals(Q.matrix.T @ meeting @ P.matrix)
+    found = eigenvalues(Q.matrix.T @ meeting @ P.matrix)
     for key in (torch.imag, torch.real, torch.abs):  # stable: the last key leads
-        eigenvalues = eigenvalues[torch.argsort(key(eigenvalues), descending=True, stable=True)]
+        found = found[torch.argsort(key(found), descending=True, stable=True)]
     left, left_small = torch.linalg.qr(P.rows.root[0] @ P.matrix)
     right, right_small = torch.linalg.qr(Q.rows.root[0] @ Q.matrix)
     U, singular_values, Vh = torch.linalg.svd(left_small @ right_small.T)
@@ -49,7 +50,15 @@ def spectrum(
     right = _orthonormal(Tall(Q.rows, Q.rows.root[1] @ right @ Vh[:size][:directions].T).formed())
     signs = left.gather(0, left.abs().argmax(0, keepdim=True)).sign()
     singular_values = pad(singular_values, (0, P.rank - len(singular_values)))[:size]
-    return Spectrum(eigenvalues[:size], singular_values, left * signs, right * signs)
+    return Spectrum(found[:size], singular_values, left * signs, right * signs)
+
+
+def eigenvalues(matrix: Float64[Tensor, "... n n"]) -> Complex128[Tensor, "... n"]:
+    """Return each matrix's eigenvalues, in no order.
+
+    By NumPy's LAPACK: the one that torch brings does not converge on many matrices with equal rows.
+    """
+    return torch.from_numpy(np.linalg.eigvals(matrix.detach().cpu().numpy()).astype(np.complex128)).to(matrix.device)
 
 
 def _orthonormal(directions: Float64[Tensor, "row direction"]) -> Float64[Tensor, "row direction"]:
@@ -74,16 +83,31 @@ def relative_gaps(singular_values: Float64[Tensor, " index"], d_vocab: int) -> F
 
 
 def moments(P: Tall, Q: Tall) -> tuple[float, float]:
-    """Mean and standard deviation of all entries of P Q^T; the deviation is 0 if they are all equal."""
+    """Mean and standard deviation of all entries of P Q^T.
+
+    The deviation is 0 where rounding does not tell it from that: if entries are all equal, or so small beside what
+    cancels in them (a head that reads nothing of the vocabulary) that less than two digits of it would be right.
+    """
     p, q = (factor.rows.mean @ factor.matrix for factor in (P, Q))
     gram_p, gram_q = (factor.matrix.T @ factor.rows.spread @ factor.matrix / len(factor) for factor in (P, Q))
     # Spread of rows and columns together, of columns alone, of rows alone: sums of squares, so that nothing
     # is lost where the mean is large.
     variance = (gram_p * gram_q).sum() + p @ gram_q @ p + q @ gram_p @ q
-    return float(p @ q), float(variance.clamp_min(0).sqrt())
+    size_p, size_q = gram_p.trace() + p @ p, gram_q.trace() + q @ q
+    off = _forming(P) * size_q + size_p * _forming(Q)
+    return float(p @ q), float(variance.sqrt()) if variance > 100 * off else 0.0
 
 
-def centred(values: Float64[Tensor, " n"], mean: float, deviation: float) -> Float64[Tensor, " n"]:
-    """Distance from the mean in standard deviations; NaN where entries do not vary beyond rounding."""
-    varies = deviation > 1e-12 * max(abs(mean), float(values.abs().max()) if len(values) else 0.0)
+def _forming(factor: Tall) -> Float64[Tensor, ""]:
+    """How far off rounding puts the mean square of a factor's rows less their mean: a share of what cancels in it."""
+    rounding = 10 * len(factor.matrix) * ROUNDOFF[torch.float64]
+    cancelling = rounding * factor.rows.spread.trace() / len(factor) + (rounding * factor.rows.mean.norm()) ** 2
+    return cancelling * factor.matrix.norm() ** 2
+
+
+def centred(
+    values: Float64[Tensor, " n"], mean: float, deviation: float, resolution: float = 1e-12
+) -> Float64[Tensor, " n"]:
+    """Distance from the mean in standard deviations; NaN where entries vary by no larger a share than `resolution`."""
+    varies = deviation > resolution * max(abs(mean), float(values.abs().max()) if len(values) else 0.0)
     return (values - mean) / (deviation if varies else torch.nan)

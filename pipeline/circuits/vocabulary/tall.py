@@ -72,6 +72,20 @@ def in_float64(values: Float[Tensor, "row width"]) -> Iterator[Float64[Tensor, "
         yield buffer[: len(part)].copy_(part)
 
 
+def within_range(
+    vectors: Float[Tensor, "vector width"], others: Float[Tensor, "..."]
+) -> tuple[Float[Tensor, "vector width"], float]:
+    """Divide vectors by a power of two, so that products with others are near 1: in range, however large both are.
+
+    Returns:
+        The vectors so divided, and the power of two that their products are to be multiplied with, in float64.
+    """
+    exponents = [int(torch.frexp(torch.stack(x.aminmax()).abs().max()).exponent) for x in (vectors, others)]
+    for exponent in exponents:  # at once it could leave the range
+        vectors = vectors / 2.0**exponent
+    return vectors, 2.0 ** sum(exponents)
+
+
 def products(left: Float[Tensor, "row left"], right: Float[Tensor, "row right"]) -> Float64[Tensor, "left right"]:
     """The float64 product left^T right of two tall matrices, without a float64 copy of either."""
     parts = zip(in_float64(left), in_float64(right), strict=True)

@@ -57,6 +57,9 @@ def test_what_is_zero_or_constant_has_no_score():
     assert eigenvalue(nothing).isnan()
     assert diagonal_z(nothing).isnan()
     assert trace(nothing) == 0
+    # Columns that the rows do not meet, as far as rounding tells.
+    basis = torch.linalg.qr(random(9, 6)).Q
+    assert eigenvalue(Grams.of(basis[:, :3] @ random(3, 3, seed=1), basis[:, 3:] @ random(3, 3, seed=2))).isnan()
     same = random(1, 3).expand(7, 3)  # a constant circuit whose variance rounding keeps from being zero
     assert diagonal_z(Grams.of(same, same)).isnan()
 

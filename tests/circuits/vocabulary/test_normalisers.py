@@ -19,6 +19,8 @@ def test_mean_response_of_a_known_token():
     assert mean_response(token, vectors, tile=1).item() == pytest.approx((3 + 6 + 0) / 3)
     assert mean_response(token, vectors, tile=1, positive=True).item() == pytest.approx(3 / 3)
     assert mean_response(0 * token, vectors, tile=1).item() == 0
+    for scale in (1e-30, 1e30):  # products that float32 does not hold
+        assert mean_response(scale * token, scale * vectors, tile=1).item() == pytest.approx(3 * scale**2)
 
 
 @pytest.mark.parametrize("tile", [1, 4, 100])

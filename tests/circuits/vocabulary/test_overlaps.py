@@ -51,6 +51,8 @@ def test_token_sets_hold_the_largest_components():
     to_tokens = torch.tensor([[3.0, -5.0, 1.0, 0.0], [1.0, 2.0, 3.0, -9.0]])
     assert overlaps.token_sets((vectors, to_tokens), 2, by_size=True).tolist() == [[1, 0], [3, 2]]
     assert overlaps.token_sets((vectors, to_tokens), 2, by_size=False).tolist() == [[0, 2], [3, 0]]
+    for scale in (1e-30, 1e30):
+        assert overlaps.token_sets((scale * vectors, scale * to_tokens), 2, by_size=True).tolist() == [[1, 0], [3, 2]]
 
 
 def test_partners_are_the_same_dimension_of_two_matrices():

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from factors_to_search import FEW_DIRECTIONS, NOT_FORMED, UNREAD
 
 from pipeline.circuits.vocabulary import spectra
 from pipeline.circuits.vocabulary.spectra import centred, relative_gaps
-from pipeline.circuits.vocabulary.tall import Rows, Tall
+from pipeline.circuits.vocabulary.tall import Rows, Tall, products
 
 
 def random(*shape, seed=0):
@@ -75,6 +76,41 @@ def test_z_is_undefined_where_nothing_varies():
     assert centred(values, *moments(ones, ones)).isnan().all()
     assert centred(0 * values, 0.0, 0.0).isnan().all()
     assert centred(torch.tensor([5.0], dtype=torch.float64), 1.0, 2.0).tolist() == [2.0]
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_z_is_undefined_where_a_head_reads_nothing_but_rounding(scale):
+    nothing = [NOT_FORMED[name] for name in NOT_FORMED if "nothing" in name or "drops" in name]
+    assert len(nothing) == 4
+    for P, Q in nothing:
+        assert spectra.moments(Tall(P.rows, scale * P.matrix), Q)[1] == 0
+    cancelling = Tall(FEW_DIRECTIONS, scale * (UNREAD @ random(20, 6) + 1e-4 * random(30, 6, seed=2))), Q
+    dense = cancelling[0].formed() @ Q.formed().T
+    assert spectra.moments(*cancelling)[1] == pytest.approx(float(dense.std(correction=0)), rel=1e-2)
+
+
+@pytest.mark.parametrize("name", [name for name, (P, Q) in NOT_FORMED.items() if len(P) == len(Q)])
+def test_every_circuit_has_a_spectrum(name):
+    P, Q = NOT_FORMED[name]
+    found = spectra.spectrum(P, Q, products(Q.rows.values, P.rows.values))
+    size = P.rows.lengths.norm() * P.matrix.norm() * Q.rows.lengths.norm() * Q.matrix.norm()
+    values = torch.linalg.svdvals(P.formed() @ Q.formed().T)[: len(found.singular_values)]
+    torch.testing.assert_close(found.singular_values, values, rtol=1e-6, atol=float(1e-7 * size))
+    assert found.eigenvalues.isfinite().all()
+    for side in (found.left, found.right):
+        torch.testing.assert_close(side.T @ side, torch.eye(side.shape[1], dtype=torch.float64))
+
+
+def test_eigenvalues_of_equal_rows_are_found():
+    """What torch's own do not converge on, by the thousand."""
+    for seed in range(20):
+        kinds, token = random(2, 8, seed=seed), torch.arange(40) % 2
+        matrix = (kinds @ random(8, 8, seed=2))[token] @ kinds[token].T
+        of_kinds = torch.linalg.eigvals(20 * kinds @ random(8, 8, seed=2) @ kinds.T)
+        found = spectra.eigenvalues(matrix)
+        largest = found[found.abs().argsort(descending=True)[:2]]
+        torch.testing.assert_close(torch.view_as_real(largest.sum()), torch.view_as_real(of_kinds.sum()))
+        torch.testing.assert_close(largest.abs().sort().values, of_kinds.abs().sort().values)
 
 
 def test_the_first_directions_are_those_of_all():
