@@ -31,14 +31,14 @@ def findings(claims: pd.DataFrame, experiment: str) -> str:
         claims: CLAIMS of a study, or its columns KEPT.
         experiment: which of its experiments.
     """
-    rows = claims[claims["experiment"] == experiment].set_index("claim")
+    rows = claims[claims["experiment"] == experiment]
     mean = f"mean over {rows['n_seeds'].max()} seeds [{rows['confidence'].iloc[0]:.0%} interval]"
     lines = [
         f"| claim | {mean} | of sentences | threshold | chance | least shown | q | verdict |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for claim in (claim.name for claim in CLAIMS if claim.name in rows.index):
-        row = rows.loc[claim]
+    judged = {row["claim"]: row for row in rows.to_dict("records")}
+    for row in (judged[claim.name] for claim in CLAIMS if claim.name in judged):
         mean = "" if pd.isna(row["value"]) else f"{row['value']:.3g} [{_number(row['lo'])}, {_number(row['hi'])}]"
         numbers = [
             f"± {row['of_sentences']:.2g}" if row["of_sentences"] > 0 else "",
