@@ -21,15 +21,17 @@ from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.frames.scores import loss_rows
 from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.models.families import to_weights
 from pipeline.models.sequences import TOKEN_CLASSES
 from pipeline.plumbing.artefacts import Paths, read, write
+from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score_checkpoints import CHECKPOINT_SCORES
+from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES
 
 PAIR = ["layer", "head", "src_layer", "src_head"]
 
@@ -41,7 +43,7 @@ def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> No
     sequences = read(SEQUENCES, inputs)
     sequences = sequences[sequences["sentence"] < settings.sentences]
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
-    frames = [pd.DataFrame(columns=CHECKPOINT_SCORES.names)]
+    frames = {table: [pd.DataFrame(columns=table.names)] for table in (CHECKPOINT_SCORES, CHECKPOINT_LOSSES)}
     with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
         steps = json.loads(checkpoints.metadata()["steps"])
 
@@ -50,16 +52,19 @@ def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> No
 
         for step in tqdm(steps, desc="checkpoints"):
             weights = to_weights(config, partial(parameter, step))
-            frames += [frame.assign(step=step) for frame in measured(settings, weights, sequences, first)]
+            for table, frame in measured(settings, weights, sequences, first):
+                frames[table].append(frame.assign(step=step))
     if not steps:
-        print("this model has no checkpoints, so there is no training to follow; checkpoint_scores is empty")
-    write(CHECKPOINT_SCORES, pd.concat(frames).astype(dict.fromkeys([*PAIR, "period"], "Int64")), outputs)
+        print("this model has no checkpoints, so there is no training to follow: its tables are empty")
+    scores = pd.concat(frames[CHECKPOINT_SCORES]).astype(dict.fromkeys([*PAIR, "period"], "Int64"))
+    write(CHECKPOINT_SCORES, scores, outputs)
+    write(CHECKPOINT_LOSSES, pd.concat(frames[CHECKPOINT_LOSSES]).astype({"period": "Int64"}), outputs)
 
 
 def measured(
     settings: ScoreCheckpointsSettings, weights: Weights, sequences: pd.DataFrame, first: int
-) -> Iterator[pd.DataFrame]:
-    """Yield all measures of one checkpoint."""
+) -> Iterator[tuple[Table, pd.DataFrame]]:
+    """Yield all measures of one checkpoint, and the tables that they are rows of."""
     ranked = spread(weights.d_vocab, settings.ranked_tokens)
     for eval_set, period in sets_of(sequences):
         which = {"eval_set": eval_set, "period": period}
@@ -67,17 +72,20 @@ def measured(
         scores, losses = sequence_scores(weights, Tokens(tokens, first, period), settings.batch)
         if eval_set == "text":
             scores |= text_scores(weights, tokens, first, scores["previous_token", "mean"].value, settings.tile)
-        yield rows("layer head", scores, **which)
-        yield of_losses(settings, losses, labels_of(sequences, **which, column="token_class")).assign(**which)
+        yield CHECKPOINT_SCORES, rows("layer head", scores, **which)
+        labels = labels_of(sequences, **which, column="token_class")
+        yield CHECKPOINT_SCORES, of_losses(settings, losses, labels).assign(**which)
+        yield CHECKPOINT_LOSSES, loss_rows(losses, labels, 1, **which).drop(columns=["part", "parts"])
     for layer in range(weights.n_layers):
         scores = circuit_scores(weights, layer, ranked, settings.tile)
-        yield rows("head", scores, layer=layer, eval_set="weights")
+        yield CHECKPOINT_SCORES, rows("head", scores, layer=layer, eval_set="weights")
     for source, reader in combinations(range(weights.n_layers), 2):
         pair = {"src_layer": source, "layer": reader, "eval_set": "weights"}
-        yield rows("src_head head", measure_pairs.composition_scores(weights, source, reader), **pair)
+        composed = measure_pairs.composition_scores(weights, source, reader)
+        yield CHECKPOINT_SCORES, rows("src_head head", composed, **pair)
         for head in range(weights.n_heads):
             scores = measure_pairs.circuit_scores(weights, (source, head), reader, ranked, settings.tile)
-            yield rows("head", scores, src_head=head, **pair)
+            yield CHECKPOINT_SCORES, rows("head", scores, src_head=head, **pair)
 
 
 def rows(axes: str, scores: Scores, **constants: Any) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score_checkpoints import CHECKPOINT_SCORES
+from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES
 
 D_VOCAB, LENGTH, PERIOD, SENTENCES, STEPS = 12, 10, 3, 4, (0, 5)
 CONFIG = AttentionOnlyConfig(
@@ -54,7 +54,8 @@ def sequences():
 @pytest.fixture
 def run(tmp_path):
     files = ("config.json", "checkpoints.safetensors", "sequences.parquet", "vocabulary.parquet")
-    inputs, outputs = Paths([tmp_path / name for name in files]), Paths([tmp_path / "checkpoint_scores.parquet"])
+    inputs = Paths([tmp_path / name for name in files])
+    outputs = Paths([tmp_path / f"{table.name}.parquet" for table in (CHECKPOINT_SCORES, CHECKPOINT_LOSSES)])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin"] + ["text"] * (D_VOCAB - 1)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
@@ -127,6 +128,15 @@ def test_losses_are_the_networks_own_by_class_and_by_place(run):
     # Positions 1 and 2 are early, 8 and 9 late.
     gain = losses[:, [7, 8]].mean() - losses[:, [0, 1]].mean()
     assert found["late_minus_early"] == pytest.approx(float(gain), abs=1e-5)
+
+
+def test_losses_are_kept_by_sentence(run, tmp_path):
+    of_all = run().query("metric == 'loss' and eval_set == 'repeated_text'").set_index(["step", "definition"])["value"]
+    losses = read(CHECKPOINT_LOSSES, Paths([tmp_path / "checkpoint_losses.parquet"]))
+    losses = losses[losses["eval_set"] == "repeated_text"]
+    assert losses.groupby(["step", "token_class"])["sentence"].nunique().eq(SETTINGS["sentences"]).all()
+    sums = losses.assign(loss=losses["loss"] * losses["n"]).groupby(["step", "token_class"])[["loss", "n"]].sum()
+    assert (sums["loss"] / sums["n"]).to_dict() == pytest.approx(of_all.to_dict())
 
 
 def test_only_the_first_sentences_count(run):

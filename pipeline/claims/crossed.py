@@ -49,6 +49,12 @@ class Number:
         """Scale."""
         return Number(self.value * factor, self.influence * factor, abs(factor) * self.error)
 
+    def __truediv__(self, other: "Number") -> "Number":
+        """Divide, to first order in what each sentence adds."""
+        ratio = self.value / other.value
+        moved = (self + other * -ratio).influence / other.value
+        return Number(ratio, moved, math.hypot(self.error, ratio * other.error) / abs(other.value))
+
     def __sub__(self, other: "Number") -> "Number":
         """Subtract, sentence by sentence."""
         return self + other * -1.0

@@ -5,13 +5,15 @@ happen in it.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from pipeline.claims.change_points import grid_error
-from pipeline.claims.crossed import Number
-from pipeline.claims.emergence import CHECKPOINTS, curves
+from pipeline.claims.crossed import Number, weighted_mean
+from pipeline.claims.emergence import CHECKPOINTS
 from pipeline.claims.finding import Finding, Tables
+from pipeline.claims.keys import parts
 
 
 def phase_change(tables: Tables, window: float) -> Finding | None:
@@ -23,19 +25,30 @@ def phase_change(tables: Tables, window: float) -> Finding | None:
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", argument 1.
     """
     steps = _steps(tables)
-    checkpoint_scores = tables["checkpoint_scores"]
-    gain = curves(checkpoint_scores).get("loss_drop", (None, None))[1] if len(checkpoint_scores) else None
-    if gain is None or "prefix_matching" not in steps:
+    losses = tables["checkpoint_losses"]
+    losses = losses[losses["eval_set"] == "repeated_text"].rename(columns={"loss": "value", "n": "weight"})
+    means = {names: weighted_mean(rows) for names, rows in parts(losses, ["step", "token_class"])}
+    measured = sorted({step for step, token_class in means if token_class == "second_copy"})
+    if not measured or "prefix_matching" not in steps:
         return None
+    gains = [means[step, "first_copy"] - means[step, "second_copy"] for step in measured]
     step = steps["prefix_matching"]
     start, end = step / window, step * window
-    at, values = np.log1p(gain.index.to_numpy(float)), gain.to_numpy(float)
+    at = np.log1p(measured)
     ends = np.clip(np.log1p([start, end]), at[0], at[-1])
-    before, after = np.interp(ends, at, values)
-    whole = values[-1] - values[0]
-    evidence = f"{before:+.2f} nats at step {start:.0f}, {after:+.2f} at {end:.0f}, {whole:+.2f} in all"
-    number = Number(float((after - before) / whole))
-    return Finding(number, evidence, float((ends[1] - ends[0]) / (at[-1] - at[0])))
+    before, after = (_interpolated(place, at, gains) for place in ends)
+    whole = gains[-1] - gains[0]
+    evidence = (
+        f"{before.value:+.2f} nats at step {start:.0f}, {after.value:+.2f} at {end:.0f}, {whole.value:+.2f} in all"
+    )
+    return Finding((after - before) / whole, evidence, float((ends[1] - ends[0]) / (at[-1] - at[0])))
+
+
+def _interpolated(place: float, at: np.ndarray, numbers: Sequence[Number]) -> Number:
+    """Return what lies between numbers `at` places, in a straight line."""
+    after = min(max(int(np.searchsorted(at, place)), 1), len(at) - 1)
+    share = float((place - at[after - 1]) / (at[after] - at[after - 1]))
+    return numbers[after - 1] * (1 - share) + numbers[after] * share
 
 
 def previous_token_first(tables: Tables) -> Finding | None:

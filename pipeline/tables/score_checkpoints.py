@@ -1,15 +1,16 @@
 """Tables of the score_checkpoints stage: how heads and losses came about."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import EVAL_SET, PERIOD
+from pipeline.tables.columns import EVAL_SET, PERIOD, SENTENCE, TOKEN_CLASS
 from pipeline.tables.score import DEFINITION, METRIC
 
+AT_STEP = Column("step", "int64", "optimiser steps", "training step of the checkpoint", 0)
 CHECKPOINT_SCORES = Table(
     name="checkpoint_scores",
     row="one measure of the model, a head or a pair of heads at one checkpoint of its training",
     key=("step", "layer", "head", "src_layer", "src_head", "metric", "definition", "eval_set", "period"),
     columns=(
-        Column("step", "int64", "optimiser steps", "training step of the checkpoint", 0),
+        AT_STEP,
         Column(
             "layer", "int64", "index", "layer of the head, or of the pair's reader; null for the model", 0, None, True
         ),
@@ -34,5 +35,19 @@ CHECKPOINT_SCORES = Table(
             "value under uniform attention or for random weights; null if unknown",
             nullable=True,
         ),
+    ),
+)
+CHECKPOINT_LOSSES = Table(
+    name="checkpoint_losses",
+    row="the tokens of one class in one sequence, and the loss of one checkpoint on them",
+    key=("step", "eval_set", "period", "sentence", "token_class"),
+    columns=(
+        AT_STEP,
+        EVAL_SET,
+        PERIOD,
+        SENTENCE,
+        TOKEN_CLASS,
+        Column("loss", "float64", "nats per token", "mean loss on these tokens", 0),
+        Column("n", "int64", "count", "tokens averaged over; the first of a sequence is predicted by nothing", 1),
     ),
 )

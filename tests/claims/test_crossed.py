@@ -45,6 +45,13 @@ def test_sums_and_differences_are_taken_sentence_by_sentence():
     assert ((one - elsewhere).influence ** 2).sum() == pytest.approx(2 * (one.influence**2).sum())
     assert (one * -2.0).influence.equals(one.influence * -2.0)
     assert mean_of([one, other]).value == 1.75
+    twice = one * 2.0
+    assert (twice / one).value == 2
+    assert (twice / one).influence.abs().max() == pytest.approx(0)
+    moved = [rows([1.0, 3.0], [1 + more, 1.0]) for more in (0.0, 1e-6)]
+    squares = [weighted_mean(sample.assign(value=sample["value"] ** 2)) for sample in moved]
+    ratio, heavier = (square / weighted_mean(sample) for square, sample in zip(squares, moved, strict=True))
+    assert (heavier.value - ratio.value) / 1e-6 == pytest.approx(ratio.influence.iloc[0] / math.sqrt(2), rel=1e-5)
     assert Number(1.0, error=3.0).error == (Number(1.0, error=3.0) * -1.0).error
     assert (Number(1.0, error=3.0) - Number(1.0, error=4.0)).error == 5
 

@@ -7,15 +7,16 @@ from pipeline.claims.of_training import phase_change, previous_token_first
 
 
 def trained(events, gains):
+    """Two sentences; the second gains half as much again as the first on second copies."""
     losses = [
-        (step, "loss", token_class, "repeated_text", value)
+        (step, token_class, sentence, value)
         for step, gain in gains.items()
-        for token_class, value in (("first_copy", 5.0), ("second_copy", 5.0 - gain))
+        for sentence, share in enumerate((0.8, 1.2))
+        for token_class, value in (("first_copy", 5.0), ("second_copy", 5.0 - gain * share))
     ]
-    columns = ["step", "metric", "definition", "eval_set", "value"]
-    checkpoint_scores = pd.DataFrame(losses, columns=columns).assign(layer=None, head=None, period=None, chance=None)
+    losses = pd.DataFrame(losses, columns=["step", "token_class", "sentence", "loss"])
     return {
-        "checkpoint_scores": checkpoint_scores,
+        "checkpoint_losses": losses.assign(eval_set="repeated_text", period=None, n=3),
         "emergence": pd.DataFrame(events.items(), columns=["event", "step"]).assign(
             checkpoint_before=lambda rows: rows["step"] * 0.5, checkpoint_after=lambda rows: rows["step"] * 2
         ),
@@ -27,6 +28,7 @@ def test_all_that_is_gained_in_the_window_of_prefix_matching_is_counted():
     finding = phase_change(trained({"prefix_matching": 200.0}, gains), 2.0)
     assert finding.value == pytest.approx(0.75)
     assert finding.chance == pytest.approx(math.log(401 / 101) / math.log(6400))
+    assert finding.number.influence.abs().max() == pytest.approx(0)  # both sentences gain the same share
     late = phase_change(trained({"prefix_matching": 6399.0}, gains), 2.0)
     assert late.value == pytest.approx(0.25 * math.log(6400 / 3200.5) / math.log(6400 / 401))
     assert phase_change(trained({"prefix_matching": None}, gains), 2.0) is None
