@@ -38,7 +38,7 @@ from pipeline.tables.score import (
     SENTENCE_SCORES,
     VIRTUAL_HEADS,
 )
-from pipeline.tables.score_checkpoints import CHECKPOINT_SCORES
+from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES
 
 D_VOCAB, LENGTH, PERIOD = 50, 33, 5
 CONFIG = AttentionOnlyConfig(
@@ -122,7 +122,10 @@ def scored(inputs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def followed(inputs, tmp_path_factory):
-    return run("score_checkpoints", inputs, tmp_path_factory.mktemp("followed"), [CHECKPOINT_SCORES])
+    tables = run(
+        "score_checkpoints", inputs, tmp_path_factory.mktemp("followed"), [CHECKPOINT_SCORES, CHECKPOINT_LOSSES]
+    )
+    return {CHECKPOINT_SCORES.name: tables[CHECKPOINT_SCORES.name]}
 
 
 @pytest.fixture(scope="module")

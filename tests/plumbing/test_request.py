@@ -15,7 +15,7 @@ def _empty_results(tmp_path, monkeypatch):
 def test_the_default_is_the_paper_study():
     asked = Request.parse({})
     assert asked.study == "paper"
-    assert {experiment.name: len(experiment.seeds) for experiment in asked.experiments}["base"] == 3
+    assert {experiment.name: len(experiment.seeds) for experiment in asked.experiments}["base"] == 8
 
 
 def test_an_ablation_stands_beside_its_base():
