@@ -11,7 +11,7 @@ from pipeline.claims.keys import HEAD, RUN, SCORE, parts
 from pipeline.claims.of_losses import in_context_learning, second_copy_gain
 
 MEASURE = ["role", *SCORE]
-ROLES = ("previous_token", "induction")  # and the pair of both
+ROLES = ("previous_token", "induction")  # and a pair
 Runs = dict[str, dict[int, Number]]  # by experiment and seed
 Measures = dict[tuple[str, ...], Runs]  # by MEASURE
 
@@ -19,9 +19,9 @@ Measures = dict[tuple[str, ...], Runs]  # by MEASURE
 def measures(tables: Tables, early: Share, late: Share) -> Measures:
     """Put what a study measured side by side, with what each sentence has to do with it where that is known.
 
-    Roles: previous_token and induction, the head of a run that scores best in them; pair, the first feeding the
-    second; model, no head. Heads are chosen on one half of the sentences and measured on the other. A measure with
-    several periods is its mean over them. Undefined ones are left out.
+    Roles: previous_token and induction, the head of a run that scores best in them; pair, the second and the best
+    previous-token head before it, which may feed it; model, no head. Heads are chosen on one half of the sentences and
+    measured on the other. A measure with several periods is its mean over them. Undefined ones are left out.
 
     Args:
         tables: head_scores, head_pairs, sentence_scores and sentence_losses of a study, `with_probes`.
@@ -54,15 +54,17 @@ def with_probes(tables: Tables) -> Tables:
 
 def role_heads(tables: Tables) -> pd.DataFrame:
     """Return the best head of each role in each run: experiment, seed, layer, head, role."""
-    best = [
-        ranked_heads(half_scores(tables, role, CHOOSING), role).drop_duplicates(RUN)[HEAD].assign(role=role)
-        for role in ROLES
-    ]
+    best = [_ranked(tables, role).drop_duplicates(RUN).assign(role=role) for role in ROLES]
     return pd.concat(best).sort_values(RUN, kind="stable")
 
 
+def _ranked(tables: Tables, role: str) -> pd.DataFrame:
+    """Return the heads of all runs, the best first, by the sentences that choose: experiment, seed, layer, head."""
+    return ranked_heads(half_scores(tables, role, CHOOSING), role)[HEAD]
+
+
 def _of_rows(tables: Tables, heads: pd.DataFrame) -> Iterator[tuple[tuple, tuple, Number]]:
-    kinds = [_of_heads(tables, heads), _of_pairs(tables["head_pairs"], heads), _classes(tables["sentence_losses"])]
+    kinds = [_of_heads(tables, heads), _of_pairs(tables, heads), _classes(tables["sentence_losses"])]
     rows = pd.concat(kinds).fillna({"weight": 1.0}).dropna(subset="value")
     for (experiment, seed, *measure, _), part in parts(rows, [*RUN, *MEASURE, "period"]):
         yield (experiment, seed), tuple(measure), weighted_mean(part)
@@ -76,12 +78,12 @@ def _of_heads(tables: Tables, heads: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([sentences, whole[~made_of_sentences]])
 
 
-def _of_pairs(head_pairs: pd.DataFrame, heads: pd.DataFrame) -> pd.DataFrame:
-    source, reader = (heads[heads["role"] == role].drop(columns="role") for role in ROLES)
-    source = source.rename(columns={"layer": "src_layer", "head": "src_head"})
-    reader = reader.rename(columns={"layer": "dst_layer", "head": "dst_head"})
+def _of_pairs(tables: Tables, heads: pd.DataFrame) -> pd.DataFrame:
+    source = _ranked(tables, "previous_token").rename(columns={"layer": "src_layer", "head": "src_head"})
+    reader = heads.loc[heads["role"] == "induction", HEAD].rename(columns={"layer": "dst_layer", "head": "dst_head"})
     pair = source.merge(reader, on=RUN)
-    return head_pairs.merge(pair, on=list(pair.columns)).assign(role="pair")
+    pair = pair[pair["src_layer"] < pair["dst_layer"]].drop_duplicates(RUN)
+    return tables["head_pairs"].merge(pair, on=list(pair.columns)).assign(role="pair")
 
 
 def _classes(losses: pd.DataFrame) -> pd.DataFrame:

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 from measured_study import HEADS, INDUCTION, PERIODS, SEEDS, SENTENCES, study
 
@@ -38,6 +39,19 @@ def test_probes_are_named_by_what_drew_them():
 
 def test_the_pair_is_of_the_best_heads():
     pair = measures(study(), EARLY, LATE)["pair", "K_composition", "frobenius", "weights"]
+    assert {number.value for runs in pair.values() for number in runs.values()} == {0.3}
+    assert [len(runs) for runs in pair.values()] == [len(SEEDS)] * 2
+
+
+def test_a_previous_token_head_that_cannot_feed_the_induction_head_is_not_of_the_pair():
+    """The best of all lies beside the induction head, in its layer; the pair's is still the best before it."""
+    tables = study()
+    for name in ("head_scores", "sentence_scores"):
+        rows = tables[name][tables[name]["metric"] == "previous_token"]
+        tables[name] = pd.concat([tables[name], rows.assign(layer=1, value=rows["value"] + 0.05)], ignore_index=True)
+    heads = role_heads(tables)
+    assert set(heads.loc[heads["role"] == "previous_token", "layer"]) == {1}
+    pair = measures(tables, EARLY, LATE)["pair", "K_composition", "frobenius", "weights"]
     assert {number.value for runs in pair.values() for number in runs.values()} == {0.3}
     assert [len(runs) for runs in pair.values()] == [len(SEEDS)] * 2
 

@@ -10,7 +10,7 @@ MEASURE = (
         "string",
         "name",
         "whose measure: of each run's best previous-token head or best induction head, as the claims "
-        "choose them; of the pair of both; of the model",
+        "choose them; of the pair of the induction head and the best previous-token head before it; of the model",
         options=("previous_token", "induction", "pair", "model"),
     ),
     Column(
