@@ -306,32 +306,24 @@ def edges(settings: AblateSettings, weights: Weights, heads: list[Head], sample:
 
 def by_path(settings: AblateSettings, weights: Weights, sample: Sample) -> tuple[pd.DataFrame, ...]:
     """Return PATHS, TERM_ORDERS and SENTENCE_ORDERS of a model whose paths add up."""
-    by_sentence = order_rows(weights, sample)
-    sample, count = sample.first(settings.path_sentences), (1 + weights.n_heads) ** weights.n_layers
-    trace = forward(weights, sample.tokens)
-    losses = order_losses(weights, trace)
+    losses = order_losses(weights, forward(weights, sample.tokens))
     even = torch.full_like(losses[:1], math.log(weights.d_vocab))
-    orders = sample.rows("order", -torch.cat([even, losses]).diff(dim=0), loss=losses)
-    orders = orders.rename(columns={"value": "gain"})
+    gains = -torch.cat([even, losses]).diff(dim=0)
+    by_sentence = to_frame("order sentence", value=gains[..., 1:].mean(-1))
+    by_sentence = by_sentence.assign(weight=gains.shape[-1] - 1, **sample.which)
+    sample, count = sample.first(settings.path_sentences), (1 + weights.n_heads) ** weights.n_layers
+    few = len(sample.tokens)
+    orders = sample.rows("order", gains[:, :few], loss=losses[:, :few]).rename(columns={"value": "gain"})
     if weights.n_layers > 2 or count > settings.most_paths:
         print(f"{count} paths through {weights.n_layers} layers: losses by order only, no path is listed")
         return together(PATHS, []), orders, by_sentence
     names = path_names(weights)
-    logits, targets = path_effects.predictions(weights, trace)
+    logits, targets = path_effects.predictions(weights, forward(weights, sample.tokens))
     paths = path_rows(settings, sample, logits, targets)
     passed = [(*names[place], DIRECT)[:2] for place in paths.pop("path")]  # one layer has no second
     paths[["l0", "l1"]] = passed
     groups = group_rows(sample, logits, targets, path_effects.groups_of(names))
     return paths, pd.concat([orders, groups]), by_sentence
-
-
-def order_rows(weights: Weights, sample: Sample) -> pd.DataFrame:
-    """Return SENTENCE_ORDERS: what each order gains on each sentence."""
-    losses = order_losses(weights, forward(weights, sample.tokens))
-    even = torch.full_like(losses[:1], math.log(weights.d_vocab))
-    gains = -torch.cat([even, losses]).diff(dim=0)[..., 1:]
-    frame = to_frame("order sentence", value=gains.mean(-1))
-    return frame.assign(weight=gains.shape[-1], **sample.which)
 
 
 def path_rows(settings: AblateSettings, sample: Sample, logits: Tensor, targets: Tensor) -> pd.DataFrame:
