@@ -1,11 +1,11 @@
 """In which order a circuit came about: when each of its parts appeared, in every run and over seeds."""
 
 import math
-from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from pipeline.claims.best_heads import best_head, role_scores
 from pipeline.claims.change_points import ChangePoint, change_point, reach
@@ -178,6 +178,6 @@ def _hidden(distances: np.ndarray, variance: float, confidence: float) -> float:
         return math.nan
     mean = distances.mean(1)
     squares = float((mean**2).sum())
-    normal = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(squares / 3)
+    normal = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(squares / 3)
     whole = min(normal, confidence * float(mean.sum()))
     return whole * math.sqrt(max(0.0, 1 - variance / squares)) if squares else 0.0
