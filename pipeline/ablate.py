@@ -98,7 +98,8 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
     ranked = rankings({table.name: read(table, inputs) for table in (HEAD_SCORES, SENTENCE_SCORES)})
     heads = chosen_heads(settings, weights, ranked)
-    measured = list(samples(settings, sequences, slice(settings.sentences))) if weights.attends == "back" else []
+    some = slice(settings.sentences)
+    measured = list(samples(settings.eval_sets, settings, sequences, some)) if weights.attends == "back" else []
     if weights.attends != "back":
         print("the model attends both ways, and predicts no next token: nothing is ablated")
     splits = adds_up(weights)
@@ -106,12 +107,13 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
         print("the model has norms, feed-forward parts or biases: its logits are no sum over paths, and none is listed")
     write(ABLATIONS, together(ABLATIONS, (ablations(settings, weights, heads, sample) for sample in measured)), outputs)
     judging = slice(JUDGING, JUDGING + 2 * settings.set_sentences, 2)
-    judges = samples(settings, sequences, judging) if measured else []
+    judges = samples(settings.set_eval_sets, settings, sequences, judging) if measured else []
     sets = [of_sets(settings, weights, ranked, sample) for sample in judges]
     for side, table in enumerate((SET_ABLATIONS, SET_CURVES, SENTENCE_SETS)):
         write(table, together(table, (tables[side] for tables in sets)), outputs)
     write(EDGES, together(EDGES, (edges(settings, weights, heads, sample, first) for sample in measured)), outputs)
-    split = [by_path(settings, weights, sample) for sample in tqdm(measured if splits else [], desc="paths")]
+    walked = samples(settings.path_eval_sets, settings, sequences, some) if measured and splits else []
+    split = [by_path(settings, weights, sample) for sample in tqdm(list(walked), desc="paths")]
     for side, table in enumerate((PATHS, TERM_ORDERS, SENTENCE_ORDERS)):
         write(table, together(table, (tables[side] for tables in split)), outputs)
 
@@ -121,9 +123,11 @@ def together(table: Table, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(columns=table.names).astype(object), *frames])
 
 
-def samples(settings: AblateSettings, sequences: pd.DataFrame, chosen: slice) -> Iterator[Sample]:
-    """Yield the chosen sentences of each chosen set; the class `other` of sequences is `novel` here."""
-    for eval_set in settings.eval_sets:
+def samples(
+    eval_sets: Iterable[str], settings: AblateSettings, sequences: pd.DataFrame, chosen: slice
+) -> Iterator[Sample]:
+    """Yield the chosen sentences of each of these sets; the class `other` of sequences is `novel` here."""
+    for eval_set in eval_sets:
         periods = sequences.loc[sequences["eval_set"] == eval_set, "period"]
         if periods.empty:
             print(f"{eval_set}: there are no such sequences, so nothing is ablated on them")

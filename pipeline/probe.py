@@ -86,7 +86,7 @@ def of_text(
     if len(other) < FEWEST:
         print(f"{OTHER_SOURCE}text: text from another source has {len(other)} windows; left out")
     else:
-        yield from with_and_without_copies(settings, other, OTHER_SOURCE, begin, generator)
+        yield from with_and_without_copies(settings, other[: settings.loss_copies], OTHER_SOURCE, begin, generator)
 
 
 def with_and_without_copies(

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.definition import OfLosses
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
-from pipeline.circuits.definitions.registry import MODELS, measured_as
+from pipeline.circuits.definitions.registry import HEADS, MODELS, measured_as
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import Scores
@@ -34,6 +34,8 @@ from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES
 
 PAIR = ["layer", "head", "src_layer", "src_head"]
+# Twins without [BEGIN] say what a head does when all is learned; how it came to that is told by the scores themselves.
+FOLLOWED = [entry for entry in HEADS if not entry.needs_begin]
 
 
 def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> None:
@@ -41,7 +43,7 @@ def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> No
     torch.set_num_threads(settings.threads)
     config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
     sequences = read(SEQUENCES, inputs)
-    sequences = sequences[sequences["sentence"] < settings.sentences]
+    sequences = sequences[sequences["eval_set"].isin(settings.eval_sets) & (sequences["sentence"] < settings.sentences)]
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
     frames = {table: [pd.DataFrame(columns=table.names)] for table in (CHECKPOINT_SCORES, CHECKPOINT_LOSSES)}
     with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
@@ -69,7 +71,7 @@ def measured(
     for eval_set, period in sets_of(sequences):
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
-        scores, losses = sequence_scores(weights, Tokens(tokens, first, period), settings.batch)
+        scores, losses = sequence_scores(weights, Tokens(tokens, first, period), settings.batch, FOLLOWED)
         if eval_set == "text":
             scores |= text_scores(weights, tokens, first, scores["previous_token", "mean"].value, settings.tile)
         yield CHECKPOINT_SCORES, rows("layer head", scores, **which)

@@ -40,6 +40,7 @@ SETTINGS = {
     "batch": 2,
     "heads": 64,
     "best_heads": 0,
+    "set_eval_sets": ["repeated_text", "repeated_tokens"],
     "set_sentences": 2,
     "set_sizes": [1, 2, 3],
     "random_sets": 2,
@@ -48,6 +49,7 @@ SETTINGS = {
     "role_copying": 0.5,
     "layer_pairs": [[0, 1]],
     "edge_sentences": 2,
+    "path_eval_sets": ["repeated_text", "repeated_tokens"],
     "path_sentences": 2,
     "most_paths": 9,
     "order_pairs": 2,
@@ -349,6 +351,14 @@ def test_sizes_out_of_order_are_refused():
 def test_a_pair_of_layers_out_of_order_is_refused():
     with pytest.raises(ValueError, match="earlier first"):
         AblateSettings.parse(SETTINGS | {"layer_pairs": [[1, 0]]})
+
+
+def test_sets_and_paths_have_sequences_of_their_own(run):
+    tables = run(network(), set_eval_sets=["repeated_text"], path_eval_sets=["repeated_tokens"])
+    measured = {name: set(table["eval_set"]) for name, table in tables.items()}
+    assert measured["ablations"] == measured["edges"] == {"repeated_text", "repeated_tokens"}
+    assert measured["set_ablations"] == measured["sentence_sets"] == {"repeated_text"}
+    assert measured["paths"] == measured["sentence_orders"] == {"repeated_tokens"}
 
 
 def test_on_text_that_does_not_repeat_itself_nothing_is_ablated(run, capsys):

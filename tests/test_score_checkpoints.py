@@ -20,6 +20,7 @@ CONFIG = AttentionOnlyConfig(
     n_layers=2, n_heads=2, d_model=8, n_ctx=LENGTH, d_vocab=D_VOCAB, positions="queries_and_keys", tied=False
 )
 SETTINGS = {
+    "eval_sets": ["text", "repeated_text", "repeated_tokens"],
     "sentences": 3,
     "batch": 2,
     "tile": 5,
@@ -91,6 +92,7 @@ def test_every_measure_is_there_at_every_checkpoint(run):
     heads = checkpoint_scores[checkpoint_scores["src_head"].isna() & checkpoint_scores["head"].notna()]
     assert (heads.groupby(["step", "metric", "definition", "eval_set"]).size() == 2 * CONFIG.n_heads).all()
     assert {"previous_token", "induction", "copying"} <= set(heads["metric"])
+    assert not heads["definition"].str.contains("no_begin").any()
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int
 from torch import Generator, Tensor, nn
 
+from pipeline.models.output_losses import OutputLosses
+
 HIDDEN = -1e9  # added to the scores of keys after the query: their attention is exactly 0
 
 
@@ -174,8 +176,7 @@ class AttentionOnly(nn.Module):
         """
         resid, _, _ = self._resid(tokens, dtype)
         resid = einops.rearrange(resid[:, :-1], "batch position d_model -> (batch position) d_model")
-        logits = F.linear(resid, self._W_U(dtype)).float()
-        losses = F.cross_entropy(logits, tokens[:, 1:].flatten(), reduction="none")
+        losses = OutputLosses.apply(resid, self._W_U(dtype), tokens[:, 1:].flatten())
         return einops.rearrange(losses, "(batch position) -> batch position", batch=len(tokens))
 
     def _resid(self, tokens: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[Tensor], list[Tensor]]:

@@ -1,10 +1,10 @@
 """Settings of the ablate stage."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Bootstrap, LayerPairs
+from pipeline.settings.base import Bootstrap, EvalSet, LayerPairs
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -34,11 +34,12 @@ class AblateSettings(Bootstrap):
     """What is taken away, how much it is measured on, and how sure the numbers must be."""
 
     seed: int = Field(ge=0)
-    eval_sets: tuple[Literal["text", "repeated_text", "natural_repeats", "repeated_tokens"], ...] = Field(min_length=1)
+    eval_sets: tuple[EvalSet, ...] = Field(min_length=1)
     sentences: int = Field(ge=2)  # resample ablation needs another sentence
     batch: int = Field(ge=1)
     heads: int = Field(ge=1)
     best_heads: int = Field(ge=0)
+    set_eval_sets: tuple[EvalSet, ...]
     set_sentences: int = Field(ge=1)
     set_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
     random_sets: int = Field(ge=1)
@@ -47,6 +48,7 @@ class AblateSettings(Bootstrap):
     role_copying: float = Field(ge=-1, le=1)
     layer_pairs: LayerPairs
     edge_sentences: int = Field(ge=1)
+    path_eval_sets: tuple[EvalSet, ...]
     path_sentences: int = Field(ge=1)
     most_paths: int = Field(ge=1)
     order_pairs: int = Field(ge=2)  # one alone does not tell how they differ

@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -32,6 +32,7 @@ class StageSettings(Slice):
     threads: int = Field(ge=1)
 
 
+EvalSet = Literal["text", "repeated_text", "natural_repeats", "repeated_tokens"]  # of sequences with some of each
 Confidence = Annotated[float, Field(gt=0, lt=1)]
 Significance = Annotated[float, Field(gt=0, lt=1)]
 

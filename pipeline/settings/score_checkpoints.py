@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Share, StageSettings
+from pipeline.settings.base import EvalSet, Share, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -20,6 +20,7 @@ STAGE = Stage(
 class ScoreCheckpointsSettings(StageSettings):
     """How much is measured at every checkpoint, and in what portions."""
 
+    eval_sets: tuple[EvalSet, ...] = Field(min_length=1)
     sentences: int = Field(ge=1)
     batch: int = Field(ge=1)
     tile: int = Field(ge=1)

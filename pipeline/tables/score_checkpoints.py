@@ -7,7 +7,8 @@ from pipeline.tables.score import DEFINITION, METRIC
 AT_STEP = Column("step", "int64", "optimiser steps", "training step of the checkpoint", 0)
 CHECKPOINT_SCORES = Table(
     name="checkpoint_scores",
-    row="one measure of the model, a head or a pair of heads at one checkpoint of its training",
+    row="one measure of the model, a head or a pair of heads at one checkpoint of its training; twins without [BEGIN] "
+    "are measured of the last alone, in head_scores",
     key=("step", "layer", "head", "src_layer", "src_head", "metric", "definition", "eval_set", "period"),
     columns=(
         AT_STEP,

@@ -1,6 +1,6 @@
 """Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import torch
@@ -35,18 +35,21 @@ from pipeline.circuits.vocabulary.factors import Factors, gains_folded, ov_circu
 CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
 
 
-def sequence_scores(weights: Weights, sequences: Tokens, batch: int) -> tuple[Scores, Float[Tensor, "batch position"]]:
+def sequence_scores(
+    weights: Weights, sequences: Tokens, batch: int, definitions: Collection[Definition] = HEADS
+) -> tuple[Scores, Float[Tensor, "batch position"]]:
     """Run the model on sequences and score its patterns; on repeated tokens, what its heads write too.
 
     Args:
         weights: the transformer.
         sequences: what it reads; the random tokens before the first repeat are those that outputs are scored on.
         batch: sequences in one forward pass; bounds memory, not the result.
+        definitions: which scores.
 
     Returns:
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
-    patterns, outputs, losses = _Patterns(HEADS), {}, []
+    patterns, outputs, losses = _Patterns(definitions), {}, []
     unembedding = gains_folded(weights).W_U
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
@@ -54,7 +57,7 @@ def sequence_scores(weights: Weights, sequences: Tokens, batch: int) -> tuple[Sc
         losses.append(token_losses(trace.logits, part.tokens))
         if part.period is not None:
             sample = slice(part.first, part.first + part.period)
-            for entry, measure in measured_as(OfOutputs, HEADS):
+            for entry, measure in measured_as(OfOutputs, definitions):
                 sentences = _of_outputs(weights, trace, measure, sample, unembedding)
                 outputs.setdefault((entry, measure.chance(part.period)), []).append(sentences)
     scores = patterns.scores()
@@ -159,12 +162,13 @@ class _Patterns:
 
     def __init__(self, definitions: Iterable[Definition]) -> None:
         self.definitions = list(measured_as(OfPattern, definitions))
+        self.any_without_begin = not all(measure.begin for _, measure in self.definitions)
         self.sums: dict[Name, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
     def add(self, trace: Trace, part: Tokens) -> None:
         everywhere = torch.ones(trace.pattern.shape[:-1], dtype=torch.bool)
         self._add(trace.pattern, everywhere, part, begin=True)
-        if part.without_begin is not None:
+        if self.any_without_begin and part.without_begin is not None:
             self._add(*head_patterns.without_first(trace.pattern), part.without_begin, begin=False)
 
     def _add(
