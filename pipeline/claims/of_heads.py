@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.circuits.chance.false_discovery import share_by_chance
 from pipeline.claims.best_heads import JUDGING, chosen_head, half, half_scores, role_scores
-from pipeline.claims.crossed import Number, weighted_mean
+from pipeline.claims.crossed import Number, share_of, weighted_mean
 from pipeline.claims.finding import Finding, Tables
 from pipeline.claims.keys import head_name
 
@@ -52,7 +52,7 @@ def most_heads_copy(tables: Tables, significance: float) -> Finding | None:
     copiers = scores[scores["q"] < significance]
     named = ", ".join(f"{_name(row)} ({row['value']:.2f})" for _, row in copiers.iterrows())
     evidence = f"{len(copiers)} of {len(scores)} heads: {named or 'none'}"
-    return Finding(Number(len(copiers) / len(scores)), evidence, share_by_chance(len(scores), significance))
+    return Finding(share_of(scores["q"] < significance), evidence, share_by_chance(len(scores), significance))
 
 
 def k_composition(tables: Tables) -> Finding | None:

@@ -6,7 +6,7 @@ Each function bears its claim's name, and returns a `Finding`, or None where the
 import pandas as pd
 
 from pipeline.claims.best_heads import CHOOSING, JUDGING, half
-from pipeline.claims.crossed import Number, mean_of, weighted_mean
+from pipeline.claims.crossed import Number, mean_of, share_of, weighted_mean
 from pipeline.claims.finding import Finding, Tables
 from pipeline.claims.keys import parts
 
@@ -69,7 +69,7 @@ def position_attends_to_previous(tables: Tables) -> Finding | None:
     profiles = profiles.loc[:, : int(profiles.columns.max()) // 2]
     favourite = profiles.idxmax(axis="columns")
     evidence = ", ".join(f"0.{head} favours offset {offset}" for head, offset in favourite.items())
-    return Finding(Number(float((favourite == 1).mean())), evidence, 1 / profiles.shape[1])
+    return Finding(share_of(favourite == 1), evidence, 1 / profiles.shape[1])
 
 
 def token_attends_to_itself(tables: Tables) -> Finding | None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pipeline.claims.crossed import LEAST_P, Number, crossed, crossed_difference, mean_of, weighted_mean
+from pipeline.claims.crossed import LEAST_P, Number, crossed, crossed_difference, mean_of, share_of, weighted_mean
 
 
 def rows(values, weights=None, eval_set="text"):
@@ -54,6 +54,21 @@ def test_sums_and_differences_are_taken_sentence_by_sentence():
     assert (heavier.value - ratio.value) / 1e-6 == pytest.approx(ratio.influence.iloc[0] / math.sqrt(2), rel=1e-5)
     assert Number(1.0, error=3.0).error == (Number(1.0, error=3.0) * -1.0).error
     assert (Number(1.0, error=3.0) - Number(1.0, error=4.0)).error == 5
+
+
+def test_equal_shares_do_not_say_that_every_run_has_this_share():
+    assert share_of([True, False, True, True]).value == 0.75
+    lo, hi = crossed([share_of([True] * 8)] * 3).interval(0.95)
+    assert hi - lo == pytest.approx(2 * stats.norm.isf(0.025) / 8 / math.sqrt(12))
+
+
+@pytest.mark.parametrize(("runs", "heads"), [(3, 8), (3, 16), (5, 8), (8, 2), (8, 8), (8, 16)])
+@pytest.mark.parametrize("truth", [0.5, 0.7, 0.9, 0.95, 0.99])
+def test_the_interval_of_a_share_covers_it_near_the_ends_too(runs, heads, truth):
+    generator, studies = np.random.default_rng(0), 400
+    holds = generator.random((studies, runs, heads)) < truth
+    ends = [crossed([share_of(run) for run in study]).interval(0.95) for study in holds.tolist()]
+    assert np.mean([lo <= truth + 1e-12 and truth - 1e-12 <= hi for lo, hi in ends]) > 0.88
 
 
 def test_without_sentences_it_is_the_t_test():
