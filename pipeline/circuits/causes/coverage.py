@@ -242,8 +242,9 @@ def shares(found: Divergences, counts: Float64[Tensor, "resample batch"], confid
 
     def ends(means: Tensor) -> tuple[Tensor, Tensor]:
         lo, hi = interval(means[..., 0], means[..., 1:].movedim(-1, 0), confidence)
-        alone = counts.shape[1] == 1
-        return (torch.full_like(lo, torch.nan),) * 2 if alone else (lo, hi)
+        if counts.shape[1] == 1:  # one sentence does not tell how sentences differ
+            lo = hi = torch.full_like(lo, torch.nan)
+        return lo, hi
 
     return Shares(
         kept[..., 0],

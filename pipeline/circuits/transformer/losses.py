@@ -25,7 +25,8 @@ def divergences(
 ) -> Float64[Tensor, "batch position"]:
     """KL(p || q) of every prediction, in nats: of the log-probabilities of p and the logits of q."""
     other = logits.log_softmax(-1, dtype=torch.float64)
-    return functional.kl_div(other, log_probabilities, reduction="none", log_target=True).sum(-1).clamp(min=0)  # never below, but by rounding
+    divergence = functional.kl_div(other, log_probabilities, reduction="none", log_target=True).sum(-1)
+    return divergence.clamp(min=0)  # below it is only rounding
 
 
 def in_context_learning(
