@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, product, zip_longest
+from itertools import product
 from typing import Any, Self
 
 import pandas as pd
@@ -22,7 +22,7 @@ from pipeline.circuits.resampling import interval, resampled_counts
 from pipeline.circuits.scores import induction
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Heads, Weights
-from pipeline.claims.best_heads import CHOOSING, JUDGING, SCORES, half_scores, ranked_heads
+from pipeline.claims.best_heads import JUDGING, Rankings, rankings, spread_heads
 from pipeline.frames.tensors import labels_of, sequences_of, to_frame
 from pipeline.frames.weights import weights_in
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
@@ -44,7 +44,6 @@ from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.score import HEAD_SCORES, SENTENCE_SCORES
 
-Rankings = dict[str, dict[Head, float]]  # by role: every head that was scored, the best first, and its score
 BY_SENTENCE = ("ranked", "role", "layers")  # kinds of sets whose effects are kept by sentence
 CLASSES = ("all", "novel", "first_copy", "second_copy")
 
@@ -97,7 +96,8 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
     ranked = rankings({table.name: read(table, inputs) for table in (HEAD_SCORES, SENTENCE_SCORES)})
-    heads = chosen_heads(settings, weights, ranked)
+    every_head = list(product(range(weights.n_layers), range(weights.n_heads)))
+    heads = spread_heads(every_head, ranked, settings.heads, settings.best_heads)
     some = slice(settings.sentences)
     measured = list(samples(settings.eval_sets, settings, sequences, some)) if weights.attends == "back" else []
     if weights.attends != "back":
@@ -141,26 +141,6 @@ def samples(
         yield Sample(
             which, numbers, tokens, torch.stack(classes), settings.resamples, settings.confidence, settings.seed
         )
-
-
-def rankings(tables: dict[str, pd.DataFrame]) -> Rankings:
-    """Rank heads by every score that tells a role, on the half of the sentences that chooses."""
-    ranked = {role: ranked_heads(half_scores(tables, role, CHOOSING), role) for role in SCORES}
-    return {
-        role: {(int(row["layer"]), int(row["head"])): float(row["value"]) for row in rows.to_dict("records")}
-        for role, rows in ranked.items()
-    }
-
-
-def chosen_heads(settings: AblateSettings, weights: Weights, ranked: Rankings) -> list[Head]:
-    """List the heads to ablate one by one: all or, of too many, the best of each role and some evenly spaced."""
-    heads = list(product(range(weights.n_layers), range(weights.n_heads)))
-    if len(heads) <= settings.heads:
-        return heads
-    in_turn = dict.fromkeys(head for head in chain(*zip_longest(*ranked.values())) if head)
-    best = list(in_turn)[: min(settings.best_heads, settings.heads)]
-    others, count = [head for head in heads if head not in best], settings.heads - len(best)
-    return sorted([*best, *(others[place * len(others) // count] for place in range(count))])
 
 
 def ablations(settings: AblateSettings, weights: Weights, heads: list[Head], sample: Sample) -> pd.DataFrame:

@@ -1,12 +1,12 @@
 import math
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hand_wired import COPY, D_VOCAB, LENGTH, PERIOD, induction_network, tokens
+from ranked_scores import scores
 from weights_frame import weights_frame
 
 from pipeline import ablate
@@ -71,26 +71,6 @@ def sequences():
                 rows.append((eval_set, period, sentence, position, token, f"t{token}", "other" if novel else copy))
     names = ["eval_set", "period", "sentence", "position", "token_id", "token", "token_class"]
     return pd.DataFrame(rows, columns=names, dtype=object).astype({"period": "Int64"})
-
-
-def scores(weights, known):
-    """HEAD_SCORES and SENTENCE_SCORES: every head's number in every role, as known, by role and head; else 0.
-
-    What one half of the sentences says the other half denies: only sentences that choose count.
-    """
-    rows = []
-    for role, (definition, eval_set) in SCORES.items():
-        for layer, head in product(range(weights.n_layers), range(weights.n_heads)):
-            name = {"layer": layer, "head": head, "metric": role, "definition": definition, "eval_set": eval_set}
-            period = PERIOD if eval_set == "repeated_tokens" else None
-            rows.append({**name, "period": period, "value": known.get(role, {}).get((layer, head), 0.0)})
-    chosen = pd.DataFrame(rows).astype({"period": "Int64"})
-    sentences = chosen[chosen["eval_set"] != "weights"]
-    sentences = [sentences.assign(sentence=place, weight=1.0) for place in range(4)]
-    for odd in sentences[1::2]:
-        odd["value"] = 1 - odd["value"]
-    chosen = chosen.assign(confidence=0.95, gauge_invariant=True, source="", step=0)
-    return chosen.reindex(columns=HEAD_SCORES.names), pd.concat(sentences)
 
 
 @pytest.fixture

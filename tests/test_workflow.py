@@ -78,7 +78,7 @@ def test_a_second_call_does_nothing(smoke):
             "conf/score/default.yaml",
             "top_tokens: ",
             "top_tokens: 1",
-            {"score": 3, "ablate": 3} | STUDY,
+            {"score": 3, "ablate": 3, "cover": 3} | STUDY,
         ),
         ("pipeline/circuits/scores/copying.py", '"""', '"""# Words only: ', {}),
         ("pipeline/figures/style.py", "\n\n\n", "\nSTRANGE = 1\n\n\n", {"render": 2, "render_study": 1}),

@@ -7,6 +7,8 @@ What is best is chosen on every second sentence, and judged on the others: a num
 sentences it was chosen on is larger than it would be on any others.
 """
 
+from itertools import chain, zip_longest
+
 import pandas as pd
 
 from pipeline.claims.finding import Tables
@@ -21,6 +23,8 @@ SCORES = {
     "induction": ("mass", "repeated_tokens"),
     "copying": ("eigenvalue", "weights"),
 }
+Head = tuple[int, int]  # layer, head
+Rankings = dict[str, dict[Head, float]]  # by role: every head that was scored, the best first, and its score
 CHOOSING, JUDGING = 0, 1  # which half of a set: what is left of a sentence's number, divided by 2
 
 
@@ -84,3 +88,29 @@ def best_head(scores: pd.DataFrame, role: str, before: int | None = None) -> pd.
 def chosen_head(tables: Tables, role: str, before: int | None = None) -> pd.Series | None:
     """Return `best_head` of the sentences that choose; what it is worth is for the others to say."""
     return best_head(half_scores(tables, role, CHOOSING), role, before)
+
+
+def rankings(tables: Tables) -> Rankings:
+    """Rank one run's heads by every score that tells a role, on the half of the sentences that chooses."""
+    ranked = {role: ranked_heads(half_scores(tables, role, CHOOSING), role) for role in SCORES}
+    return {
+        role: {(int(row["layer"]), int(row["head"])): float(row["value"]) for row in rows.to_dict("records")}
+        for role, rows in ranked.items()
+    }
+
+
+def spread_heads(heads: list[Head], ranked: Rankings, most: int, best: int) -> list[Head]:
+    """List the heads to change one by one: all or, of too many, the best of each role and some evenly spaced.
+
+    Args:
+        heads: of the whole model, in order.
+        ranked: by role.
+        most: heads listed.
+        best: of a model with more, so many that score best, roles taking turns.
+    """
+    if len(heads) <= most:
+        return heads
+    in_turn = dict.fromkeys(head for head in chain(*zip_longest(*ranked.values())) if head)
+    leading = list(in_turn)[: min(best, most)]
+    others, count = [head for head in heads if head not in leading], most - len(leading)
+    return sorted([*leading, *(others[place * len(others) // count] for place in range(count))])

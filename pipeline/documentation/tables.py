@@ -25,6 +25,7 @@ ORDER = (
     ("score", "What heads and pairs of heads do"),
     ("challenge", "Whether it is a shortcut"),
     ("ablate", "What depends on them"),
+    ("cover", "How much of them is their role"),
     ("decompose", "What makes their scores"),
     ("project", "What they say to the vocabulary"),
     ("overlap", "What points at the same tokens"),

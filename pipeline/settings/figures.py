@@ -14,6 +14,7 @@ OF_AN_EXPERIMENT = (
     "head_roles",
     "ablations",
     "set_ablations",
+    "role_coverage",
     "paths",
     "validity",
     "emergence",

@@ -7,6 +7,7 @@ from pipeline.tables import (
     align,
     benchmark,
     challenge,
+    cover,
     decompose,
     extract,
     known_answers,
@@ -24,7 +25,8 @@ from pipeline.tables import (
 from pipeline.tables.judge import claims, effects, emergence, head_matches, head_roles, validity
 
 MODULES = (
-    *(prepare, probe, train, extract, verify, decompose, project, score, ablate, score_checkpoints, challenge, overlap),
+    *(prepare, probe, train, extract, verify, decompose, project, score, ablate, cover),
+    *(score_checkpoints, challenge, overlap),
     *(align, summarise, claims, effects, emergence, head_matches, head_roles, validity),
     *(known_answers, timing, benchmark),
 )

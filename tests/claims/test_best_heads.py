@@ -9,7 +9,9 @@ from pipeline.claims.best_heads import (
     chosen_head,
     half_scores,
     ranked_heads,
+    rankings,
     role_scores,
+    spread_heads,
 )
 
 
@@ -85,3 +87,21 @@ def test_heads_of_many_runs_are_ranked_together_and_apart():
     assert ranked["value"].tolist() == [0.9, 0.6, 0.3, 0.1]
     first = ranked.drop_duplicates(["experiment", "seed"]).set_index("seed")["head"]
     assert first.to_dict() == {1: 0, 0: 1}
+
+
+def test_every_role_has_its_heads_the_best_first():
+    tables = {
+        "head_scores": of_role("copying", {(0, 0): 0.1, (1, 1): 0.9}),
+        "sentence_scores": of_role("copying", {}).assign(sentence=0, weight=1.0),
+    }
+    ranked = rankings(tables)
+    assert set(ranked) == set(SCORES)
+    assert list(ranked["copying"].items()) == [((1, 1), 0.9), ((0, 0), 0.1)]
+
+
+def test_of_too_many_heads_the_best_of_each_role_are_listed_and_the_rest_spread_out():
+    heads = [(layer, head) for layer in range(3) for head in range(2)]
+    ranked = {"induction": {(1, 1): 0.9, (1, 0): 0.8}, "copying": {(2, 1): 0.9, (1, 1): 0.8}}
+    assert spread_heads(heads, ranked, 6, 1) == heads
+    assert spread_heads(heads, ranked, 3, 3) == [(1, 0), (1, 1), (2, 1)]
+    assert spread_heads(heads, ranked, 4, 2) == [(0, 0), (1, 0), (1, 1), (2, 1)]

@@ -24,7 +24,7 @@ MADE_UP = (
         "ablations",
         "paths",
     ),
-    *("set_ablations", "set_curves"),
+    *("set_ablations", "set_curves", "role_coverage"),
     *("validity", "checkpoint_scores", "emergence", "effects", "vocab_pairs", "benchmark", "known_answers", "stages"),
 )
 CONFIDENCE = 0.9  # not the usual one, so that who says the usual one without asking is found out
@@ -317,6 +317,24 @@ def set_curves() -> pd.DataFrame:
     frame = pd.concat([frame.assign(token_class=token_class) for token_class in ("second_copy", "all")])
     frame = frame.assign(role="induction", sizes="1 2 3", eval_set="repeated_text", period=None, n=64)
     return runs(frame.assign(lo=frame["area"] - 0.1, hi=frame["area"] + 0.1, confidence=CONFIDENCE))
+
+
+@pytest.fixture
+def role_coverage() -> pd.DataFrame:
+    """PREVIOUS looks back, and that is nearly all; of others a tenth is known, as by chance; INDUCTION does nothing."""
+    frame = grid(role=["previous_token", "induction", "all_attention_roles", "copying", "first_token"])
+    is_previous = (frame["layer"] == PREVIOUS[0]) & (frame["head"] == PREVIOUS[1])
+    frame["share"] = np.where(is_previous & (frame["role"] == "previous_token"), 0.9, 0.1)
+    frame.loc[is_previous & (frame["role"] == "all_attention_roles"), "share"] = 0.95
+    frame["chance"] = np.where(frame["role"] == "copying", -3.0, 0.1)
+    frame["above_chance"] = frame["share"] - frame["chance"]
+    ends = {"lo": frame["share"] - 0.05, "hi": frame["share"] + 0.05, "above_lo": frame["above_chance"] - 0.05}
+    frame = frame.assign(**ends, above_hi=frame["above_chance"] + 0.05, chance_hi=frame["chance"], effect=0.1)
+    silent = (frame["layer"] == INDUCTION[0]) & (frame["head"] == INDUCTION[1])
+    numbers = ["share", "lo", "hi", "chance", "chance_hi", "above_chance", "above_lo", "above_hi"]
+    frame.loc[silent | (frame["role"] == "first_token"), numbers] = np.nan
+    frame.loc[silent, "effect"] = 0.0
+    return runs(frame.assign(eval_set="text", mass=0.5, n=64, confidence=CONFIDENCE))
 
 
 @pytest.fixture

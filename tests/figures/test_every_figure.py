@@ -30,6 +30,7 @@ TABLES = {
 }
 SHOW_INTERVALS = {
     *("claims", "effects", "validity", "emergence", "term_shares", "challenge_scores", "ablations", "set_ablations"),
+    "role_coverage",
 }
 
 

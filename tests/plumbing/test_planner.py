@@ -12,7 +12,7 @@ from pipeline.plumbing.request import Request
 
 # What the study known_answers makes in one job is that study's alone.
 EVERY_STAGE = {*graph.STAGES} - {"known_answers"}
-OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "score_checkpoints"}
+OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "cover", "score_checkpoints"}
 
 
 def smoke(*overrides):
@@ -33,7 +33,7 @@ def rerun(before: Plan, after: Plan) -> set[str]:
         ("render.dpi=72", {"render"}),
         ("judge.thresholds.induction=0.4", {"judge"}),
         ("verify.tolerance.terms=1", {"verify", "summarise"}),
-        ("score.top_tokens=3", {"score", "ablate", "summarise"}),
+        ("score.top_tokens=3", {"score", "ablate", "cover", "summarise"}),
         ("decompose.map_tokens=8", {"decompose", "summarise"}),
         ("project.pairs=5", {"project", "summarise"}),
         ("overlap.tokens=5", {"overlap", "summarise"}),

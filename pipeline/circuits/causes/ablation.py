@@ -132,7 +132,12 @@ def written(weights: Weights, trace: Trace, heads: Heads, layer: int) -> Float[T
 
 
 def losses_with(weights: Weights, trace: Trace, change: Change) -> Float64[Tensor, "batch position"]:
-    """Losses when something is changed.
+    """Losses when something is changed; arguments as of `resid_with`."""
+    return token_losses(unembed(weights, resid_with(weights, trace, change)), trace.tokens)
+
+
+def resid_with(weights: Weights, trace: Trace, change: Change) -> Float[Tensor, "batch position d_model"]:
+    """Return the stream after the last layer when something is changed.
 
     Args:
         weights: the transformer.
@@ -153,4 +158,4 @@ def losses_with(weights: Weights, trace: Trace, change: Change) -> Float64[Tenso
     for later in range(first + 1, weights.n_layers):
         pattern = trace.pattern[:, later] if change.frozen else None
         resid, _ = run_layer(weights, resid, later, change.added.get(later), pattern, z[later])
-    return token_losses(unembed(weights, resid), trace.tokens)
+    return resid

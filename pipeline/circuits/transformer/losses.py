@@ -20,6 +20,15 @@ def token_losses(
     return functional.pad(losses, (1, 0), value=torch.nan)
 
 
+def divergences(
+    log_probabilities: Float64[Tensor, "batch position d_vocab"], logits: Float[Tensor, "batch position d_vocab"]
+) -> Float64[Tensor, "batch position"]:
+    """KL(p || q) of every prediction, in nats: of the log-probabilities of p and the logits of q."""
+    other = logits.log_softmax(-1, dtype=torch.float64)
+    divergence = functional.kl_div(other, log_probabilities, reduction="none", log_target=True).sum(-1)
+    return divergence.clamp(min=0)  # below it is only rounding
+
+
 def in_context_learning(
     losses: Float64[Tensor, "batch position"], early: tuple[float, float], late: tuple[float, float]
 ) -> Float64[Tensor, ""]:

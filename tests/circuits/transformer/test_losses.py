@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.transformer.losses import in_context_learning, token_losses
+from pipeline.circuits.transformer.losses import divergences, in_context_learning, token_losses
 
 
 def test_even_logits_lose_the_logarithm_of_the_vocabulary():
@@ -25,3 +25,11 @@ def test_in_context_learning_is_the_late_loss_minus_the_early_one():
     # Of five positions, the first 40 % are 0 and 1, the last 20 % is 4; nothing predicts position 0.
     assert in_context_learning(losses, (0.0, 0.4), (0.8, 1.0)).item() == 2.0 - 6.0
     assert in_context_learning(losses, (0.0, 0.2), (0.8, 1.0)).isnan()
+
+
+def test_a_divergence_is_0_of_equals_and_counts_by_what_was_likely():
+    """Of two tokens, 3 : 1 and 1 : 1."""
+    p = torch.tensor([[[0.75, 0.25]]], dtype=torch.float64).log()
+    known = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
+    torch.testing.assert_close(divergences(p, torch.zeros(1, 1, 2)), torch.tensor([[known]], dtype=torch.float64))
+    torch.testing.assert_close(divergences(p, 7 + p), torch.zeros(1, 1, dtype=torch.float64))
