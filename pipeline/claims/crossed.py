@@ -90,13 +90,13 @@ def _known(names: pd.Series) -> pd.Series:
     return names.astype(float).fillna(-1.0) if names.name in ("period", "sentence") else names
 
 
-def share_of(holds: Sequence[bool]) -> Number:
-    """Return the share of a run's heads of which something holds.
+def share_of(count: int, of: int) -> Number:
+    """Return the share of a run's heads that so many are.
 
     It comes in steps of 1/n: runs that all have the same share do not say that the next one's is the same too. The
     error of a number rounded to such steps is added, so that no interval is narrower than that.
     """
-    return Number(sum(map(bool, holds)) / len(holds), error=1 / (len(holds) * math.sqrt(12)))
+    return Number(count / of, error=1 / (of * math.sqrt(12)))
 
 
 def mean_of(numbers: Sequence[Number]) -> Number:

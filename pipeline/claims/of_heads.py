@@ -52,7 +52,7 @@ def most_heads_copy(tables: Tables, significance: float) -> Finding | None:
     copiers = scores[scores["q"] < significance]
     named = ", ".join(f"{_name(row)} ({row['value']:.2f})" for _, row in copiers.iterrows())
     evidence = f"{len(copiers)} of {len(scores)} heads: {named or 'none'}"
-    return Finding(share_of(scores["q"] < significance), evidence, share_by_chance(len(scores), significance))
+    return Finding(share_of(len(copiers), len(scores)), evidence, share_by_chance(len(scores), significance))
 
 
 def k_composition(tables: Tables) -> Finding | None:

@@ -69,7 +69,7 @@ def position_attends_to_previous(tables: Tables) -> Finding | None:
     profiles = profiles.loc[:, : int(profiles.columns.max()) // 2]
     favourite = profiles.idxmax(axis="columns")
     evidence = ", ".join(f"0.{head} favours offset {offset}" for head, offset in favourite.items())
-    return Finding(share_of(favourite == 1), evidence, 1 / profiles.shape[1])
+    return Finding(share_of(int((favourite == 1).sum()), len(favourite)), evidence, 1 / profiles.shape[1])
 
 
 def token_attends_to_itself(tables: Tables) -> Finding | None:

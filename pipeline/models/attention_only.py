@@ -8,8 +8,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int
 from torch import Generator, Tensor, nn
 
-from pipeline.models.output_losses import OutputLosses
-
 HIDDEN = -1e9  # added to the scores of keys after the query: their attention is exactly 0
 
 
@@ -174,10 +172,17 @@ class AttentionOnly(nn.Module):
         Returns:
             Entry p is about the token at position p + 1.
         """
+        resid, W_U, targets = self.unembedding_inputs(tokens, dtype)
+        losses = F.cross_entropy(F.linear(resid, W_U).float(), targets, reduction="none")
+        return einops.rearrange(losses, "(batch position) -> batch position", batch=len(tokens))
+
+    def unembedding_inputs(
+        self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype
+    ) -> tuple[Float[Tensor, "token d_model"], Float[Tensor, "d_vocab d_model"], Int[Tensor, " token"]]:
+        """Return what the losses are made of: the last residual stream, the unembedding, and the tokens to predict."""
         resid, _, _ = self._resid(tokens, dtype)
         resid = einops.rearrange(resid[:, :-1], "batch position d_model -> (batch position) d_model")
-        losses = OutputLosses.apply(resid, self._W_U(dtype), tokens[:, 1:].flatten())
-        return einops.rearrange(losses, "(batch position) -> batch position", batch=len(tokens))
+        return resid, self._W_U(dtype), tokens[:, 1:].flatten()
 
     def _resid(self, tokens: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """The last residual stream, and each layer's scores and pattern."""

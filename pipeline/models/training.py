@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Generator, Tensor
 
 from pipeline.models.attention_only import AttentionOnly
+from pipeline.models.output_losses import OutputLosses
 from pipeline.models.sequences import FIRST_COPY, SECOND_COPY
 
 
@@ -87,7 +88,8 @@ class Training:
         while self.step < self.optimisation.steps:
             for group in self._optimiser.param_groups:
                 group["lr"] = self.optimisation.learning_rate_after(self.step)
-            loss = self.model.losses(self.batch(self.generator).to(self.device), self.dtype).mean()
+            tokens = self.batch(self.generator).to(self.device)
+            loss = OutputLosses.apply(*self.model.unembedding_inputs(tokens, self.dtype)).mean()
             value = loss.item()
             if not math.isfinite(value):
                 raise ValueError(f"training: loss {value} after {self.step} steps; lower train.learning_rate")

@@ -64,8 +64,8 @@ ROLE_COVERAGE = Table(
         share(
             "chance",
             "the same share of random edges: each query's attention to the role's keys goes to as many keys drawn from "
-            "all it sees; of copying, of the directions of other tokens; mean over draws. Copies of one token say the same "
-            "and add up, so that even attention's duplicate_token lies a little above this chance",
+            "all it sees; of copying, of the directions of other tokens; mean over draws. Copies of one token add up: "
+            "of even attention, duplicate_token lies a little above this chance",
         ),
         share("chance_hi", "upper quantile of that share over draws, at the confidence"),
         Column(

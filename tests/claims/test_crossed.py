@@ -57,8 +57,8 @@ def test_sums_and_differences_are_taken_sentence_by_sentence():
 
 
 def test_equal_shares_do_not_say_that_every_run_has_this_share():
-    assert share_of([True, False, True, True]).value == 0.75
-    lo, hi = crossed([share_of([True] * 8)] * 3).interval(0.95)
+    assert share_of(3, 4).value == 0.75
+    lo, hi = crossed([share_of(8, 8)] * 3).interval(0.95)
     assert hi - lo == pytest.approx(2 * stats.norm.isf(0.025) / 8 / math.sqrt(12))
 
 
@@ -66,8 +66,8 @@ def test_equal_shares_do_not_say_that_every_run_has_this_share():
 @pytest.mark.parametrize("truth", [0.5, 0.7, 0.9, 0.95, 0.99])
 def test_the_interval_of_a_share_covers_it_near_the_ends_too(runs, heads, truth):
     generator, studies = np.random.default_rng(0), 400
-    holds = generator.random((studies, runs, heads)) < truth
-    ends = [crossed([share_of(run) for run in study]).interval(0.95) for study in holds.tolist()]
+    counts = generator.binomial(heads, truth, (studies, runs))
+    ends = [crossed([share_of(count, heads) for count in study]).interval(0.95) for study in counts.tolist()]
     assert np.mean([lo <= truth + 1e-12 and truth - 1e-12 <= hi for lo, hi in ends]) > 0.88
 
 
