@@ -113,7 +113,7 @@ def _config(path: str, folder: Path) -> dict:
 
     try:
         full = AutoConfig.from_pretrained(folder, trust_remote_code=False).to_dict()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # whatever the library stumbles over in files of others
         raise ValueError(f"model.path={path}: {CONFIG} cannot be used ({first_line(error)})") from error
     return {name: value for name, value in full.items() if name not in ("_name_or_path", "auto_map")}
 
@@ -129,11 +129,11 @@ def _opened(path: str, folder: Path, allow_bin: bool) -> Checkpoint:
             return _sharded(index, lambda shard: safe_open(shard, framework="pt").get_tensor)
         single, index = folder / "pytorch_model.bin", folder / "pytorch_model.bin.index.json"
         if allow_bin and index.is_file():
-            return _sharded(index, lambda shard: _unpickled(shard).__getitem__)
+            return _sharded(index, lambda shard: unpickled(shard).__getitem__)
         if allow_bin and single.is_file():
-            tensors = _unpickled(single)
+            tensors = unpickled(single)
             return Checkpoint(tuple(sorted(tensors)), tensors.__getitem__, None)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
         raise ValueError(f"model.path={path}: its weights cannot be read ({first_line(error)})") from error
     pickled = single.is_file() or index.is_file()
     instead = "only pytorch_model.bin, which model.allow_bin=true reads as tensors only" if pickled else "none"
@@ -148,9 +148,21 @@ def _sharded(index: Path, open_shard: Callable[[Path], Callable[[str], Tensor]])
     return Checkpoint(tuple(sorted(shard_of)), lambda name: readers[shard_of[name]](name), None)
 
 
-def _unpickled(file: Path) -> dict[str, Tensor]:
-    """Map a pickle's tensors into memory; one that holds anything else is refused before it runs."""
-    return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+def unpickled(file: Path, mmap: bool = True) -> dict[str, Tensor]:
+    """Return a pickle's tensors by name, mapped into memory where asked for.
+
+    Raises:
+        ValueError: it cannot be read, or holds anything else, which is refused before it runs.
+    """
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:  # whose text says how to run what the file brings
+        raise ValueError(f"{file.name} holds more than tensors, or is damaged; nothing else is read") from error
+    except Exception as error:  # what a damaged pickle raises is whatever its instructions stumble over
+        raise ValueError(f"{file.name} is damaged or no checkpoint ({first_line(error)})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{file.name} holds no state dict; save model.state_dict()")
+    return state
 
 
 def _checked(path: str, name: str, tensor: Tensor) -> tuple[str, tuple[int, ...]] | None:

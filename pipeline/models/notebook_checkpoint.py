@@ -1,7 +1,6 @@
 """Checkpoints in the notebook's format, brought under the names of the toy network."""
 
 import json
-import pickle
 import re
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.models.hub import hub_vocabulary_size
+from pipeline.models.hub import hub_vocabulary_size, unpickled
 from pipeline.models.one_line import first_line
 
 
@@ -56,12 +55,9 @@ def obtain_notebook_checkpoint(path: Path, n_heads: int, config_file: Path, mode
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        return unpickled(path, mmap=False)
+    except ValueError as error:
         raise ValueError(f"model.path={path}: cannot be read as tensors only ({first_line(error)})") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"model.path={path}: holds no state dict; save model.state_dict()")
-    return state
 
 
 def _notebook_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict:

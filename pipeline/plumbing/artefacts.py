@@ -49,16 +49,19 @@ class Paths:
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what was written there takes its place at the end.
 
-    The temporary name is fixed, so that what a killed job left behind is overwritten by the next try,
-    and does not end in .parquet, which readers would pick up.
+    The temporary name is fixed, so that what a killed job left behind is removed by the next try,
+    and does not end in .parquet, which readers would pick up. A link put there takes the place as it is: the file
+    behind it is a person's own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # might be a link, and what is written go through it
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # safetensors' are the owner's alone
+        if not temporary.is_symlink():
+            temporary.chmod(0o644)  # safetensors' are the owner's alone
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
