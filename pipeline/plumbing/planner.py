@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pipeline.plumbing import compose, graph
 from pipeline.plumbing.errors import ConfigError, explain, nearest
 from pipeline.plumbing.fingerprint import code_of
-from pipeline.plumbing.plan import Job, Plan, Run, dumps
+from pipeline.plumbing.plan import STORE, Job, Plan, Run, dumps
 from pipeline.plumbing.request import Request
 from pipeline.plumbing.work import work_of
 
@@ -42,7 +42,8 @@ def plan_of(request: Request) -> Plan:
     for stage in graph.OF_A_STUDY:
         settings = first[stage] | of_the_study.get(stage, {})
         files, threads = check(stage, settings, usual[stage])
-        planned.study_jobs[stage] = Job(stage, "", spec_of(stage, settings), {}, tuple(files), threads)
+        spec = spec_of(stage, settings, planned.folder)
+        planned.study_jobs[stage] = Job(stage, "", spec, {}, tuple(files), threads)
     return planned
 
 
@@ -75,7 +76,8 @@ def _add_run(planned: Plan, run: Run, cfg: dict, usual: dict) -> None:
         identity = hashlib.sha256(dumps([stage, cfg[stage], matter]).encode()).hexdigest()[:12]
         run.ids[stage] = identity
         if (stage, identity) not in planned.jobs:
-            job = Job(stage, identity, spec_of(stage, cfg[stage]), made_from, tuple(files), threads)
+            spec = spec_of(stage, cfg[stage], f"{STORE}/{stage}/{identity}")
+            job = Job(stage, identity, spec, made_from, tuple(files), threads)
             planned.jobs[stage, identity] = job
     planned.runs.append(run)
 
@@ -97,7 +99,10 @@ def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
     return parsed.files(), parsed.threads
 
 
-def spec_of(stage: str, settings: dict) -> str:
-    """Return what a job is given, as one plain string: the engine compares it to decide what to rerun."""
+def spec_of(stage: str, settings: dict, folder: str) -> str:
+    """Return what a job is given, as one plain string: the engine compares it to decide what to rerun.
+
+    Its folder is its identity: what it writes says so, and is read nowhere else.
+    """
     code, versions = code_of(stage)
-    return dumps({"settings": settings, "code": code, "versions": versions})
+    return dumps({"settings": settings, "code": code, "versions": versions, "job": folder})
