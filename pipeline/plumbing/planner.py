@@ -31,12 +31,14 @@ def plan_of(request: Request) -> Plan:
     """Turn a request into a checked plan; raises as `plan` does."""
     planned = Plan(request.study)
     composed = {}  # of each experiment, for its first seed
+    models: dict[tuple[str, str], int] = {}  # seed of every experiment's model
     for experiment in request.experiments:
         usual = compose.compose((), (), experiment.base, 0)
         for seed in experiment.seeds:
             cfg = compose.compose(request.overrides, experiment.overrides, experiment.base, seed)
             composed.setdefault(experiment.name, cfg)
             _add_run(planned, Run(experiment.name, seed, {}), cfg, usual)
+            _refuse_twins(planned, models, cfg)
     of_the_study = _facts(planned, request, {name: cfg["question"] for name, cfg in composed.items()})
     first = composed[request.experiments[0].name]
     for stage in graph.OF_A_STUDY:
@@ -82,6 +84,20 @@ def _add_run(planned: Plan, run: Run, cfg: dict, usual: dict) -> None:
     planned.runs.append(run)
 
 
+def _refuse_twins(planned: Plan, models: dict[tuple[str, str], int], cfg: dict) -> None:
+    """Refuse the latest run if its model is that of another seed of its experiment: it would count as one more."""
+    run = planned.runs[-1]
+    obtained = "path" in cfg["model"]  # a file, which no seed changes
+    model = dumps(cfg["train"] | {"seed": None}) if obtained else run.ids["train"]
+    if (run.experiment, model) in models:
+        first = models[run.experiment, model]
+        why = "a model that was made elsewhere has no seeds: ask for seeds=0" if obtained else "give each seed once"
+        if not obtained and first != run.seed:
+            why = f"train.seed={cfg['train']['seed']} sets what seeds are to vary; leave it out"
+        raise ConfigError(f"{run.experiment}: seeds {first} and {run.seed} are one and the same model; {why}")
+    models[run.experiment, model] = run.seed
+
+
 def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
     """Check a slice against its settings class; return the person's files it names, and its threads.
 
@@ -92,6 +108,12 @@ def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
         parsed = graph.settings_of(stage).parse(settings)
     except ValidationError as error:
         raise ConfigError(explain(stage, settings, usual, error)) from error
+    for name in parsed.of_the_workflow:
+        if settings[name] is not None:
+            raise ConfigError(
+                f"{stage}.{name}={settings[name]}: a part would pass for the whole; set {stage}.{name}s alone, "
+                f"and each job is given its {name}"
+            )
     for file in parsed.files():
         if not Path(file).exists():
             siblings = [str(path) for path in Path(file).parent.glob("*")]
