@@ -70,6 +70,8 @@ def obtained(model: HubModel | NotebookCheckpoint, n_tokens: int, outputs: Paths
             checkpoint = obtain_hub(model.path, model.allow_bin, config, tensors)
             known, dtypes = checkpoint.d_vocab, " and ".join(checkpoint.dtypes)
             print(f"model.path={model.path}: {known} tokens, weights {dtypes}, read as float32")
+            if checkpoint.unused:
+                print(f"model.path={model.path}: no part of the model, and not read: {', '.join(checkpoint.unused)}")
         else:
             known = obtain_notebook_checkpoint(Path(model.path), model.n_heads, config, tensors)
         if known < n_tokens:
