@@ -10,6 +10,7 @@ import mmap
 import re
 from pathlib import Path
 
+RECORD = ".made.json"  # ends the name of a file's record
 SIGN, HOLE = b"sha256:", b"0" * 64
 BLANK = (SIGN + HOLE).decode()  # what a table's metadata says of its digest until it is sealed
 # The folders of jobs; what a job has done so far is in a hidden one, and no other job's to read.
@@ -49,7 +50,7 @@ def _digest_around(content: mmap.mmap, start: int) -> bytes:
 
 def beside(path: Path) -> Path:
     """Return where the record of a file that is no table is kept."""
-    return path.with_name(f"{path.name}.made.json")
+    return path.with_name(path.name + RECORD)
 
 
 def record_of(path: Path, spec: str) -> str:
