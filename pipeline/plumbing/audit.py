@@ -34,9 +34,9 @@ def audit(root: Path) -> Iterator[Finding]:
     for plan in planned:
         yield from _audit_study(root, plan)
     known = {f"{STORE}/{stage}/{identity}" for plan in planned for stage, identity in plan.jobs}
-    for folder in sorted((root / STORE).glob("*/*")):
+    for folder in sorted(folder for stage in graph.OF_A_RUN for folder in (root / STORE / stage).glob("*")):
         name = folder.relative_to(root).as_posix()
-        if intact.place_of(folder / "x") is not None and name not in known:
+        if name not in known:
             yield Finding("orphaned", name, "no study's latest plan has this job", f"rm -r {name}")
 
 

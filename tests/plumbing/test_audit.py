@@ -37,7 +37,7 @@ def made(tmp_path):
     render = Job("render", "", spec_of("results/studies/mine"), {}, (), 1)
     ids = {"train": job.id}
     plan = Plan("mine", [Run("base", 0, ids)], {("train", job.id): job}, {"render": render})
-    kept = tmp_path / "results/store/frozen/0/plans/p.json"
+    kept = tmp_path / "results/store/frozen/0123456789ab/plans/p.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(plan.to_json())
     put(tmp_path / TRAIN, job.spec)
