@@ -33,7 +33,7 @@ FOUR = ("token", "position")  # whose pairs are the notebook's terms
 def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
     """Take the heads apart on held-out text, layer by layer."""
     torch.set_num_threads(settings.threads)
-    step = json.loads(inputs.file("config.json").read_text(encoding="utf-8")).get("step")
+    step = json.loads(inputs.whole("config.json").read_text(encoding="utf-8")).get("step")
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     begins = bool((read(VOCABULARY, inputs)["role"] == "begin").any())
     parts: dict[Table, list[pa.Table]] = {

@@ -16,8 +16,8 @@ from pipeline.tables.extract import WEIGHTS
 def run(settings: ExtractSettings, inputs: Paths, outputs: Paths) -> None:
     """Read the checkpoint tensor by tensor and write the table as it comes, in float32."""
     torch.set_num_threads(settings.threads)
-    config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
-    with safe_open(inputs.file("model.safetensors"), framework="pt") as checkpoint:
+    config = json.loads(inputs.whole("config.json").read_text(encoding="utf-8"))
+    with safe_open(inputs.whole("model.safetensors"), framework="pt") as checkpoint:
         weights = lazy_weights(config, lambda name: checkpoint.get_tensor(name).to(torch.float32))
         write_parts(WEIGHTS, weight_parts(weights.each(), weights.settings), outputs)
 

@@ -19,7 +19,7 @@ from pipeline.models.tokenizer import (
     trained_tokenizer,
     vocabulary,
 )
-from pipeline.plumbing.artefacts import Paths, atomic, write
+from pipeline.plumbing.artefacts import Paths, recorded, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.prepare import NoTokenizer, PrepareSettings
 from pipeline.tables.prepare import CORPUS, TOKENS, VOCABULARY
@@ -39,7 +39,7 @@ def run(settings: PrepareSettings, inputs: Paths, outputs: Paths) -> None:
     kept = [document for document, aside in zip(documents, heldout, strict=True) if not aside]
     tokenizer = tokenizer_for(settings, kept)
 
-    with atomic(outputs.file("tokenizer.json")) as temporary:
+    with recorded(outputs, "tokenizer.json") as temporary:
         tokenizer.save(str(temporary))
     # Ids have no other source.
     others = corpus.other_text(settings.other, documents) if spells_text(tokenizer) else []

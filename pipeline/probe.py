@@ -34,7 +34,7 @@ def run(settings: ProbeSettings, inputs: Paths, outputs: Paths) -> None:
     """Draw each set and write all it has for losses alone, and the first of it for everything."""
     torch.set_num_threads(settings.threads)
     tokens, vocabulary = read(TOKENS, inputs), read(VOCABULARY, inputs)
-    tokenizer = saved_tokenizer(inputs.file("tokenizer.json"))
+    tokenizer = saved_tokenizer(inputs.whole("tokenizer.json"))
     generator = Generator().manual_seed(settings.seed)
     texts = list(of_text(settings, tokens, *role_ids(tokenizer), generator))
     write(LOSS_SEQUENCES, framed(texts), outputs)

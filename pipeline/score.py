@@ -50,7 +50,7 @@ class Rows:
 def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     """Run the model on every set of sequences, read its circuits, follow its pairs of heads."""
     torch.set_num_threads(settings.threads)
-    step = json.loads(inputs.file("config.json").read_text(encoding="utf-8")).get("step")
+    step = json.loads(inputs.whole("config.json").read_text(encoding="utf-8")).get("step")
     weights = weights_in(read_parts(WEIGHTS, inputs))
     sequences, vocabulary = read(SEQUENCES, inputs), read(VOCABULARY, inputs)
     first = int((vocabulary["role"] == "begin").any())
@@ -89,10 +89,10 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
 
 def before_training(inputs: Paths) -> Weights | None:
     """Return the model as it was before training; None where that was not kept."""
-    with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
+    with safe_open(inputs.whole("checkpoints.safetensors"), framework="pt") as checkpoints:
         if 0 not in json.loads(checkpoints.metadata()["steps"]):
             return None
-        config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
+        config = json.loads(inputs.whole("config.json").read_text(encoding="utf-8"))
         return to_weights(config, lambda name: checkpoints.get_tensor(f"0/{name}").float())
 
 

@@ -41,12 +41,12 @@ FOLLOWED = [entry for entry in HEADS if not entry.needs_begin]
 def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> None:
     """Measure one checkpoint after the other; a model with none has an empty table."""
     torch.set_num_threads(settings.threads)
-    config = json.loads(inputs.file("config.json").read_text(encoding="utf-8"))
+    config = json.loads(inputs.whole("config.json").read_text(encoding="utf-8"))
     sequences = read(SEQUENCES, inputs)
     sequences = sequences[sequences["eval_set"].isin(settings.eval_sets) & (sequences["sentence"] < settings.sentences)]
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
     frames = {table: [pd.DataFrame(columns=table.names)] for table in (CHECKPOINT_SCORES, CHECKPOINT_LOSSES)}
-    with safe_open(inputs.file("checkpoints.safetensors"), framework="pt") as checkpoints:
+    with safe_open(inputs.whole("checkpoints.safetensors"), framework="pt") as checkpoints:
         steps = json.loads(checkpoints.metadata()["steps"])
 
         def parameter(step: int, name: str) -> Tensor:

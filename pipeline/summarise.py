@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.plumbing.artefacts import Paths, atomic, provenance_of, read_file, write
+from pipeline.plumbing.artefacts import Paths, provenance_of, read_file, recorded, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.summarise import RunSettings, SummariseSettings
 from pipeline.tables.registry import OF_A_RUN
@@ -25,7 +25,7 @@ def run(settings: SummariseSettings, inputs: Paths, outputs: Paths) -> None:
             ]
             write(table.with_run(), pd.concat(frames), outputs)
     write(RUNS, pd.DataFrame([row for member in settings.runs for row in run_rows(member, folders)]), outputs)
-    with atomic(outputs.file("request.json")) as temporary:
+    with recorded(outputs, "request.json") as temporary:
         temporary.write_text(json.dumps({"request": settings.request}) + "\n", encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ from pipeline.models.notebook_checkpoint import obtain_notebook_checkpoint
 from pipeline.models.sequences import Copies, joined, text_rows, with_copies
 from pipeline.models.tokenizer import role_ids, saved_tokenizer
 from pipeline.models.training import Optimisation, Training, chosen_device, chosen_dtype, mean_losses
-from pipeline.plumbing.artefacts import Paths, atomic, read, write
+from pipeline.plumbing.artefacts import Paths, read, recorded, write
 from pipeline.plumbing.resumption import load_progress, save_progress
 from pipeline.plumbing.stage import main
 from pipeline.settings.train import (
@@ -39,8 +39,8 @@ from pipeline.tables.train import TRAINING_CURVE
 def run(settings: TrainSettings, inputs: Paths, outputs: Paths) -> None:
     """Make the model folder, its checkpoints and its training curve."""
     torch.set_num_threads(settings.threads)
-    tokenizer = saved_tokenizer(inputs.file("tokenizer.json"))
-    with atomic(outputs.file("tokenizer.json")) as temporary:
+    tokenizer = saved_tokenizer(inputs.whole("tokenizer.json"))
+    with recorded(outputs, "tokenizer.json") as temporary:
         shutil.copyfile(inputs.file("tokenizer.json"), temporary)
     model = settings.model
     if isinstance(model, HubModel | NotebookCheckpoint):
@@ -65,11 +65,13 @@ def run(settings: TrainSettings, inputs: Paths, outputs: Paths) -> None:
 
 def obtained(model: HubModel | NotebookCheckpoint, n_tokens: int, outputs: Paths) -> None:
     """Bring a model made elsewhere into the folder; it has no past that is known."""
-    with atomic(outputs.file("config.json")) as config, atomic(outputs.file("model.safetensors")) as tensors:
+    with recorded(outputs, "config.json") as config, recorded(outputs, "model.safetensors") as tensors:
         if isinstance(model, HubModel):
             checkpoint = obtain_hub(model.path, model.allow_bin, config, tensors)
             known, dtypes = checkpoint.d_vocab, " and ".join(checkpoint.dtypes)
             print(f"model.path={model.path}: {known} tokens, weights {dtypes}, read as float32")
+            if checkpoint.unused:
+                print(f"model.path={model.path}: no part of the model, and not read: {', '.join(checkpoint.unused)}")
         else:
             known = obtain_notebook_checkpoint(Path(model.path), model.n_heads, config, tensors)
         if known < n_tokens:
@@ -77,7 +79,7 @@ def obtained(model: HubModel | NotebookCheckpoint, n_tokens: int, outputs: Paths
                 f"model.path={model.path} knows {known} tokens, the tokenizer {n_tokens}; "
                 "choose one that fits, or tokenizer=none tokenizer.d_vocab=null"
             )
-    with atomic(outputs.file("checkpoints.safetensors")) as temporary:
+    with recorded(outputs, "checkpoints.safetensors") as temporary:
         save_file({}, temporary, {"steps": "[]"})
     write(TRAINING_CURVE, pd.DataFrame(columns=TRAINING_CURVE.names), outputs)
 
@@ -85,11 +87,11 @@ def obtained(model: HubModel | NotebookCheckpoint, n_tokens: int, outputs: Paths
 def save(training: Training, journal: Journal, outputs: Paths) -> None:
     """Write a trained model and its journal."""
     config = asdict(training.model.config) | {"model_type": "attention_only", "step": training.step}
-    with atomic(outputs.file("config.json")) as temporary:
+    with recorded(outputs, "config.json") as temporary:
         temporary.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    with atomic(outputs.file("model.safetensors")) as temporary:
+    with recorded(outputs, "model.safetensors") as temporary:
         save_file(training.model.cpu().state_dict(), temporary)
-    with atomic(outputs.file("checkpoints.safetensors")) as temporary:
+    with recorded(outputs, "checkpoints.safetensors") as temporary:
         save_file(journal.checkpoints, temporary, {"steps": json.dumps(sorted(journal.keep))})
     write(TRAINING_CURVE, pd.DataFrame(journal.curve), outputs)
 

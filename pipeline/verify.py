@@ -31,7 +31,8 @@ def run(settings: VerifySettings, inputs: Paths, outputs: Paths) -> None:
     how: dict[str, Any] = {"at_once": settings.batch, "apart": settings.apart}
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     tokens = sequences_of(sequences, "text")[: settings.sentences]
-    own = own_forward(inputs.file("config.json").parent)
+    (folder,) = {inputs.whole(name).parent for name in ("config.json", "model.safetensors")}
+    own = own_forward(folder)
     parts = tqdm(tokens.split(settings.batch), desc="sequences")
     on_text = (error for part in parts for error in on_sequences(weights, part, **vars(own(part)), **how))
     generator = torch.Generator().manual_seed(settings.seed)

@@ -25,6 +25,8 @@ OF_MANY = {
     "test_workflow_frozen.py",
     "test_workflow_of_checkpoints.py",
     "circuits/definitions/test_calibration.py",
+    "faults/test_damaged_tables.py",
+    "faults/test_strangers.py",
     "figures/test_every_figure.py",
     "models/injected/test_every_bug.py",
     "settings/test_reached.py",

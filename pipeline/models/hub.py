@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipeline.models.families import family_of, lazy_weights
+from pipeline.models.families.agreement import copies_in, unused_tensors
 from pipeline.models.one_line import first_line
 
 CONFIG = "config.json"
@@ -32,6 +33,7 @@ class Obtained:
 
     d_vocab: int  # rows of the embedding
     dtypes: tuple[str, ...]  # of its weights, as safetensors names them
+    unused: tuple[str, ...]  # tensors that it holds beside, and that nothing is made of
 
 
 def obtain_hub(path: str, allow_bin: bool, config_file: Path, model_file: Path) -> Obtained:
@@ -46,14 +48,16 @@ def obtain_hub(path: str, allow_bin: bool, config_file: Path, model_file: Path) 
         model_file: where its tensors go, as safetensors.
 
     Raises:
-        ValueError: it cannot be found or read, its family is not known, or a weight is not finite.
+        ValueError: it cannot be found or read, its family is not known, a weight is not finite, or its tensors are not
+            those of the model that its configuration describes.
     """
     patterns = [CONFIG, "*.safetensors", "*.safetensors.index.json"] + ["pytorch_model*"] * allow_bin
     folder = _folder(path, patterns)
     config = _config(path, folder)
     checkpoint = _opened(path, folder, allow_bin)
-    weights = {name: _checked(path, name, checkpoint.read(name)) for name in checkpoint.names}
-    weights = {name: about for name, about in weights.items() if about is not None}
+    found = {name: checked(path, name, checkpoint.read(name)) for name in checkpoint.names}
+    weights = {name: about for name, about in found.items() if isinstance(about, tuple)}
+    no_numbers = {name: about for name, about in found.items() if isinstance(about, str)}
     try:
         d_vocab = len(lazy_weights(config, checkpoint.read).tensor("W_E"))
     except ValueError as error:
@@ -63,13 +67,20 @@ def obtain_hub(path: str, allow_bin: bool, config_file: Path, model_file: Path) 
             f"model.path={path}: config.json says {config['vocab_size']} tokens, the embedding has {d_vocab} rows; "
             "correct vocab_size in config.json"
         )
+    try:
+        unused = unused_tensors(config, {name: shape for name, (_, shape) in weights.items()}, no_numbers)
+        for copy, of in copies_in(config).items():
+            if {copy, of} <= weights.keys() and not torch.equal(checkpoint.read(copy), checkpoint.read(of)):
+                raise ValueError(f"config.json says that {copy} is {of} over again, and their numbers differ")
+    except ValueError as error:
+        raise ValueError(f"model.path={path}: {error}") from error
     config_file.write_text(json.dumps(config | {"step": None}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if checkpoint.file is None:
         _merge(weights, checkpoint.read, model_file)
     else:
         model_file.unlink(missing_ok=True)
         model_file.symlink_to(checkpoint.file.resolve())
-    return Obtained(d_vocab, tuple(sorted({dtype for dtype, _ in weights.values()})))
+    return Obtained(d_vocab, tuple(sorted({dtype for dtype, _ in weights.values()})), unused)
 
 
 def hub_vocabulary_size(path: str) -> int:
@@ -103,6 +114,8 @@ def _config(path: str, folder: Path) -> dict:
         own = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"model.path={path}: {CONFIG} cannot be read ({first_line(error)})") from error
+    if not isinstance(own, dict):
+        raise ValueError(f"model.path={path}: {CONFIG} holds no options, but {json.dumps(own)[:40]}")
     try:
         family_of(own)
     except ValueError as error:
@@ -113,7 +126,7 @@ def _config(path: str, folder: Path) -> dict:
 
     try:
         full = AutoConfig.from_pretrained(folder, trust_remote_code=False).to_dict()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # whatever the library stumbles over in files of others
         raise ValueError(f"model.path={path}: {CONFIG} cannot be used ({first_line(error)})") from error
     return {name: value for name, value in full.items() if name not in ("_name_or_path", "auto_map")}
 
@@ -129,11 +142,11 @@ def _opened(path: str, folder: Path, allow_bin: bool) -> Checkpoint:
             return _sharded(index, lambda shard: safe_open(shard, framework="pt").get_tensor)
         single, index = folder / "pytorch_model.bin", folder / "pytorch_model.bin.index.json"
         if allow_bin and index.is_file():
-            return _sharded(index, lambda shard: _unpickled(shard).__getitem__)
+            return _sharded(index, lambda shard: unpickled(shard).__getitem__)
         if allow_bin and single.is_file():
-            tensors = _unpickled(single)
+            tensors = unpickled(single)
             return Checkpoint(tuple(sorted(tensors)), tensors.__getitem__, None)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
         raise ValueError(f"model.path={path}: its weights cannot be read ({first_line(error)})") from error
     pickled = single.is_file() or index.is_file()
     instead = "only pytorch_model.bin, which model.allow_bin=true reads as tensors only" if pickled else "none"
@@ -148,15 +161,34 @@ def _sharded(index: Path, open_shard: Callable[[Path], Callable[[str], Tensor]])
     return Checkpoint(tuple(sorted(shard_of)), lambda name: readers[shard_of[name]](name), None)
 
 
-def _unpickled(file: Path) -> dict[str, Tensor]:
-    """Map a pickle's tensors into memory; one that holds anything else is refused before it runs."""
-    return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+def unpickled(file: Path, mmap: bool = True) -> dict[str, Tensor]:
+    """Return a pickle's tensors by name, mapped into memory where asked for.
+
+    Raises:
+        ValueError: it cannot be read, or holds anything else, which is refused before it runs.
+    """
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:  # whose text says how to run what the file brings
+        raise ValueError(f"{file.name} holds more than tensors, or is damaged; nothing else is read") from error
+    except Exception as error:  # what a damaged pickle raises is whatever its instructions stumble over
+        raise ValueError(f"{file.name} is damaged or no checkpoint ({first_line(error)})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{file.name} holds no state dict; save model.state_dict()")
+    return state
 
 
-def _checked(path: str, name: str, tensor: Tensor) -> tuple[str, tuple[int, ...]] | None:
-    """Return type and shape of a weight; None for what is no weight, such as the masks in old checkpoints."""
+def checked(path: str, name: str, tensor: Tensor) -> tuple[str, tuple[int, ...]] | str:
+    """Return type and shape of a weight; of what is no weight, such as the masks in old checkpoints, its type.
+
+    Raises:
+        ValueError: the weight is not finite, or is stored in a way that is not read.
+    """
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        kind = str(tensor.layout) if tensor.layout != torch.strided else f"{tensor.dtype} on {tensor.device}"
+        raise ValueError(f"model.path={path}: {name} is {kind}; give all its numbers, dense")
     if not tensor.is_floating_point():
-        return None
+        return str(tensor.dtype)
     if tensor.dtype not in DTYPES:
         raise ValueError(f"model.path={path}: {name} is {tensor.dtype}; give a checkpoint in float32 or bfloat16")
     if not tensor.isfinite().all():

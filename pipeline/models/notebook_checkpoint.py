@@ -1,7 +1,6 @@
 """Checkpoints in the notebook's format, brought under the names of the toy network."""
 
 import json
-import pickle
 import re
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.models.hub import hub_vocabulary_size
+from pipeline.models.hub import checked, hub_vocabulary_size, unpickled
 from pipeline.models.one_line import first_line
 
 
@@ -47,8 +46,19 @@ def obtain_notebook_checkpoint(path: Path, n_heads: int, config_file: Path, mode
         ValueError: the file cannot be read, a tensor is missing, of the wrong shape or not finite, or
             n_heads does not divide d_model.
     """
-    state = {name: value.to(torch.float32).contiguous() for name, value in _state_dict(path).items()}
+    read = _state_dict(path)
+    found = {name: checked(str(path), name, value) for name, value in read.items()}
+    for name, about in found.items():
+        if isinstance(about, str) and "mask" not in name:
+            raise ValueError(
+                f"model.path={path}: {name} is {about}, which no parameter is; save floating-point numbers"
+            )
+    state = {name: read[name].to(torch.float32).contiguous() for name in found if isinstance(found[name], tuple)}
     config = _notebook_config(path, state, n_heads)
+    for name in sorted(state.keys() - _notebook_shapes(config)):
+        # Masks; or the unembedding, which is tied, by a name of its own.
+        if "mask" not in name and not torch.equal(state[name], state["token_embedding.weight"]):
+            raise ValueError(f"model.path={path}: holds {name}, which is no part of the notebook's model")
     save_file({name: state[name] for name in _notebook_shapes(config)}, model_file)
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return config["d_vocab"]
@@ -56,12 +66,9 @@ def obtain_notebook_checkpoint(path: Path, n_heads: int, config_file: Path, mode
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        return unpickled(path, mmap=False)
+    except ValueError as error:
         raise ValueError(f"model.path={path}: cannot be read as tensors only ({first_line(error)})") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"model.path={path}: holds no state dict; save model.state_dict()")
-    return state
 
 
 def _notebook_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict:
@@ -74,9 +81,11 @@ def _notebook_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict
         close = min(divisors, key=lambda n: abs(n - n_heads))
         raise ValueError(f"model.n_heads={n_heads} does not divide the checkpoint's d_model={d_model}; try {close}")
     layers = {int(block[1]) for name in state if (block := re.match(r"blocks\.(\d+)\.", name))}
+    if layers != set(range(len(layers))):
+        raise ValueError(f"model.path={path}: has {len(layers)} blocks, and one of them is number {max(layers)}")
     config = {
         "model_type": "attention_only",
-        "n_layers": max(layers) + 1,
+        "n_layers": len(layers),
         "n_heads": n_heads,
         "d_model": d_model,
         "n_ctx": state["pos_embedding.weight"].shape[0],
@@ -90,8 +99,6 @@ def _notebook_config(path: Path, state: dict[str, Tensor], n_heads: int) -> dict
             raise ValueError(f"model.path={path}: has no {name}")
         if tuple(state[name].shape) != shape:
             raise ValueError(f"model.path={path}: {name} has shape {list(state[name].shape)}, not {list(shape)}")
-        if not state[name].isfinite().all():
-            raise ValueError(f"model.path={path}: {name} holds NaN or infinity")
     return config
 
 

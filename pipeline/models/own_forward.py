@@ -76,7 +76,12 @@ def _of_transformers(folder: Path, config: dict) -> OwnModel:
     model = (
         (transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM)
         .from_pretrained(
-            folder, attn_implementation="noted_eager", use_safetensors=True, dtype=torch.float64, local_files_only=True
+            folder,
+            attn_implementation="noted_eager",
+            use_safetensors=True,
+            dtype=torch.float64,
+            local_files_only=True,
+            trust_remote_code=False,
         )
         .eval()
     )

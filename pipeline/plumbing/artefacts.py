@@ -1,4 +1,4 @@
-"""The one door to the disk: tables are validated both ways, and files appear whole or not at all."""
+"""The one door to the disk: tables are validated both ways; files appear whole or not at all, and are read intact."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.plumbing import intact
 from pipeline.plumbing.schema import Column, Table
 
 ARROW_TYPES = {
@@ -33,6 +34,16 @@ class Paths:
         self.files = [Path(file) for file in files]
         self.provenance = provenance
 
+    def whole(self, name: str) -> Path:
+        """Return the one file of this name, which is no table, if it is as it was written.
+
+        Raises:
+            ValueError: it is not; or there is none, or more than one.
+        """
+        path = self.file(name)
+        intact.check_beside(path)
+        return path
+
     def file(self, name: str) -> Path:
         """Return the one file of this name; ValueError if there is none, or more than one."""
         named = self.all(name)
@@ -49,19 +60,32 @@ class Paths:
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what was written there takes its place at the end.
 
-    The temporary name is fixed, so that what a killed job left behind is overwritten by the next try,
-    and does not end in .parquet, which readers would pick up.
+    The temporary name is fixed, so that what a killed job left behind is removed by the next try,
+    and does not end in .parquet, which readers would pick up. A link put there takes the place as it is: the file
+    behind it is a person's own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # might be a link, and what is written go through it
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # safetensors' are the owner's alone
+        if not temporary.is_symlink():
+            temporary.chmod(0o644)  # safetensors' are the owner's alone
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def recorded(outputs: Paths, name: str) -> Iterator[Path]:
+    """Write a file that is no table, as `atomic` does; its digest and its job are kept beside it."""
+    path = outputs.file(name)
+    with atomic(path) as temporary:
+        yield temporary
+    with atomic(intact.beside(path)) as temporary:
+        temporary.write_text(intact.record_of(path, outputs.provenance), encoding="utf-8")
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -106,10 +130,7 @@ def write_parts(table: Table, parts: Iterable[pa.Table], outputs: Paths) -> None
     """
     schema = arrow_schema(table).with_metadata({"table": table.row, "spec": outputs.provenance})
     last = None
-    with (
-        atomic(outputs.file(f"{table.name}.parquet")) as temporary,
-        pq.ParquetWriter(temporary, schema, **_encoding(table)) as writer,
-    ):
+    with _writer(table, schema, outputs.file(f"{table.name}.parquet")) as writer:
         for part in parts:
             part = part.cast(schema)
             validate(table, part)
@@ -128,22 +149,32 @@ def _key_of(table: Table, data: pa.Table, row: int) -> tuple:
 
 def write_arrow(table: Table, data: pa.Table, path: Path) -> None:
     """Write checked data."""
-    with atomic(path) as temporary:
-        pq.write_table(data, temporary, **_encoding(table))
+    with _writer(table, data.schema, path) as writer:
+        writer.write_table(data)
 
 
-def _encoding(table: Table) -> dict:
-    """Return how to write a table; floats in lists are weights, which neither compress nor repeat."""
+@contextmanager
+def _writer(table: Table, schema: pa.Schema, path: Path) -> Iterator[pq.ParquetWriter]:
+    """Yield what writes a table's file, which is sealed at the end."""
+    # Floats in lists are weights, which neither compress nor repeat.
     plain = any(column.type == "list<float32>" for column in table.columns)
-    dictionary = [column.name for column in table.columns if column.type == "string"]
-    return {"compression": "none" if plain else "zstd", "use_dictionary": dictionary}
+    encoding = {
+        "compression": "none" if plain else "zstd",
+        "use_dictionary": [column.name for column in table.columns if column.type == "string"],
+        "write_page_checksum": True,
+    }
+    with atomic(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, **encoding) as writer:
+            yield writer
+            writer.add_key_value_metadata({"digest": intact.BLANK})
+        intact.seal(temporary)
 
 
 def read(table: Table, inputs: Paths) -> pd.DataFrame:
     """Read <table.name>.parquet and check it against `table`; nullable integers come as Int64.
 
     Raises:
-        ValueError: the file is missing, damaged, or not what `table` declares.
+        ValueError: the file is missing, damaged, another job's, or not what `table` declares.
     """
     return read_file(table, inputs.file(f"{table.name}.parquet"))
 
@@ -175,20 +206,28 @@ def read_parts(table: Table, inputs: Paths) -> Iterator[pa.Table]:
 
 def _opened(table: Table, path: Path) -> pq.ParquetFile:
     """Open a file that holds this kind of table."""
-    try:
-        file = pq.ParquetFile(path, memory_map=True)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(
-            f"{path}: cannot be read as a {table.name} table ({error}); delete it and run again"
-        ) from error
+    file = _intact(path)
     if not file.schema_arrow.equals(arrow_schema(table), check_metadata=False):
-        raise ValueError(f"{path}: its columns are not those of table {table.name}; delete it and run again")
+        raise ValueError(f"{path}: its columns are not those of table {table.name}; {intact.mend(path)}")
     return file
 
 
+def _intact(path: Path) -> pq.ParquetFile:
+    """Open a table's file, if it is as it was written and its own job's."""
+    intact.check_sealed(path)
+    file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+    intact.check_job(path, _spec_in(file))
+    return file
+
+
+def _spec_in(file: pq.ParquetFile) -> str:
+    return file.schema_arrow.metadata[b"spec"].decode()
+
+
 def provenance_of(path: Path) -> dict:
-    """Return the spec that a table's file was made with."""
-    return json.loads(pq.read_schema(path).metadata[b"spec"])
+    """Return the spec that a table's file was made with; ValueError if the file is damaged or another job's."""
+    with _intact(path) as file:
+        return json.loads(_spec_in(file))
 
 
 def validate(table: Table, data: pa.Table) -> None:

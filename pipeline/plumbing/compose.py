@@ -54,6 +54,11 @@ def _compose(shared: tuple[str, ...], own: tuple[str, ...], experiment: str) -> 
     chosen = {line.split("=")[0] for line in own}
     shared = tuple(line for line in shared if line.split(".")[0] not in chosen)
     parsed = parse((*shared, *own))
+    for override in parsed:
+        if override.key_or_group == "seed":  # each run has its own, which comes last
+            raise ConfigError(
+                f"overrides: {override.input_line}: set the seeds of runs by --config seeds=0,1,2 instead"
+            )
     groups = [override for override in parsed if (CONF / override.key_or_group).is_dir()]
     for override in groups:
         choices = sorted(path.stem for path in (CONF / override.key_or_group).glob("*.yaml"))

@@ -5,8 +5,11 @@ Settings modules are found by name and not imported here by statement: what one 
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
 
 import pipeline.settings
+from pipeline.plumbing.intact import RECORD, beside
 from pipeline.settings.base import StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
@@ -60,21 +63,31 @@ def reads_of(name: str) -> dict[str, list[str]]:
         for made_by in OF_A_RUN if maker == EVERY else [maker]:
             # Of a stage without tables for readers, one file: it says what the stage was set to.
             every = tables_of(made_by) or OF_A_RUN[made_by].files[:1]
-            reads[made_by] = [file_of(table) for table in (every if EVERY in names else names)]
+            reads[made_by] = _with_records(every if EVERY in names else names)
     if STAGES[name].gated:
-        reads[GATE] = [file_of(table) for table in tables_of(GATE)]
+        reads[GATE] = _with_records(tables_of(GATE))
     return reads
 
 
 def writes_of(name: str) -> list[str]:
     """Return the files that a stage writes, figures apart."""
-    return [file_of(table) for table in (*tables_of(name), *STAGES[name].files)]
+    return _with_records((*tables_of(name), *STAGES[name].files))
+
+
+def _with_records(names: Iterable[str]) -> list[str]:
+    """Return the files of these names, and the records beside those that are no tables."""
+    files = [file_of(name) for name in names]
+    return [*files, *(beside(Path(file)).name for file in files if not file.endswith(".parquet"))]
 
 
 def told(name: str) -> str:
-    """Return in words what a stage reads and writes."""
-    reads = "; ".join(f"{', '.join(files)} (of {maker})" for maker, files in reads_of(name).items())
-    return f"Reads {reads or 'nothing but its settings'}. Writes {', '.join(writes_of(name)) or 'figures'}."
+    """Return in words what a stage reads and writes, records apart."""
+
+    def named(files: list[str]) -> str:
+        return ", ".join(file for file in files if not file.endswith(RECORD))
+
+    reads = "; ".join(f"{named(files)} (of {maker})" for maker, files in reads_of(name).items())
+    return f"Reads {reads or 'nothing but its settings'}. Writes {named(writes_of(name)) or 'figures'}."
 
 
 def file_of(name: str) -> str:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pipeline.plumbing import compose, graph
 from pipeline.plumbing.errors import ConfigError, explain, nearest
 from pipeline.plumbing.fingerprint import code_of
-from pipeline.plumbing.plan import Job, Plan, Run, dumps
+from pipeline.plumbing.plan import STORE, Job, Plan, Run, dumps
 from pipeline.plumbing.request import Request
 from pipeline.plumbing.work import work_of
 
@@ -31,18 +31,21 @@ def plan_of(request: Request) -> Plan:
     """Turn a request into a checked plan; raises as `plan` does."""
     planned = Plan(request.study)
     composed = {}  # of each experiment, for its first seed
+    models: dict[tuple[str, str], int] = {}  # seed of every experiment's model
     for experiment in request.experiments:
         usual = compose.compose((), (), experiment.base, 0)
         for seed in experiment.seeds:
             cfg = compose.compose(request.overrides, experiment.overrides, experiment.base, seed)
             composed.setdefault(experiment.name, cfg)
             _add_run(planned, Run(experiment.name, seed, {}), cfg, usual)
+            _refuse_twins(planned, models, cfg)
     of_the_study = _facts(planned, request, {name: cfg["question"] for name, cfg in composed.items()})
     first = composed[request.experiments[0].name]
     for stage in graph.OF_A_STUDY:
         settings = first[stage] | of_the_study.get(stage, {})
         files, threads = check(stage, settings, usual[stage])
-        planned.study_jobs[stage] = Job(stage, "", spec_of(stage, settings), {}, tuple(files), threads)
+        spec = spec_of(stage, settings, planned.folder)
+        planned.study_jobs[stage] = Job(stage, "", spec, {}, tuple(files), threads)
     return planned
 
 
@@ -75,9 +78,24 @@ def _add_run(planned: Plan, run: Run, cfg: dict, usual: dict) -> None:
         identity = hashlib.sha256(dumps([stage, cfg[stage], matter]).encode()).hexdigest()[:12]
         run.ids[stage] = identity
         if (stage, identity) not in planned.jobs:
-            job = Job(stage, identity, spec_of(stage, cfg[stage]), made_from, tuple(files), threads)
+            spec = spec_of(stage, cfg[stage], f"{STORE}/{stage}/{identity}")
+            job = Job(stage, identity, spec, made_from, tuple(files), threads)
             planned.jobs[stage, identity] = job
     planned.runs.append(run)
+
+
+def _refuse_twins(planned: Plan, models: dict[tuple[str, str], int], cfg: dict) -> None:
+    """Refuse the latest run if its model is that of another seed of its experiment: it would count as one more."""
+    run = planned.runs[-1]
+    obtained = "path" in cfg["model"]  # a file, which no seed changes
+    model = dumps(cfg["train"] | {"seed": None}) if obtained else run.ids["train"]
+    if (run.experiment, model) in models:
+        first = models[run.experiment, model]
+        why = "a model that was made elsewhere has no seeds: ask for seeds=0" if obtained else "give each seed once"
+        if not obtained and first != run.seed:
+            why = f"train.seed={cfg['train']['seed']} sets what seeds are to vary; leave it out"
+        raise ConfigError(f"{run.experiment}: seeds {first} and {run.seed} are one and the same model; {why}")
+    models[run.experiment, model] = run.seed
 
 
 def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
@@ -90,6 +108,12 @@ def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
         parsed = graph.settings_of(stage).parse(settings)
     except ValidationError as error:
         raise ConfigError(explain(stage, settings, usual, error)) from error
+    for name in parsed.of_the_workflow:
+        if settings[name] is not None:
+            raise ConfigError(
+                f"{stage}.{name}={settings[name]}: a part would pass for the whole; set {stage}.{name}s alone, "
+                f"and each job is given its {name}"
+            )
     for file in parsed.files():
         if not Path(file).exists():
             siblings = [str(path) for path in Path(file).parent.glob("*")]
@@ -97,7 +121,10 @@ def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
     return parsed.files(), parsed.threads
 
 
-def spec_of(stage: str, settings: dict) -> str:
-    """Return what a job is given, as one plain string: the engine compares it to decide what to rerun."""
+def spec_of(stage: str, settings: dict, folder: str) -> str:
+    """Return what a job is given, as one plain string: the engine compares it to decide what to rerun.
+
+    Its folder is its identity: what it writes says so, and is read nowhere else.
+    """
     code, versions = code_of(stage)
-    return dumps({"settings": settings, "code": code, "versions": versions})
+    return dumps({"settings": settings, "code": code, "versions": versions, "job": folder})

@@ -45,6 +45,9 @@ def portion(folder: Path, names: tuple[str, ...], tag: str) -> Paths:
 
 
 def is_done(portion: Paths) -> bool:
-    """Whether all tables of a portion were written by the same work; each is whole or not there."""
+    """Whether all tables of a portion were written by the same work; a damaged one is none."""
     tag = json.loads(portion.provenance)
-    return all(path.exists() and provenance_of(path) == tag for path in portion.files)
+    try:
+        return all(path.exists() and provenance_of(path) == tag for path in portion.files)
+    except ValueError:  # damaged meanwhile
+        return False

@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -28,6 +28,8 @@ class Slice(BaseModel):
 
 class StageSettings(Slice):
     """What every stage's settings have in common."""
+
+    of_the_workflow: ClassVar[tuple[str, ...]] = ()  # settings that only the workflow gives a value, a job each
 
     threads: int = Field(ge=1)
 

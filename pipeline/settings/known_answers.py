@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pipeline.settings.base import Slice, StageSettings
 from pipeline.settings.stage import Stage
-from pipeline.settings.verify import VerifySettings
+from pipeline.settings.verify import Allowed, VerifySettings
 
 STAGE = Stage(
     of="apart",
@@ -49,8 +49,8 @@ class Work(Slice):
 class KnownAnswersSettings(StageSettings):
     """How closely answers must be met, and by which models; what must stop a wrong reading."""
 
-    tolerance: float = Field(gt=0)
-    random_sds: float = Field(gt=0)
+    tolerance: Allowed
+    random_sds: float = Field(gt=0, le=10)
     verify: VerifySettings
     bug_tokens: int = Field(ge=2)
     dpi: int = Field(ge=30, le=600)

@@ -22,6 +22,8 @@ Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same
 class ProjectSettings(StageSettings):
     """What is listed of each head and neuron, and through which lens."""
 
+    of_the_workflow = ("part",)
+
     pairs: int = Field(ge=1)
     positions: bool
     unit_tokens: int = Field(ge=1)

@@ -62,6 +62,27 @@ def with_value(name, value):
             with_value("blocks.1.project_qkv.weight", torch.zeros(12, 6)), r"shape \[12, 6\], not \[18, 6\]", id="shape"
         ),
         pytest.param(with_value("pos_embedding.weight", torch.full((4, 6), torch.nan)), "holds NaN", id="NaN"),
+        pytest.param(
+            with_value("pos_embedding.weight", torch.ones(4, 6, dtype=torch.complex64)),
+            r"pos_embedding\.weight is torch\.complex64, which no parameter is",
+            id="complex",
+        ),
+        pytest.param(
+            with_value("pos_embedding.weight", torch.ones(4, 6, dtype=torch.int64)),
+            r"pos_embedding\.weight is torch\.int64, which no parameter is",
+            id="integers",
+        ),
+        pytest.param(
+            with_value("pos_embedding.weight", torch.ones(4, 6).to_sparse()),
+            r"pos_embedding\.weight is torch\.sparse_coo; give all its numbers",
+            id="sparse",
+        ),
+        pytest.param(
+            with_value("blocks.999999999.project_qkv.weight", torch.zeros(18, 6)),
+            "has 4 blocks, and one of them is number 999999999",
+            id="a thousand million layers",
+        ),
+        pytest.param(with_value("ln.weight", torch.ones(6)), r"holds ln\.weight, which is no part", id="left over"),
     ],
 )
 def test_a_spoilt_checkpoint_is_refused_by_tensor(tmp_path, spoil, message):
@@ -69,6 +90,13 @@ def test_a_spoilt_checkpoint_is_refused_by_tensor(tmp_path, spoil, message):
     spoil(tensors)
     with pytest.raises(ValueError, match=message):
         obtain(saved(tmp_path, tensors), 3, tmp_path)
+
+
+def test_masks_and_the_tied_unembedding_are_left_out(tmp_path):
+    tensors = state()
+    more = {"blocks.0.mask": torch.ones(4, 4).tril(), "head.weight": tensors["token_embedding.weight"]}
+    obtain(saved(tmp_path, tensors | more), 3, tmp_path)
+    assert load_file(tmp_path / "model.safetensors").keys() == tensors.keys()
 
 
 def test_heads_that_do_not_divide_are_refused_with_the_nearest(tmp_path):

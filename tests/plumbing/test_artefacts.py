@@ -2,9 +2,11 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.plumbing.artefacts import Paths, atomic, provenance_of, read, read_parts, write, write_parts
@@ -84,9 +86,25 @@ def test_a_damaged_file_is_refused_in_one_line(paths):
 
 
 def test_a_table_of_other_columns_is_refused(paths):
-    pd.DataFrame({"name": ["a"]}).to_parquet(paths.files[0])
+    write(replace(THINGS, columns=THINGS.columns[:2]), frame().drop(columns="value"), paths)
     with pytest.raises(ValueError, match="not those of table things"):
         read(THINGS, paths)
+
+
+def test_a_table_that_somebody_else_wrote_is_refused(paths):
+    frame().to_parquet(paths.files[0])
+    with pytest.raises(ValueError, match="it is not what was written"):
+        read(THINGS, paths)
+
+
+def test_pages_have_checksums_for_readers_that_know_no_more_of_a_file(paths):
+    write(THINGS, frame(), paths)
+    value = pq.ParquetFile(paths.files[0]).metadata.row_group(0).column(2)
+    content = bytearray(paths.files[0].read_bytes())
+    content[value.data_page_offset + value.total_compressed_size - 1] ^= 1
+    paths.files[0].write_bytes(content)
+    with pytest.raises(OSError, match="CRC"):
+        pq.read_table(paths.files[0], page_checksum_verification=True)
 
 
 def test_a_file_not_handed_over_is_named(tmp_path):

@@ -108,3 +108,11 @@ def test_the_study_holds_the_tables_of_all_its_runs():
     )
     # Of a stage without tables for readers, one file says how it was set.
     assert graph.reads_of("summarise")["extract"] == ["weights.parquet"]
+
+
+def test_the_record_beside_a_file_that_is_no_table_goes_with_it():
+    assert graph.writes_of("extract") == ["weights.parquet"]
+    written, read = graph.writes_of("train"), graph.reads_of("verify")["train"]
+    assert read == ["config.json", "model.safetensors", "config.json.made.json", "model.safetensors.made.json"]
+    assert set(read) <= set(written)
+    assert ".made.json" not in graph.told("train")

@@ -32,7 +32,7 @@ def rerun(before: Plan, after: Plan) -> set[str]:
     [
         ("render.dpi=72", {"render"}),
         ("judge.thresholds.induction=0.4", {"judge"}),
-        ("verify.tolerance.terms=1", {"verify", "summarise"}),
+        ("verify.tolerance.terms=1e-3", {"verify", "summarise"}),
         ("score.top_tokens=3", {"score", "ablate", "cover", "summarise"}),
         ("decompose.map_tokens=8", {"decompose", "summarise"}),
         ("project.pairs=5", {"project", "summarise"}),
@@ -100,12 +100,40 @@ def test_a_run_is_named_by_its_slices_alone():
         ),
         ("data.packages=[numpyy]", r"numpyy"),
         ("render.dpi=10", r"render\.dpi=10: .*30"),
+        (
+            "verify.tolerance.logits=1e99",
+            r"verify\.tolerance\.logits=1e\+99: input should be less than or equal to 0\.01",
+        ),
+        ("verify.tolerance.gauge=inf", r"verify\.tolerance\.gauge=inf: input should be less than or equal to 0\.01"),
+        ("known_answers.tolerance=inf", r"known_answers\.tolerance=inf: input should be less than"),
+        (
+            "project.parts=8 project.part=3",
+            r"project\.part=3: a part would pass for the whole; set project\.parts alone",
+        ),
+        ("seed=1", r"seed=1: set the seeds of runs by --config seeds=0,1,2 instead"),
+        ("seed=1,2,3", r"seed=1: set the seeds of runs by --config seeds=0,1,2 instead"),
+        ("train.seed=5", r"mine: seeds 0 and 1 are one and the same model; train\.seed=5 sets what seeds are to vary"),
     ],
 )
 def test_a_wrong_setting_is_one_line(overrides, message):
     with pytest.raises(ConfigError, match=message) as error:
         plan({"name": "mine", "overrides": overrides})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("seeds", "message"), [("0,0", "base: seeds 0 and 0 .*each seed once"), ("0,1", "no seeds")])
+def test_one_model_is_one_seed(seeds, message, tmp_path):
+    (tmp_path / "model.pt").touch()
+    model = f"model=notebook_checkpoint model.path={tmp_path / 'model.pt'} tokenizer=none data=repeated_tokens"
+    with pytest.raises(ConfigError, match=message):
+        plan({"name": "mine", "overrides": model, "seeds": seeds})
+    assert len(plan({"name": "mine", "overrides": model, "seeds": "0"}).runs) == 2  # and its base
+
+
+def test_experiments_may_share_a_model():
+    planned = plan({"study": "smoke", "name": "mine", "overrides": "score.top_tokens=3", "seeds": "0"})
+    assert len(planned.ids("train")) == 1
+    assert len(planned.runs) == 2
 
 
 def test_what_a_study_sets_within_a_choice_does_not_concern_another_choice():

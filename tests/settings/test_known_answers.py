@@ -32,4 +32,5 @@ def test_a_job_whose_settings_have_no_place_is_refused(refusal, work):
 
 def test_answers_are_met_within_something(refusal):
     assert refusal("known_answers", tolerance=0).startswith("known_answers.tolerance=0: input should be greater than 0")
-    assert refusal("known_answers", random_sds=-1).startswith("known_answers.random_sds=-1: ")
+    for sds in (-1, float("inf")):
+        assert refusal("known_answers", random_sds=sds).startswith(f"known_answers.random_sds={sds}: ")

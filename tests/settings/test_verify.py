@@ -11,6 +11,14 @@ def test_two_computations_never_agree_to_the_last_bit(usual, refusal, check):
     assert line == f"verify.tolerance.{check}=0: input should be greater than 0; conf/ has {tolerance[check]}"
 
 
+@pytest.mark.parametrize("value", [0.02, 1e99, float("inf")])
+def test_no_tolerance_switches_a_gate_off(usual, refusal, accepted, value):
+    tolerance = usual("verify")["tolerance"]
+    line = refusal("verify", tolerance=tolerance | {"logits": value})
+    assert line.startswith(f"verify.tolerance.logits={value}: input should be less than or equal to 0.01")
+    assert accepted("verify", tolerance=tolerance | {"logits": 0.01}).tolerance.logits == 0.01
+
+
 def test_every_check_has_one_tolerance():
     (check,) = (column for column in CHECKS.columns if column.name == "check")
     assert tuple(Tolerance.model_fields) == check.options

@@ -27,7 +27,7 @@ def family_of(config: Mapping[str, Any]) -> Family:
     """
     by_type = {model_type: family for family in FAMILIES for model_type in family.model_types}
     model_type = config.get("model_type")
-    if model_type not in by_type:
+    if not isinstance(model_type, str) or model_type not in by_type:
         raise ValueError(f"model_type {model_type!r} is not a known family; known: {', '.join(sorted(by_type))}")
     return by_type[model_type]
 

@@ -20,6 +20,19 @@ BERT = Family(
         "norm_place": "after",
         "ln_eps": Option("layer_norm_eps"),
     },
+    tells={
+        "d_model": Option("hidden_size"),
+        "n_ctx": Option("max_position_embeddings"),
+        "d_ff": Option("intermediate_size"),
+        "d_vocab_out": Option("vocab_size"),
+    },
+    # What it was trained with beside hidden tokens, and a bias over again.
+    unused=(
+        r".*pooler\.dense\.\w+",
+        r"cls\.seq_relationship\.\w+",
+        r".*position_ids",
+        r"cls\.predictions\.decoder\.bias",
+    ),
     prefix="bert.",
     older={"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"},
     whole={

@@ -69,6 +69,8 @@ class Family:
     tied: FromConfig = Option("tie_word_embeddings")  # whether the unembedding is the embedding, transposed
     prefix: str = ""  # how names begin, except in checkpoints of the model without its unembedding
     older: Mapping[str, str] = field(default_factory=dict)  # how names ended in the oldest checkpoints
+    tells: Mapping[str, FromConfig] = field(default_factory=dict)  # axes of `Weights` whose sizes config.json tells
+    unused: tuple[str, ...] = ()  # patterns of names of tensors that checkpoints hold, and no parameter is made of
     usual: Mapping[str, object] = field(default_factory=dict)  # options that, where given, must have this value
 
 

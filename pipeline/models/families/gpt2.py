@@ -15,6 +15,13 @@ GPT2 = Family(
         "activation": Option("activation_function", "gelu_new"),
         "ln_eps": Option("layer_norm_epsilon", 1e-5),
     },
+    tells={
+        "d_model": Option("n_embd"),
+        "n_ctx": Option("n_positions"),
+        "d_ff": lambda config: config.get("n_inner") or 4 * config["n_embd"],
+        "d_vocab_out": Option("vocab_size"),
+    },
+    unused=(r".*\.attn\.(masked_)?bias",),
     tied=Option("tie_word_embeddings", True),
     prefix="transformer.",
     whole={

@@ -14,6 +14,12 @@ GPT_NEOX = Family(
         "residual": Option("use_parallel_residual", means={True: "parallel", False: "sequential"}),
         "ln_eps": Option("layer_norm_eps"),
     },
+    tells={
+        "d_model": Option("hidden_size"),
+        "d_ff": Option("intermediate_size"),
+        "d_vocab_out": Option("vocab_size"),
+    },
+    unused=(r".*\.attention\.((masked_)?bias|rotary_emb\.inv_freq)",),
     prefix="gpt_neox.",
     whole={
         "W_E": Stored("gpt_neox.embed_in.weight"),

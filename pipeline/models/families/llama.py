@@ -39,6 +39,13 @@ LLAMA = Family(
         "norm": "rms",
         "ln_eps": Option("rms_norm_eps"),
     },
+    tells={
+        "d_model": Option("hidden_size"),
+        "d_head": lambda config: config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"],
+        "d_ff": Option("intermediate_size"),
+        "d_vocab_out": Option("vocab_size"),
+    },
+    unused=(r".*rotary_emb\.inv_freq",),
     prefix="model.",
     whole={
         "W_E": Stored("model.embed_tokens.weight"),
