@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Dpi, Positive, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 from pipeline.settings.verify import VerifySettings
 
@@ -28,7 +28,7 @@ class PlannedRun(Slice):
     """One model, and the job that makes each of its stages."""
 
     experiment: str
-    seed: int = Field(ge=0)
+    seed: Seed
     ids: dict[str, str]
 
 
@@ -49,10 +49,10 @@ class Work(Slice):
 class KnownAnswersSettings(StageSettings):
     """How closely answers must be met, and by which models; what must stop a wrong reading."""
 
-    tolerance: float = Field(gt=0)
-    random_sds: float = Field(gt=0)
+    tolerance: Positive
+    random_sds: Positive
     verify: VerifySettings
     bug_tokens: int = Field(ge=2)
-    dpi: int = Field(ge=30, le=600)
+    dpi: Dpi
     # From the planner, not from conf/: what the study is.
     work: Work

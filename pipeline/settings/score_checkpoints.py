@@ -1,8 +1,6 @@
 """Settings of the score_checkpoints stage."""
 
-from pydantic import Field
-
-from pipeline.settings.base import Share, StageSettings
+from pipeline.settings.base import Count, Share, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -20,9 +18,9 @@ STAGE = Stage(
 class ScoreCheckpointsSettings(StageSettings):
     """How much is measured at every checkpoint, and in what portions."""
 
-    sentences: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    tile: int = Field(ge=1)
-    ranked_tokens: int = Field(ge=1)
+    sentences: Count
+    batch: Count
+    tile: Count
+    ranked_tokens: Count
     early: Share
     late: Share

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Count, Positive, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -15,21 +15,21 @@ STAGE = Stage(
 class Tolerance(Slice):
     """The largest absolute error of each check, in the unit of what it checks."""
 
-    terms: float = Field(gt=0)
-    pattern: float = Field(gt=0)
-    logits: float = Field(gt=0)
-    paths: float = Field(gt=0)
-    orders: float = Field(gt=0)
-    factored: float = Field(gt=0)
-    gauge: float = Field(gt=0)
+    terms: Positive
+    pattern: Positive
+    logits: Positive
+    paths: Positive
+    orders: Positive
+    factored: Positive
+    gauge: Positive
 
 
 class VerifySettings(StageSettings):
     """What is checked on how much, and what the checks allow."""
 
-    sentences: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    apart: int = Field(ge=1)
+    sentences: Count
+    batch: Count
+    apart: Count
     dense_tokens: int = Field(ge=2, le=512)  # eigenvalues of a dense matrix take seconds beyond
-    seed: int = Field(ge=0)
+    seed: Seed
     tolerance: Tolerance
