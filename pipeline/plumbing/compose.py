@@ -75,17 +75,17 @@ def _compose(shared: tuple[str, ...], own: tuple[str, ...], experiment: str) -> 
         if override.value() not in choices:
             wrong = str(override.value())
             raise ConfigError(f"{override.key_or_group}={wrong}: no such choice{nearest(wrong, choices)}")
-    keys = _keys(_hydra(f"experiment={experiment}", *(override.input_line for override in groups)))
-    applied = []
-    for override in parsed:
+    cfg = _hydra(f"experiment={experiment}", *(override.input_line for override in groups)).copy()
+    keys = _keys(cfg)
+    for override in (override for override in parsed if override not in groups):
         inside = sorted(key for key in keys if key.startswith(f"{override.key_or_group}."))
-        if inside and override not in groups and not isinstance(override.value(), dict):
+        if inside and not isinstance(override.value(), dict):
             raise ConfigError(f"{override.input_line}: is a group of settings; conf/ has {inside[0]} in it: set that")
-        if override in groups or override.key_or_group in keys:
-            applied.append(override.input_line)
+        if override.key_or_group in keys:
+            OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)  # as Hydra does, but for choices
         elif override.input_line in own or override.key_or_group not in _keys(_hydra()):
             raise ConfigError(f"{override.input_line}: no such setting{nearest(override.key_or_group, sorted(keys))}")
-    return _hydra(f"experiment={experiment}", *applied)
+    return cfg
 
 
 def parse(overrides: tuple[str, ...] | list[str]) -> list[Override]:

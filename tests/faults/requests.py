@@ -184,7 +184,7 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (TEXT % "{files}/fifo", ("fifo", "no regular file")),
     (TEXT % "{files}", ("is a folder", "name its files")),
     (TEXT % "{files}/nothing.txt", ("nothing.txt", "no such file")),
-    (TEXT % "{files}/good.txt,{files}/good.txt", ("good.txt: is there twice", "give it once")),
+    (TEXT % "{files}/good.txt,{files}/good.txt", ("good.txt is there twice", "give it once")),
     (TEXT % "{files}/good.txt,{files}/g*.txt", ("good.txt: is there twice", "give it once")),
     (TEXT % "", ("data.paths=[]", "at least 1")),
     (TEXT % "/**", ("/**", "name a folder in it")),
