@@ -25,6 +25,7 @@ OF_MANY = {
     "test_workflow_frozen.py",
     "test_workflow_of_checkpoints.py",
     "circuits/definitions/test_calibration.py",
+    "faults/test_requests.py",
     "figures/test_every_figure.py",
     "models/injected/test_every_bug.py",
     "settings/test_reached.py",

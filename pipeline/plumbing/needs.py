@@ -67,7 +67,7 @@ MEMORY = (
     Need("listed paths", 64, ("ablate.most_paths", "ablate.path_sentences")),
 )
 TIME = (
-    Need("steps, of a millisecond at least", 1e9, ("train.steps",)),
+    Need("steps of a millisecond", 1e9, ("train.steps",)),
     Need(
         "training",
         72,
@@ -100,21 +100,21 @@ def check_needs(cfg: dict, usual: dict) -> None:
         ConfigError: one line that names the setting furthest above conf/, and what it needs.
     """
     limits = limits_of(cfg, usual)
-    for needs, most, told in (
-        (MEMORY, limits.memory_gb * 1e9, lambda amount: f"{amount / 1e9:.3g} GB; limits.memory_gb={limits.memory_gb}"),
-        (
-            TIME,
-            limits.days * 86400e9 * limits.gflop_per_s,
-            lambda amount: f"{amount / limits.gflop_per_s / 86400e9:.3g} days; limits.days={limits.days}",
-        ),
+    flop_of_a_day = limits.gflop_per_s * 1e9 * 86400
+    for needs, each, most, of_what, said in (
+        (MEMORY, 1e9, limits.memory_gb, "GB", "limits.memory_gb"),
+        (TIME, flop_of_a_day, limits.days, "days", "limits.days"),
     ):
         for need in needs:
             amount = need.of(cfg)
-            if amount is not None and amount > most:
+            if amount is not None and amount / each > most:
                 key = need.blamed(cfg, usual)
                 given, value = (at(values, key.split(".")) for values in (cfg, usual))
                 hint = "" if value in (None, given) else f"; conf/ has {value}"
-                raise ConfigError(f"{key}={given}: {need.what} would need {told(amount)}, lower it{hint}")
+                raise ConfigError(
+                    f"{key}={given}: {need.what} would need {amount / each:.3g} {of_what}; "
+                    f"{said}={most:g}, lower it{hint}"
+                )
 
 
 def check_together(cfg: dict, usual: dict, files: tuple[str, ...]) -> None:

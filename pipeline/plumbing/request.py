@@ -28,6 +28,37 @@ LONGEST_NAME = 150  # letters; with the ending that a file of its own has, below
 NO_NAMES = ("null", "none", "true", "false", "yes", "no", "nan", "inf")
 
 
+def refuse_twice(entries: list[str]) -> None:
+    """Refuse a key that was given twice, of which Snakemake keeps the last.
+
+    Args:
+        entries: key=value, as they stand on the command line.
+
+    Raises:
+        ConfigError: the key and both values.
+    """
+    before: dict[str, str] = {}
+    for entry in entries:
+        key = entry.partition("=")[0]
+        if key in before:
+            raise ConfigError(f"{entry}: {key} is there twice, before as {before[key]}; give it once")
+        before[key] = entry
+
+
+def entries_of(arguments: list[str]) -> list[str]:
+    """Return what a command line of Snakemake gives its option --config.
+
+    Raises:
+        ConfigError: the option is there twice, of which Snakemake keeps the last.
+    """
+    options = ("--config", "-C")
+    if len([argument for argument in arguments if argument.split("=")[0] in options]) > 1:
+        raise ConfigError("--config: is there twice; give all keys to one")
+    after = itertools.dropwhile(lambda argument: argument.split("=")[0] not in options, arguments)
+    first = [argument.partition("=")[2] for argument in itertools.islice(after, 1)]
+    return [*filter(None, first), *itertools.takewhile(lambda argument: not argument.startswith("-"), after)]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One experiment of a study: a file of conf/experiment, plus overrides of its own."""

@@ -188,6 +188,8 @@ class TrainSettings(StageSettings):
 
     @model_validator(mode="after")
     def _within_the_steps(self) -> Self:
+        if not isinstance(self.model, TrainedModel):
+            return self
         for name in ("warmup_steps", "first_checkpoint"):
             if (step := getattr(self, name)) > self.steps:
                 raise ValueError(f"train.{name}={step} is beyond train.steps={self.steps}; lower it or raise steps")

@@ -94,3 +94,23 @@ def test_a_study_of_an_unknown_experiment_names_the_nearest(tmp_path, monkeypatc
     monkeypatch.setattr(request, "CONF", tmp_path)
     with pytest.raises(ConfigError, match=r"bas: no such experiment; .*base"):
         Request.of_study("mine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "entries"),
+    [
+        (["snakemake", "-n", "--config", "study=smoke", "seeds=0", "-c", "4"], ["study=smoke", "seeds=0"]),
+        (["snakemake", "-C", "study=smoke"], ["study=smoke"]),
+        (["snakemake", "--config=study=smoke", "-n"], ["study=smoke"]),
+        (["snakemake", "timing"], []),
+    ],
+)
+def test_what_snakemake_is_given_stands_on_its_command_line(arguments, entries):
+    assert request.entries_of(arguments) == entries
+
+
+def test_what_snakemake_would_drop_is_refused():
+    with pytest.raises(ConfigError, match=r"--config: is there twice"):
+        request.entries_of(["snakemake", "--config", "study=smoke", "-n", "--config", "seeds=0"])
+    with pytest.raises(ConfigError, match=r"study=paper: study is there twice, before as study=smoke"):
+        request.refuse_twice(["study=smoke", "seeds=0", "study=paper"])
