@@ -49,12 +49,12 @@ def set_by(key: str, composed: dict) -> str:
         key: stage and place in its slice.
         composed: the configuration, in which somebody may have set either.
     """
-    stage, *place = key.split(".")
+    stage, _, place = key.partition(".")
     file = CONF / stage / "default.yaml"
     written = at(OmegaConf.to_container(OmegaConf.load(file)), place) if place and file.exists() else None
     other = re.fullmatch(r"\$\{([\w.]+)\}", str(written))
-    value = at(composed, key.split("."))
-    return other[1] if other and value is not None and value == at(composed, other[1].split(".")) else key
+    value = at(composed, key)
+    return other[1] if other and value is not None and value == at(composed, other[1]) else key
 
 
 def plain(cfg: DictConfig | ListConfig) -> dict:
@@ -116,7 +116,7 @@ def parse_once(overrides: tuple[str, ...] | list[str]) -> list[Override]:
         key, line = override.key_or_group, override.input_line
         if key in before:
             raise ConfigError(f"overrides: {line}: {key} is there twice, before as {before[key]}; give it once")
-        before[key] = line
+        before[key] = str(line)
     return parsed
 
 

@@ -54,18 +54,18 @@ def explain(stage: str, settings: dict, usual: dict, error: ValidationError, nam
         return f"{key}: no such setting"
     if first["type"] == "missing":
         return f"{key}: not set; give it a value in conf/ or in overrides"
-    given = at(settings, place)
+    given = at(settings, ".".join(place))
     if first["type"] == "value_error":
         whole = "" if isinstance(given, dict) or str(given) in message else f"={given}"
         return message if "=" in message else f"{key}{whole}: {message}"
-    value = at(usual, place)
+    value = at(usual, ".".join(place))
     hint = "" if value in (None, given) else f"; conf/ has {value}"
     return f"{key}={given}: {message[0].lower()}{message[1:]}{hint}"
 
 
-def at(values: object, place: list[str]) -> Any:
-    """Return what stands at a place among nested settings; None where there is nothing."""
-    for part in place:
+def at(values: object, key: str) -> Any:
+    """Return what stands at a dotted key of nested settings, all at an empty one; None where there is nothing."""
+    for part in filter(None, key.split(".")):
         if isinstance(values, list) and part.isdigit():
             values = dict(enumerate(values)).get(int(part))
         else:

@@ -109,7 +109,7 @@ def check_needs(cfg: dict, usual: dict) -> None:
             amount = need.of(cfg)
             if amount is not None and amount / each > most:
                 key = need.blamed(cfg, usual)
-                given, value = (at(values, key.split(".")) for values in (cfg, usual))
+                given, value = (at(values, key) for values in (cfg, usual))
                 hint = "" if value in (None, given) else f"; conf/ has {value}"
                 raise ConfigError(
                     f"{key}={given}: {need.what} would need {amount / each:.3g} {of_what}; "
@@ -138,7 +138,7 @@ def check_together(cfg: dict, usual: dict, files: tuple[str, ...]) -> None:
                 "or raise model.n_layers"
             )
     for key in ("train.copies.max_length", "probe.max_length"):
-        given, value = (at(values, key.split(".")) for values in (cfg, usual))
+        given, value = (at(values, key) for values in (cfg, usual))
         if given != value and given >= n_ctx:
             raise ConfigError(f"{key}={given}: no copy of so many tokens lies in model.n_ctx={n_ctx}; lower it")
     if cfg["data"]["kind"] == "text_files":
@@ -168,7 +168,7 @@ def limits_of(cfg: dict, usual: dict) -> LimitsSettings:
 
 
 def _number(cfg: dict, key: str) -> int | float | None:
-    value = at(cfg, key.split("."))
+    value = at(cfg, key)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     return min(value, MOST) if abs(value) < math.inf else None

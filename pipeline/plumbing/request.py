@@ -1,5 +1,6 @@
 """What a person asked for: a study of conf/study/, or one of their own made by overriding it."""
 
+import functools
 import itertools
 import json
 import math
@@ -24,7 +25,7 @@ KEYS = {
     "seeds": "its seeds, such as 0,1,2",
 }
 RESULTS = Path("results")
-LONGEST_NAME = 150  # letters; with the ending that a file of its own has, below what file systems take
+LONGEST_NAME = 150  # bytes; with the ending that a file of its own has, below what file systems take
 NO_NAMES = ("null", "none", "true", "false", "yes", "no", "nan", "inf")
 
 
@@ -129,10 +130,14 @@ class Request:
         points = _points(overrides)
         _check_size(len(points), len(points) * len(base.seeds), overrides)
         labels = [name if len(points) == 1 else f"{name}+{_label(point)}" for point in points]
-        if (longest := max(labels, key=len)) and len(longest) > LONGEST_NAME:
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ConfigError(f"overrides: {overrides}: two experiments would be called {label}; ask for one")
+        longest = max(labels, key=len)
+        if len(longest.encode()) > LONGEST_NAME:
             raise ConfigError(
                 f"overrides: {overrides}: an experiment would be called {longest}, of more than {LONGEST_NAME} "
-                "letters; write a file of conf/experiment for it"
+                "bytes; write a file of conf/experiment for it"
             )
         of_the_study = dict.fromkeys(line for point in points for line in point if _concerns_the_study(line))
         variants = [
@@ -194,7 +199,7 @@ def _points(overrides: str) -> list[tuple[str, ...]]:
 
 def _axis(override: Override) -> list[str]:
     """Return an override's values, each as a plain override."""
-    line = override.input_line
+    line = str(override.input_line)
     if override.key_or_group == "seed":
         raise ConfigError(f"overrides: {line}: every run has a seed of its own; write --config seeds=... instead")
     if not override.is_sweep_override():
@@ -239,6 +244,7 @@ def _check_size(experiments: int, runs: int, asked: str) -> None:
             )
 
 
+@functools.cache
 def _limit(name: str) -> int:
     return OmegaConf.load(CONF / "config.yaml").limits[name]
 
@@ -265,14 +271,17 @@ def _text(key: str, value: object) -> str:
 def _check_name(name: str, text: str) -> None:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(f"--config name={name}: use letters, digits, _ . and - only")
-    if len(name) > LONGEST_NAME:
-        raise ConfigError(f"--config name={name}: {len(name)} letters; use {LONGEST_NAME} at most")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ConfigError(f"--config name={name}: {len(name.encode())} bytes; use {LONGEST_NAME} at most")
     if name.lower() in NO_NAMES or name.isdigit():
         raise ConfigError(f"--config name={name}: reads as a value, not as a name; start it with another word")
     taken = name in _names("study")
     record = RESULTS / "studies" / name / "request.json"
     if record.exists():
-        taken = json.loads(record.read_text(encoding="utf-8"))["request"] != text
+        try:
+            taken = json.loads(record.read_text(encoding="utf-8"))["request"] != text
+        except (ValueError, KeyError, TypeError):  # broken: nobody knows whose it is
+            taken = True
     if taken or name in _names("experiment"):
         free = next(f"{name}_{n}" for n in itertools.count(2) if not (RESULTS / "studies" / f"{name}_{n}").exists())
         raise ConfigError(f"--config name={name}: that name is taken; {free} is free")

@@ -217,7 +217,7 @@ CONFIGS: tuple[tuple[dict, tuple[str, ...]], ...] = (
     ({"name": "null", **ONE}, ("name=null", "not as a name", "start it with")),
     ({"name": True, **ONE}, ("name=True", "not as text", "write")),
     ({"name": float("inf"), **ONE}, ("name=inf", "not as text", "write")),
-    ({"name": "a" * 250, **ONE}, ("name=aaa", "250 letters", "use 150 at most")),
+    ({"name": "a" * 250, **ONE}, ("name=aaa", "250 bytes", "use 150 at most")),
     ({"name": "a/b", **ONE}, ("name=a/b", "use letters")),
     ({"name": "..", **ONE}, ("name=..", "use letters")),
     ({"name": "-n", **ONE}, ("name=-n", "use letters")),
@@ -246,6 +246,11 @@ CONFIGS: tuple[tuple[dict, tuple[str, ...]], ...] = (
     ({"name": "x", "seeds": "٣", **ONE}, ("seeds=٣", "write seeds=0,1,2")),
     ({"name": "x", "seeds": ",".join(map(str, range(900))), **ONE}, ("200 runs", "ask for fewer")),
     ({"name": "x", "overrides": "model.n_heads=2,4", "seeds": ",".join(map(str, range(150)))}, ("200 runs", "fewer")),
+    ({"name": "名" * 80, **ONE}, ("240 bytes", "use 150 at most")),
+    (
+        ({"name": "x", "overrides": "probe.demo=\"'a b','a:b'\""}, ("two experiments", "x+probe.demo", "ask for one")),
+        ("two experiments", "x+data.packages-numpy", "ask for one"),
+    ),
     ({"name": "x" * 140, "overrides": "model.n_heads=2,4"}, ("an experiment would be called", "conf/experiment")),
 )
 
