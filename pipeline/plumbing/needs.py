@@ -15,6 +15,19 @@ from pipeline.settings.limits import LimitsSettings
 MOST = 1e30  # a setting counts as no more, so that a product of some is still a number
 BYTES_OF_TEXT = 8  # that a character takes: read, cut into documents, and as tokens
 OF_BOOTSTRAP = {"score": "probe.sentences", "ablate": "ablate.sentences", "decompose": "probe.sentences"}
+A_MILLISECOND = 1e9  # FLOP: at conf/'s speed, the least that a turn of a loop takes
+TURNS = (
+    "train.steps",
+    "score.draws",
+    "score.pair_draws",
+    "score.ranked_draws",
+    "ablate.random_sets",
+    "ablate.random_candidates",
+    "ablate.order_pairs",
+    "judge.validity_resamples",
+    "judge.permutations",
+    "benchmark.repeats",
+)
 OF_BATCHES = ("train", "score", "ablate", "score_checkpoints", "decompose", "verify")
 
 
@@ -47,8 +60,8 @@ MEMORY = (
         Need("the patterns of a batch", 4, (f"{stage}.batch", "model.n_heads", "model.n_ctx", "model.n_ctx"))
         for stage in OF_BATCHES
     ),
-    *(Need("resampled sentences", 8, (f"{stage}.resamples", own)) for stage, own in OF_BOOTSTRAP.items()),
-    Need("resampled sequences", 8, ("challenge.resamples", "challenge.sentences")),
+    *(Need("resampled sentences", 24, (f"{stage}.resamples", own)) for stage, own in OF_BOOTSTRAP.items()),
+    Need("resampled sequences", 24, ("challenge.resamples", "challenge.sentences")),
     Need("resampled heads", 8, ("judge.validity_resamples", "model.n_heads")),
     Need("permuted heads", 8, ("judge.permutations", "model.n_heads")),
     Need("random tokens", 8, ("data.documents", "data.document_tokens")),
@@ -57,17 +70,24 @@ MEMORY = (
         Need("sequences to measure on", 8, (f"probe.{name}", "probe.n_ctx"))
         for name in ("sentences", "loss_sentences", "loss_copies")
     ),
-    Need("sequences to challenge with", 8, ("challenge.sentences", "challenge.n_ctx")),
+    Need("sequences to challenge with", 16, ("challenge.sentences", "challenge.n_ctx")),
     Need("rows of a circuit", 8, ("score.tile", "tokenizer.d_vocab")),
     Need("rows of a circuit", 8, ("score_checkpoints.tile", "tokenizer.d_vocab")),
     Need("a tile of a circuit", 2**20, ("project.tile_mb",)),
     Need("listed pairs", 32, ("model.n_layers", "model.n_heads", "project.pairs")),
     Need("listed tokens", 32, ("project.directions", "model.n_layers", "model.n_heads", "project.unit_tokens")),
     Need("scores of random heads", 8, ("score.draws", "model.n_layers", "model.n_heads")),
+    Need(
+        "layers that are timed",
+        16,
+        ("benchmark.n_layers", "benchmark.n_heads", "benchmark.d_head", "benchmark.d_model"),
+    ),
+    Need("neurons that are timed", 4, ("benchmark.neurons", "benchmark.d_model")),
+    Need("a tile that is timed", 4, ("benchmark.tile", "benchmark.tile")),
     Need("listed paths", 64, ("ablate.most_paths", "ablate.path_sentences")),
 )
 TIME = (
-    Need("steps of a millisecond", 1e9, ("train.steps",)),
+    *(Need("turns of a millisecond", A_MILLISECOND, (key,)) for key in TURNS),
     Need(
         "training",
         72,
@@ -137,7 +157,7 @@ def check_together(cfg: dict, usual: dict, files: tuple[str, ...]) -> None:
                 f"{stage}.layer_pairs={pairs}: the model has {layers} layers, counted from 0; leave {lacking[0]} out, "
                 "or raise model.n_layers"
             )
-    for key in ("train.copies.max_length", "probe.max_length"):
+    for key in ("train.copies.max_length", "probe.max_length", "probe.repeat_tokens"):
         given, value = (at(values, key) for values in (cfg, usual))
         if given != value and given >= n_ctx:
             raise ConfigError(f"{key}={given}: no copy of so many tokens lies in model.n_ctx={n_ctx}; lower it")

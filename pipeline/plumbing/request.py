@@ -26,6 +26,7 @@ KEYS = {
 }
 RESULTS = Path("results")
 LONGEST_NAME = 150  # bytes; with the ending that a file of its own has, below what file systems take
+READ_BY_THE_STUDY = ("significance",)  # of the head of conf/config.yaml, by no stage of a run
 NO_NAMES = ("null", "none", "true", "false", "yes", "no", "nan", "inf")
 
 
@@ -181,7 +182,7 @@ def _label(point: tuple[str, ...]) -> str:
 
 def _concerns_the_study(override: str) -> bool:
     """Whether what is set is of a stage that runs once for a study: it is all its experiments' then."""
-    return re.split("[.=]", override)[0] in graph.OF_A_STUDY
+    return re.split("[.=]", override)[0] in (*graph.OF_A_STUDY, *READ_BY_THE_STUDY)
 
 
 def _points(overrides: str) -> list[tuple[str, ...]]:

@@ -19,6 +19,7 @@ STAGE = Stage(
     runtime=240,
 )
 
+Scale = Annotated[float, Field(gt=0, le=1000)]
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # owner/name
 
 
@@ -48,9 +49,9 @@ class Initialised(Shape):
     n_layers: Count
     positions: Literal["queries_and_keys", "none"]
     tied: bool
-    embedding_sd: Positive
-    position_sd: Positive
-    query_key_scale: Positive
+    embedding_sd: Scale
+    position_sd: Scale
+    query_key_scale: Scale
 
 
 class TrainedModel(Initialised):
@@ -170,7 +171,7 @@ class TrainSettings(StageSettings):
     decay_share: float = Field(gt=0, le=1)
     beta1: float = Field(ge=0, lt=1)
     beta2: float = Field(ge=0, lt=1)
-    epsilon: Positive
+    epsilon: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0, le=1)
     copies: CopiesSettings
     first_checkpoint: Count

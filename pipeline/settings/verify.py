@@ -1,8 +1,10 @@
 """Settings of the verify stage."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from pipeline.settings.base import Count, Positive, Seed, Slice, StageSettings
+from pipeline.settings.base import Count, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -11,17 +13,19 @@ STAGE = Stage(
     tables=("checks",),
 )
 
+Error = Annotated[float, Field(gt=0, le=1)]  # beyond, nothing would be refused
+
 
 class Tolerance(Slice):
     """The largest absolute error of each check, in the unit of what it checks."""
 
-    terms: Positive
-    pattern: Positive
-    logits: Positive
-    paths: Positive
-    orders: Positive
-    factored: Positive
-    gauge: Positive
+    terms: Error
+    pattern: Error
+    logits: Error
+    paths: Error
+    orders: Error
+    factored: Error
+    gauge: Error
 
 
 class VerifySettings(StageSettings):

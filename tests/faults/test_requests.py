@@ -130,7 +130,7 @@ def test_keys_at_random_are_carried_out_or_answered_in_one_line(config):
 @pytest.mark.parametrize(
     ("entries", "told"),
     [
-        (["name=mine", "overrides=train.steps=1000000000000"], "train.steps=1000000000000: steps"),
+        (["name=mine", "overrides=train.steps=1000000000000"], "train.steps=1000000000000: turns"),
         (["name=007", "overrides=model.n_heads=4"], "name=7: read as int"),
         (["study=smoke", "study=paper"], "study=paper: study is there twice, before as study=smoke"),
         (["study=smoke", "--config", "study=paper"], "--config: is there twice"),

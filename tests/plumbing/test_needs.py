@@ -55,7 +55,7 @@ def test_steps_are_refused_from_where_they_take_too_long():
     # 7 days of a millisecond each; a network so small that nothing else counts.
     tiny = {"model__d_model": 4, "model__n_layers": 1, "train__batch": 1}
     check_needs(changed(**tiny, train__steps=7 * 86400 * 1000), USUAL)
-    with pytest.raises(ConfigError, match=r"train\.steps=604800001: steps of a millisecond would need 7 days"):
+    with pytest.raises(ConfigError, match=r"train\.steps=604800001: turns of a millisecond would need 7 days"):
         check_needs(changed(**tiny, train__steps=7 * 86400 * 1000 + 1), USUAL)
 
 
