@@ -28,6 +28,8 @@ TURNS = (
     "judge.permutations",
     "benchmark.repeats",
 )
+COPIED = ("train.copies.max_length", "probe.max_length", "probe.repeat_tokens")  # tokens of a sequence
+LISTED = ("score.top_tokens", "overlap.tokens", "overlap.recalled_tokens", "project.unit_tokens")  # of the vocabulary
 OF_BATCHES = ("train", "score", "ablate", "score_checkpoints", "decompose", "verify")
 
 
@@ -77,11 +79,7 @@ MEMORY = (
     Need("listed pairs", 32, ("model.n_layers", "model.n_heads", "project.pairs")),
     Need("listed tokens", 32, ("project.directions", "model.n_layers", "model.n_heads", "project.unit_tokens")),
     Need("scores of random heads", 8, ("score.draws", "model.n_layers", "model.n_heads")),
-    Need(
-        "layers that are timed",
-        16,
-        ("benchmark.n_layers", "benchmark.n_heads", "benchmark.d_head", "benchmark.d_model"),
-    ),
+    Need("layers that are timed", 4, ("benchmark.n_layers", "benchmark.d_model", "benchmark.d_model")),
     Need("neurons that are timed", 4, ("benchmark.neurons", "benchmark.d_model")),
     Need("a tile that is timed", 4, ("benchmark.tile", "benchmark.tile")),
     Need("listed paths", 64, ("ablate.most_paths", "ablate.path_sentences")),
@@ -138,7 +136,7 @@ def check_needs(cfg: dict, usual: dict) -> None:
 
 
 def check_together(cfg: dict, usual: dict, files: tuple[str, ...]) -> None:
-    """Refuse what was asked for and does not go with the model: pairs of layers, copies, a text.
+    """Refuse what was asked for and the model has no room for: pairs of layers, copies, lists, a text.
 
     Args:
         cfg: the composed configuration.
@@ -157,10 +155,13 @@ def check_together(cfg: dict, usual: dict, files: tuple[str, ...]) -> None:
                 f"{stage}.layer_pairs={pairs}: the model has {layers} layers, counted from 0; leave {lacking[0]} out, "
                 "or raise model.n_layers"
             )
-    for key in ("train.copies.max_length", "probe.max_length", "probe.repeat_tokens"):
-        given, value = (at(values, key) for values in (cfg, usual))
-        if given != value and given >= n_ctx:
-            raise ConfigError(f"{key}={given}: no copy of so many tokens lies in model.n_ctx={n_ctx}; lower it")
+    d_vocab = cfg["tokenizer"].get("d_vocab")
+    rooms = {"model.n_ctx": (n_ctx - 1, COPIED), "tokenizer.d_vocab": (d_vocab or math.inf, LISTED)}
+    for room, (most, keys) in rooms.items():
+        for key in keys:
+            given, value = (at(values, key) for values in (cfg, usual))
+            if given != value and given > most:
+                raise ConfigError(f"{key}={given}: there is no room for so many in {room}={at(cfg, room)}; lower it")
     if cfg["data"]["kind"] == "text_files":
         size, paths = sum(Path(file).stat().st_size for file in files), cfg["data"]["paths"]
         if size < 2 * (n_ctx - 1):  # a token has a byte at least; one sequence is held out, one is not

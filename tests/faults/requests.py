@@ -99,6 +99,8 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("judge.permutations=1000000000", ("judge.permutations=1000000000", "days", "conf/ has 400")),
     ("benchmark.d_model=1000000000", ("benchmark.d_model=1000000000", "GB", "conf/ has 1024")),
     ("probe.repeat_tokens=1000", ("probe.repeat_tokens=1000", "model.n_ctx=128", "lower it")),
+    ("score.top_tokens=100000", ("score.top_tokens=100000", "tokenizer.d_vocab=1024", "lower it")),
+    ("overlap.tokens=5000", ("overlap.tokens=5000", "tokenizer.d_vocab=1024", "lower it")),
     # syntax
     ("model.n_heads='4", ("model.n_heads='4", "quotation", "close")),
     ('probe.demo="a', ('probe.demo="a', "quotation", "close")),

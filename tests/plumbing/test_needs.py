@@ -77,9 +77,15 @@ def test_pairs_that_conf_has_are_of_models_that_have_them():
 
 def test_so_are_copies_that_conf_has():
     check_together(changed(model__n_ctx=40), USUAL, ())  # 63 tokens: shortened
-    with pytest.raises(ConfigError, match=r"probe\.max_length=40: no copy of so many tokens lies in model\.n_ctx=40"):
+    with pytest.raises(ConfigError, match=r"probe\.max_length=40: .* no room .* in model\.n_ctx=40"):
         check_together(changed(model__n_ctx=40, probe__max_length=40), USUAL, ())
     check_together(changed(model__n_ctx=40, probe__max_length=39), USUAL, ())
+
+
+def test_no_more_tokens_are_listed_than_there_are():
+    check_together(changed(tokenizer__d_vocab=300, overlap__tokens=300), USUAL, ())
+    with pytest.raises(ConfigError, match=r"overlap\.tokens=301: .* no room .* in tokenizer\.d_vocab=300"):
+        check_together(changed(tokenizer__d_vocab=300, overlap__tokens=301), USUAL, ())
 
 
 def test_a_text_has_two_sequences_at_least_and_fits_into_memory(tmp_path):
