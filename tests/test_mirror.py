@@ -27,6 +27,7 @@ OF_MANY = {
     "circuits/definitions/test_calibration.py",
     "faults/test_damaged_tables.py",
     "faults/test_strangers.py",
+    "faults/test_requests.py",
     "figures/test_every_figure.py",
     "models/injected/test_every_bug.py",
     "settings/test_reached.py",

@@ -14,7 +14,8 @@ GROUPS = {"data": "prepare", "tokenizer": "prepare", "model": "train"}
 def schema() -> str:
     """Return the schema of a composed configuration: names, types and ranges, as editors and validators read them."""
     settings = {stage: graph.settings_of(stage) for stage in graph.STAGES}
-    _, definitions = models_json_schema([(each, "validation") for each in settings.values()])
+    limits = {"limits": graph.settings_of("limits")}
+    _, definitions = models_json_schema([(each, "validation") for each in (settings | limits).values()])
     slices = definitions["$defs"]
     composed = compose((), (), "base", 0)
     for stage, each in settings.items():
@@ -24,7 +25,7 @@ def schema() -> str:
             del slices[each.__name__]["properties"][name]
             slices[each.__name__]["required"].remove(name)
     groups = {group: slices[settings[stage].__name__]["properties"][group] for group, stage in GROUPS.items()}
-    stages = {stage: {"$ref": f"#/$defs/{each.__name__}"} for stage, each in settings.items()}
+    stages = {stage: {"$ref": f"#/$defs/{each.__name__}"} for stage, each in (settings | limits).items()}
     said = {
         name: {"type": "string" if name == "question" else "number"}
         for name in sorted(composed.keys() - groups.keys() - stages.keys())

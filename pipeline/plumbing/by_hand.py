@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.plumbing import graph
 from pipeline.plumbing.artefacts import Paths
+from pipeline.plumbing.compose import parse_once
 from pipeline.plumbing.errors import ConfigError, nearest
 from pipeline.plumbing.plan import Job, Plan
 from pipeline.plumbing.planner import plan_of
@@ -37,6 +38,7 @@ def trial(stage: str, arguments: Namespace) -> tuple[str, Paths, Paths]:
 def _planned(stage: str, arguments: Namespace) -> tuple[Plan, Job]:
     """Return the job that the arguments ask for, and the plan that it is of."""
     request = Request.of_study(arguments.study)
+    parse_once(arguments.overrides)
     if stage in graph.OF_A_STUDY:
         planned = plan_of(replace(request, overrides=(*request.overrides, *arguments.overrides)))
         return planned, planned.study_jobs[stage]

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from pipeline.plumbing.errors import ConfigError, nearest
+from pipeline.plumbing.errors import ConfigError, at, nearest
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -38,8 +38,23 @@ def compose(shared: tuple[str, ...], own: tuple[str, ...], experiment: str, seed
     except MissingMandatoryValue as error:
         missing = sorted(OmegaConf.missing_keys(cfg))
         raise ConfigError(f'{missing[0]}: not set; add overrides="{missing[0]}=..."') from error
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
+    except (OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(_unresolved((*shared, *own), error)) from error
+
+
+def set_by(key: str, composed: dict) -> str:
+    """Return the key by which a person sets what a stage has at `key`: another, where conf/ refers to it.
+
+    Args:
+        key: stage and place in its slice.
+        composed: the configuration, in which somebody may have set either.
+    """
+    stage, _, place = key.partition(".")
+    file = CONF / stage / "default.yaml"
+    written = at(OmegaConf.to_container(OmegaConf.load(file)), place) if place and file.exists() else None
+    other = re.fullmatch(r"\$\{([\w.]+)\}", str(written))
+    value = at(composed, key)
+    return other[1] if other and value is not None and value == at(composed, other[1]) else key
 
 
 def plain(cfg: DictConfig | ListConfig) -> dict:
@@ -65,25 +80,48 @@ def _compose(shared: tuple[str, ...], own: tuple[str, ...], experiment: str) -> 
         if override.value() not in choices:
             wrong = str(override.value())
             raise ConfigError(f"{override.key_or_group}={wrong}: no such choice{nearest(wrong, choices)}")
-    keys = _keys(_hydra(f"experiment={experiment}", *(override.input_line for override in groups)))
-    applied = []
-    for override in parsed:
-        if override in groups or override.key_or_group in keys:
-            applied.append(override.input_line)
+    cfg = _hydra(f"experiment={experiment}", *(override.input_line for override in groups)).copy()
+    keys = _keys(cfg)
+    for override in (override for override in parsed if override not in groups):
+        inside = sorted(key for key in keys if key.startswith(f"{override.key_or_group}."))
+        if inside and not isinstance(override.value(), dict):
+            raise ConfigError(f"{override.input_line}: is a group of settings; conf/ has {inside[0]} in it: set that")
+        if override.key_or_group in keys:
+            OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)  # as Hydra does, but for choices
         elif override.input_line in own or override.key_or_group not in _keys(_hydra()):
             raise ConfigError(f"{override.input_line}: no such setting{nearest(override.key_or_group, sorted(keys))}")
-    return _hydra(f"experiment={experiment}", *applied)
+    return cfg
 
 
 def parse(overrides: tuple[str, ...] | list[str]) -> list[Override]:
     """Parse Hydra's override syntax; only plain `key=value` and sweeps, for + and ~ add or remove keys."""
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise ConfigError(f"overrides: {one_line(error)}") from error
-    for override in parsed:
+    parsed = []
+    for line in overrides:
+        try:
+            (override,) = OverridesParser.create().parse_overrides([line])
+        except (HydraException, RecursionError, ValueError) as error:
+            raise ConfigError(
+                f"overrides: {line}: cannot be read as key=value; write numbers and words as they are, lists as [1,2], "
+                "and quote other text twice: \"key='a b'\""
+            ) from error
+        if not override.key_or_group:
+            raise ConfigError(f"overrides: {line}: cannot be read as key=value; name the key")
         if override.is_add() or override.is_delete():
-            raise ConfigError(f"overrides: {override.input_line}: only key=value; conf/ names every key there is")
+            raise ConfigError(f"overrides: {line}: only key=value; conf/ names every key there is")
+        if override.package is not None or override.is_hydra_override():
+            raise ConfigError(f"overrides: {line}: no such setting; conf/ names every key there is")
+        parsed.append(override)
+    return parsed
+
+
+def parse_once(overrides: tuple[str, ...] | list[str]) -> list[Override]:
+    """Parse the overrides that a person wrote in one place, where no key is there twice."""
+    before: dict[str, str] = {}
+    for override in (parsed := parse(overrides)):
+        key, line = override.key_or_group, override.input_line
+        if key in before:
+            raise ConfigError(f"overrides: {line}: {key} is there twice, before as {before[key]}; give it once")
+        before[key] = str(line)
     return parsed
 
 
@@ -92,8 +130,8 @@ def _hydra(*overrides: str) -> DictConfig:
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = hydra_compose("config", list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from error
+    except (HydraException, OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(_unresolved(overrides, error)) from error
     OmegaConf.set_struct(cfg, False)
     return cfg
 
@@ -111,6 +149,9 @@ def _keys(cfg: DictConfig) -> set[str]:
     return names
 
 
-def one_line(error: Exception) -> str:
-    """Return an error's text without line breaks and without Hydra's search path."""
+def _unresolved(overrides: tuple[str, ...], error: Exception) -> str:
+    """Return which override refers to a setting that is not there, or to itself; else what Hydra says."""
+    refers = [line for line in overrides if "${" in line]
+    if refers:
+        return f"overrides: {refers[0]}: refers to a setting that is not there, or to itself; write the value"
     return re.sub(r"\s+", " ", str(error)).split(" Config search path")[0].split(" full_key:")[0].strip()

@@ -6,13 +6,16 @@ torch nor transformers: the Snakefile loads this on every call.
 """
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipeline.plumbing import compose, graph
+from pipeline.plumbing.compose import set_by
 from pipeline.plumbing.errors import ConfigError, explain, nearest
 from pipeline.plumbing.fingerprint import code_of
+from pipeline.plumbing.needs import check_needs, check_together
 from pipeline.plumbing.plan import STORE, Job, Plan, Run, dumps
 from pipeline.plumbing.request import Request
 from pipeline.plumbing.work import work_of
@@ -36,14 +39,18 @@ def plan_of(request: Request) -> Plan:
         usual = compose.compose((), (), experiment.base, 0)
         for seed in experiment.seeds:
             cfg = compose.compose(request.overrides, experiment.overrides, experiment.base, seed)
-            composed.setdefault(experiment.name, cfg)
+            if experiment.name not in composed:
+                check_needs(cfg, usual)
+                composed[experiment.name] = cfg
             _add_run(planned, Run(experiment.name, seed, {}), cfg, usual)
             _refuse_twins(planned, models, cfg)
+        prepared = planned.jobs["prepare", planned.runs[-1].ids["prepare"]]
+        check_together(composed[experiment.name], usual, prepared.files)
     of_the_study = _facts(planned, request, {name: cfg["question"] for name, cfg in composed.items()})
     first = composed[request.experiments[0].name]
     for stage in graph.OF_A_STUDY:
         settings = first[stage] | of_the_study.get(stage, {})
-        files, threads = check(stage, settings, usual[stage])
+        files, threads = check(stage, settings, usual[stage], first)
         spec = spec_of(stage, settings, planned.folder)
         planned.study_jobs[stage] = Job(stage, "", spec, {}, tuple(files), threads)
     return planned
@@ -73,7 +80,7 @@ def _facts(planned: Plan, request: Request, questions: dict[str, str]) -> dict[s
 def _add_run(planned: Plan, run: Run, cfg: dict, usual: dict) -> None:
     for stage, declared in graph.OF_A_RUN.items():
         made_from = {name: run.ids[name] for name in graph.OF_A_RUN if name in graph.upstream_of(declared)}
-        files, threads = check(stage, cfg[stage], usual[stage])
+        files, threads = check(stage, cfg[stage], usual[stage], cfg)
         matter = {name: made for name, made in made_from.items() if name != graph.GATE}
         identity = hashlib.sha256(dumps([stage, cfg[stage], matter]).encode()).hexdigest()[:12]
         run.ids[stage] = identity
@@ -98,8 +105,14 @@ def _refuse_twins(planned: Plan, models: dict[tuple[str, str], int], cfg: dict) 
     models[run.experiment, model] = run.seed
 
 
-def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
+def check(stage: str, settings: dict, usual: dict, cfg: dict | None = None) -> tuple[list[str], int]:
     """Check a slice against its settings class; return the person's files it names, and its threads.
+
+    Args:
+        stage: whose slice it is.
+        settings: the slice.
+        usual: the slice as conf/ has it.
+        cfg: the whole configuration, where a refused setting may have another name.
 
     Raises:
         ConfigError: a setting is unknown, missing, of the wrong type or out of range, or a file is not there.
@@ -107,7 +120,7 @@ def check(stage: str, settings: dict, usual: dict) -> tuple[list[str], int]:
     try:
         parsed = graph.settings_of(stage).parse(settings)
     except ValidationError as error:
-        raise ConfigError(explain(stage, settings, usual, error)) from error
+        raise ConfigError(explain(stage, settings, usual, error, partial(set_by, composed=cfg or {}))) from error
     for name in parsed.of_the_workflow:
         if settings[name] is not None:
             raise ConfigError(

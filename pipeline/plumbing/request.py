@@ -1,17 +1,21 @@
 """What a person asked for: a study of conf/study/, or one of their own made by overriding it."""
 
+import functools
 import itertools
 import json
+import math
 import re
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from pipeline.plumbing import graph
-from pipeline.plumbing.compose import CONF, parse, plain
+from pipeline.plumbing.compose import CONF, parse_once, plain
 from pipeline.plumbing.errors import ConfigError, nearest
 
 KEYS = {
@@ -21,6 +25,40 @@ KEYS = {
     "seeds": "its seeds, such as 0,1,2",
 }
 RESULTS = Path("results")
+LONGEST_NAME = 150  # bytes; with the ending that a file of its own has, below what file systems take
+READ_BY_THE_STUDY = ("significance",)  # of the head of conf/config.yaml, by no stage of a run
+NO_NAMES = ("null", "none", "true", "false", "yes", "no", "nan", "inf")
+
+
+def refuse_twice(entries: list[str]) -> None:
+    """Refuse a key that was given twice, of which Snakemake keeps the last.
+
+    Args:
+        entries: key=value, as they stand on the command line.
+
+    Raises:
+        ConfigError: the key and both values.
+    """
+    before: dict[str, str] = {}
+    for entry in entries:
+        key = entry.partition("=")[0]
+        if key in before:
+            raise ConfigError(f"{entry}: {key} is there twice, before as {before[key]}; give it once")
+        before[key] = entry
+
+
+def entries_of(arguments: list[str]) -> list[str]:
+    """Return what a command line of Snakemake gives its option --config.
+
+    Raises:
+        ConfigError: the option is there twice, of which Snakemake keeps the last.
+    """
+    options = ("--config", "-C")
+    if len([argument for argument in arguments if argument.split("=")[0] in options]) > 1:
+        raise ConfigError("--config: is there twice; give all keys to one")
+    after = itertools.dropwhile(lambda argument: argument.split("=")[0] not in options, arguments)
+    first = [argument.partition("=")[2] for argument in itertools.islice(after, 1)]
+    return [*filter(None, first), *itertools.takewhile(lambda argument: not argument.startswith("-"), after)]
 
 
 @dataclass(frozen=True)
@@ -50,9 +88,10 @@ class Request:
             ConfigError: an unknown key, study or experiment, a name that is taken, overrides without a name.
         """
         for key in set(config) - set(KEYS):
-            raise ConfigError(f"--config {key}={config[key]}: no such key{nearest(key, list(KEYS))}")
-        request = cls.of_study(str(config.get("study", "paper")))
-        own = {key: str(config[key]) for key in ("name", "overrides", "seeds") if key in config}
+            raise ConfigError(f"--config {key}={config[key]}: no such key{nearest(str(key), list(KEYS))}")
+        asked = {key: _text(key, config[key]) for key in KEYS if key in config}
+        request = cls.of_study(asked.pop("study", "paper"))
+        own = asked
         if not own:
             return request
         for key in ("name", "overrides"):
@@ -90,10 +129,21 @@ class Request:
         _check_name(name, text)
         base = self.experiments[0] if seeds is None else replace(self.experiments[0], seeds=_seeds(seeds))
         points = _points(overrides)
+        _check_size(len(points), len(points) * len(base.seeds), overrides)
+        labels = [name if len(points) == 1 else f"{name}+{_label(point)}" for point in points]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ConfigError(f"overrides: {overrides}: two experiments would be called {label}; ask for one")
+        longest = max(labels, key=len)
+        if len(longest.encode()) > LONGEST_NAME:
+            raise ConfigError(
+                f"overrides: {overrides}: an experiment would be called {longest}, of more than {LONGEST_NAME} "
+                "bytes; write a file of conf/experiment for it"
+            )
         of_the_study = dict.fromkeys(line for point in points for line in point if _concerns_the_study(line))
         variants = [
-            _variant(base, name if len(points) == 1 else f"{name}+{_label(point)}", point)
-            for point in points
+            _variant(base, label, point)
+            for label, point in zip(labels, points, strict=True)
             if not all(map(_concerns_the_study, point))
         ]
         return replace(
@@ -117,9 +167,12 @@ def _experiment(name: str, asked: str) -> str:
 
 
 def _seeds(asked: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d+(,\d+)*", asked):
+    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", asked):
         raise ConfigError(f"--config seeds={asked}: not a list of seeds; write seeds=0,1,2")
-    return tuple(int(seed) for seed in asked.split(","))
+    seeds = tuple(int(seed) for seed in asked.split(","))
+    if max(seeds) >= 2**63:
+        raise ConfigError(f"--config seeds={asked}: {max(seeds)} is beyond the largest seed, {2**63 - 1}; lower it")
+    return seeds
 
 
 def _label(point: tuple[str, ...]) -> str:
@@ -129,27 +182,107 @@ def _label(point: tuple[str, ...]) -> str:
 
 def _concerns_the_study(override: str) -> bool:
     """Whether what is set is of a stage that runs once for a study: it is all its experiments' then."""
-    return re.split("[.=]", override)[0] in graph.OF_A_STUDY
+    return re.split("[.=]", override)[0] in (*graph.OF_A_STUDY, *READ_BY_THE_STUDY)
 
 
 def _points(overrides: str) -> list[tuple[str, ...]]:
     """Return every combination of a sweep's values, each as plain overrides."""
-    axes = []
-    for override in parse(shlex.split(overrides)):
-        if override.is_sweep_override():
-            axes.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
-        else:
-            axes.append([override.input_line])
+    try:
+        lines = shlex.split(overrides)
+    except ValueError as error:
+        raise ConfigError(f"--config overrides={overrides}: a quotation has no end; close or drop it") from error
+    axes = [_axis(override) for override in parse_once(lines)]
+    if not axes:
+        raise ConfigError(f"--config overrides={overrides}: nothing is set; write key=value")
+    _check_size(math.prod(map(len, axes)), 1, overrides)
     return list(itertools.product(*axes))
+
+
+def _axis(override: Override) -> list[str]:
+    """Return an override's values, each as a plain override."""
+    line = str(override.input_line)
+    if override.key_or_group == "seed":
+        raise ConfigError(f"overrides: {line}: every run has a seed of its own; write --config seeds=... instead")
+    if not override.is_sweep_override():
+        return [line]
+    sweep = override.value()
+    if not isinstance(sweep, ChoiceSweep | RangeSweep) or sweep.shuffle:
+        raise ConfigError(f"overrides: {line}: no list of values; write them out, as {override.key_or_group}=1,2,4")
+    if _concerns_the_study(line):
+        raise ConfigError(f"overrides: {line}: is of the whole study, which has no second; give one value")
+    most = _limit("experiments")
+    try:
+        values = list(itertools.islice(override.sweep_string_iterator(), most + 1))
+    except (HydraException, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ConfigError(f"overrides: {line}: no list of values; write them out, as a=1,2,4") from error
+    _check_size(len(values), 1, line)
+    if not values:
+        raise ConfigError(f"overrides: {line}: is a sweep of nothing; write its values out, as a=1,2,4")
+    for value in values:
+        if re.search(r"\b(choice|range|interval|glob|sort|shuffle)\(", value):
+            raise ConfigError(f"overrides: {line}: a sweep within a sweep; write its values out, as a=1,2,4")
+    once = [_number(value) for value in values]
+    for value, number in zip(values, once, strict=True):
+        if once.count(number) > 1:
+            raise ConfigError(f"overrides: {line}: {value} is there twice; give it once")
+    return [f"{override.get_key_element()}={value}" for value in values]
+
+
+def _number(text: str) -> float | str:
+    """Return a number, so that 0.1 and 1e-1 are equal, or the text that is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _check_size(experiments: int, runs: int, asked: str) -> None:
+    for name, number in (("experiments", experiments), ("runs", runs)):
+        if number > _limit(name):
+            raise ConfigError(
+                f"{asked}: makes more than {_limit(name)} {name}, conf/config.yaml's limits.{name}; "
+                "ask for fewer, or for one part after another"
+            )
+
+
+@functools.cache
+def _limit(name: str) -> int:
+    return OmegaConf.load(CONF / "config.yaml").limits[name]
+
+
+def _text(key: str, value: object) -> str:
+    """Return what Snakemake read as the text that was written; some it has read as something else."""
+    if value is None or str(value).strip() == "":
+        raise ConfigError(f"--config {key}=: is empty; write {key}=..., {KEYS[key]}, or leave it out")
+    if not isinstance(value, str) and not (key == "seeds" and type(value) is int):
+        raise ConfigError(
+            f"--config {key}={value}: read as {type(value).__name__}, not as text; write {key}=..., {KEYS[key]}"
+        )
+    text = str(value)
+    if len(text) > _limit("characters"):
+        raise ConfigError(
+            f"--config {key}={text}: {len(text)} characters, more than conf/config.yaml's limits.characters="
+            f"{_limit('characters')}; write a file of conf/study instead"
+        )
+    if not text.isprintable() and not text.isascii():
+        raise ConfigError(f"--config {key}={text!r}: has characters that cannot be printed; leave them out")
+    return text
 
 
 def _check_name(name: str, text: str) -> None:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(f"--config name={name}: use letters, digits, _ . and - only")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ConfigError(f"--config name={name}: {len(name.encode())} bytes; use {LONGEST_NAME} at most")
+    if name.lower() in NO_NAMES or name.isdigit():
+        raise ConfigError(f"--config name={name}: reads as a value, not as a name; start it with another word")
     taken = name in _names("study")
     record = RESULTS / "studies" / name / "request.json"
     if record.exists():
-        taken = json.loads(record.read_text(encoding="utf-8"))["request"] != text
+        try:
+            taken = json.loads(record.read_text(encoding="utf-8"))["request"] != text
+        except (ValueError, KeyError, TypeError):  # broken: nobody knows whose it is
+            taken = True
     if taken or name in _names("experiment"):
         free = next(f"{name}_{n}" for n in itertools.count(2) if not (RESULTS / "studies" / f"{name}_{n}").exists())
         raise ConfigError(f"--config name={name}: that name is taken; {free} is free")

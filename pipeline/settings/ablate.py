@@ -1,10 +1,10 @@
 """Settings of the ablate stage."""
 
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Bootstrap, EvalSet, LayerPairs
+from pipeline.settings.base import Bootstrap, Count, EvalSet, LayerPairs, Seed
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -33,24 +33,24 @@ STAGE = Stage(
 class AblateSettings(Bootstrap):
     """What is taken away, how much it is measured on, and how sure the numbers must be."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     eval_sets: tuple[EvalSet, ...] = Field(min_length=1)
     sentences: int = Field(ge=2)  # resample ablation needs another sentence
-    batch: int = Field(ge=1)
-    heads: int = Field(ge=1)
+    batch: Count
+    heads: Count
     best_heads: int = Field(ge=0)
     set_eval_sets: tuple[EvalSet, ...]
-    set_sentences: int = Field(ge=1)
-    set_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
-    random_sets: int = Field(ge=1)
-    random_candidates: int = Field(ge=1)
+    set_sentences: Count
+    set_sizes: tuple[Count, ...] = Field(min_length=1)
+    random_sets: Count
+    random_candidates: Count
     role_attention: float = Field(gt=0, le=1)
     role_copying: float = Field(ge=-1, le=1)
     layer_pairs: LayerPairs
-    edge_sentences: int = Field(ge=1)
+    edge_sentences: Count
     path_eval_sets: tuple[EvalSet, ...]
-    path_sentences: int = Field(ge=1)
-    most_paths: int = Field(ge=1)
+    path_sentences: Count
+    most_paths: Count
     order_pairs: int = Field(ge=2)  # one alone does not tell how they differ
 
     @model_validator(mode="after")

@@ -1,8 +1,6 @@
 """Settings of the align stage."""
 
-from pydantic import Field
-
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -18,7 +16,7 @@ class AlignedRun(Slice):
     """One run of the study, and the jobs that made its vocabulary and its weights."""
 
     experiment: str
-    seed: int = Field(ge=0)
+    seed: Seed
     vocabulary: str
     weights: str
 
@@ -26,6 +24,6 @@ class AlignedRun(Slice):
 class AlignSettings(StageSettings):
     """How chance is drawn, and between which runs."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     # From the planner, not from conf/: what the study is.
     runs: tuple[AlignedRun, ...]

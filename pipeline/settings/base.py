@@ -4,7 +4,15 @@ import json
 import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+LARGEST = 10**9  # number that a setting may be, seeds apart: what is meant is far below it
+Count = Annotated[int, Field(ge=1)]
+Length = Annotated[int, Field(ge=2)]  # tokens of what is repeated; of one alone, no token foretells another
+Positive = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what a generator and a table's column hold
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Dpi = Annotated[int, Field(ge=30, le=600)]
 
 
 class Slice(BaseModel):
@@ -14,12 +22,27 @@ class Slice(BaseModel):
     interpolation in its YAML (`model: ${model}`), so that the slice is all the stage depends on.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
         """Validate plain values; JSON's rules, so a list may fill a tuple but a string no number."""
         return cls.model_validate_json(json.dumps(values))
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _in_reason(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a number beyond all reason, and a list that names something twice."""
+        values = value if isinstance(value, tuple) else (value,)
+        for each in values:
+            if isinstance(each, int | float) and abs(each) > LARGEST and not str(info.field_name).endswith("seed"):
+                whole = "" if each is value else f"{each} "
+                raise ValueError(f"{whole}is beyond {LARGEST}, the largest number that a setting may be; lower it")
+        plain = all(isinstance(each, str | int | float | tuple) for each in values)
+        if plain and len(set(values)) < len(values):
+            twice = next(each for each in values if values.count(each) > 1)
+            raise ValueError(f"{list(twice) if isinstance(twice, tuple) else twice} is there twice; give it once")
+        return value
 
     def files(self) -> list[str]:
         """Paths of a person's own files that the stage will read: the workflow watches them."""
@@ -31,19 +54,18 @@ class StageSettings(Slice):
 
     of_the_workflow: ClassVar[tuple[str, ...]] = ()  # settings that only the workflow gives a value, a job each
 
-    threads: int = Field(ge=1)
+    threads: int = Field(ge=1, le=1024)
 
 
 EvalSet = Literal["text", "repeated_text", "natural_repeats", "repeated_tokens"]  # of sequences with some of each
-Confidence = Annotated[float, Field(gt=0, lt=1)]
-Significance = Annotated[float, Field(gt=0, lt=1)]
+Confidence = Significance = Fraction
 
 
 class Bootstrap(StageSettings):
     """What a stage's settings have in common that resamples sentences behind intervals."""
 
     confidence: Confidence
-    resamples: int = Field(ge=1)
+    resamples: Count
 
     @model_validator(mode="after")
     def _some_resample_beyond(self) -> Self:

@@ -1,18 +1,16 @@
 """Settings of the benchmark."""
 
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import StageSettings
+from pipeline.settings.base import Count, Dpi, Seed, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
     of="apart",
     tables=("benchmark",),
 )
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class BenchmarkSettings(StageSettings):
@@ -33,8 +31,8 @@ class BenchmarkSettings(StageSettings):
     portion: Count
     roundoff: float = Field(ge=0, lt=1)
     repeats: Count
-    seed: int = Field(ge=0)
-    dpi: int = Field(ge=30, le=600)
+    seed: Seed
+    dpi: Dpi
 
     @model_validator(mode="after")
     def _enough_pairs(self) -> Self:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.settings.base import Bootstrap
+from pipeline.settings.base import Bootstrap, Count, Length, Seed
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -14,17 +14,15 @@ STAGE = Stage(
     gated=True,
 )
 
-Count = Annotated[int, Field(ge=1)]
-
 
 class ChallengeSettings(Bootstrap):
     """How many sequences, how long, and what repeats in them; a level that does not fit is left out, and said."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     n_ctx: int = Field(ge=4)
     sentences: Count
     segment: Count
-    periods: tuple[Count, ...]
+    periods: tuple[Length, ...]
     lengths: tuple[Count, ...]
     gaps: tuple[Annotated[int, Field(ge=0)], ...]
     batch: Count

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Bootstrap
+from pipeline.settings.base import Bootstrap, Count, Seed
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -21,11 +21,11 @@ STAGE = Stage(
 class CoverSettings(Bootstrap):
     """Which heads, on how much text, and beside how much chance."""
 
-    seed: int = Field(ge=0)
-    sentences: int = Field(ge=1)
-    positions: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    draws: int = Field(ge=1)
-    heads: int = Field(ge=1)
+    seed: Seed
+    sentences: Count
+    positions: Count
+    batch: Count
+    draws: Count
+    heads: Count
     best_heads: int = Field(ge=0)
     least_effect: float = Field(gt=0)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Bootstrap
+from pipeline.settings.base import Bootstrap, Count, Seed
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -16,7 +16,7 @@ STAGE = Stage(
 class DecomposeSettings(Bootstrap):
     """How finely scores are split, how sure the statistics must be, and what is shown."""
 
-    apart: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    apart: Count
+    batch: Count
+    seed: Seed
     map_tokens: int = Field(ge=2)

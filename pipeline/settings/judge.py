@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, create_model
 
 from pipeline.claims.catalogue import CLAIMS
-from pipeline.settings.base import Confidence, Share, Significance, Slice, StageSettings
+from pipeline.settings.base import Confidence, Fraction, Positive, Seed, Share, Significance, Slice, StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -48,11 +48,11 @@ class Roles(Slice):
 class SmallestRise(Slice):
     """What counts as an event of training, in the measure's own unit."""
 
-    previous_token: float = Field(gt=0)
-    k_composition: float = Field(gt=0)
-    prefix_matching: float = Field(gt=0)
-    copying: float = Field(gt=0)
-    loss_drop: float = Field(gt=0)
+    previous_token: Positive
+    k_composition: Positive
+    prefix_matching: Positive
+    copying: Positive
+    loss_drop: Positive
 
 
 class JudgeSettings(StageSettings):
@@ -60,8 +60,8 @@ class JudgeSettings(StageSettings):
 
     confidence: Confidence
     significance: Significance
-    power: float = Field(gt=0, lt=1)
-    seed: int = Field(ge=0)
+    power: Fraction
+    seed: Seed
     validity_resamples: int = Field(ge=100)
     permutations: int = Field(ge=100)
     early: Share

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Dpi, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 from pipeline.settings.verify import Allowed, VerifySettings
 
@@ -28,7 +28,7 @@ class PlannedRun(Slice):
     """One model, and the job that makes each of its stages."""
 
     experiment: str
-    seed: int = Field(ge=0)
+    seed: Seed
     ids: dict[str, str]
 
 
@@ -53,6 +53,6 @@ class KnownAnswersSettings(StageSettings):
     random_sds: float = Field(gt=0, le=10)
     verify: VerifySettings
     bug_tokens: int = Field(ge=2)
-    dpi: int = Field(ge=30, le=600)
+    dpi: Dpi
     # From the planner, not from conf/: what the study is.
     work: Work

@@ -1,8 +1,6 @@
 """Settings of the overlap stage."""
 
-from pydantic import Field
-
-from pipeline.settings.base import Confidence, StageSettings
+from pipeline.settings.base import Confidence, Count, Seed, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -16,9 +14,9 @@ STAGE = Stage(
 class OverlapSettings(StageSettings):
     """How many tokens stand for a vector, and what is measured."""
 
-    tokens: int = Field(ge=1)
-    recalled_tokens: int = Field(ge=1)
-    active_neurons: int = Field(ge=1)
-    sentences: int = Field(ge=1)
+    tokens: Count
+    recalled_tokens: Count
+    active_neurons: Count
+    sentences: Count
     confidence: Confidence
-    seed: int = Field(ge=0)
+    seed: Seed

@@ -1,6 +1,9 @@
 """Settings of the prepare stage: which text, and how it becomes tokens."""
 
+import codecs
 import glob
+import os
+import re
 from difflib import get_close_matches
 from importlib.metadata import distributions
 from pathlib import Path
@@ -8,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Count, Fraction, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -17,8 +20,8 @@ STAGE = Stage(
     files=("tokenizer.json", "tokens", "vocabulary"),
 )
 
+MOST_FILES = 20_000  # below what a glob with several wildcards starts from
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model")
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _installed(packages: tuple[str, ...]) -> tuple[str, ...]:
@@ -39,7 +42,7 @@ class PythonDocs(Slice):
 
     kind: Literal["python_docs"]
     packages: Packages = Field(min_length=1)
-    min_characters: int = Field(ge=1)
+    min_characters: Count
     heldout_fraction: Fraction
 
 
@@ -48,8 +51,25 @@ class TextFiles(Slice):
 
     kind: Literal["text_files"]
     paths: tuple[str, ...] = Field(min_length=1)
-    document_characters: int = Field(ge=1)
+    document_characters: Count
     heldout_fraction: Fraction
+
+    @model_validator(mode="after")
+    def _are_text(self) -> Self:
+        files = [file for path in self.paths for file in _matches(path) if Path(file).exists()]
+        once: dict[Path, str] = {}
+        for file in files:
+            if once.setdefault(Path(file).resolve(), file) != file or files.count(file) > 1:
+                raise ValueError(f"data.paths={file}: is there twice; give it once")
+            if fault := _no_text(Path(file)):
+                raise ValueError(f"data.paths={file}: {fault}")
+        size = [Path(file).stat().st_size for file in files]
+        if files and sum(-(-each // self.document_characters) for each in size) < 2:
+            raise ValueError(
+                f"data.paths={list(self.paths)}: {sum(size)} bytes are one document of document_characters="
+                f"{self.document_characters}; training and measuring need one each: bring more text"
+            )
+        return self
 
 
 class HubText(Slice):
@@ -69,8 +89,8 @@ class RandomTokens(Slice):
 
     kind: Literal["repeated_tokens"]
     documents: int = Field(ge=2)
-    document_tokens: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    document_tokens: Count
+    seed: Seed
     heldout_fraction: Fraction
 
 
@@ -135,12 +155,47 @@ class PrepareSettings(StageSettings):
         """A person's text files, and their tokenizer's if it is a folder."""
         files = []
         if isinstance(self.data, TextFiles):
-            for pattern in self.data.paths:
-                files += sorted(glob.glob(pattern, recursive=True)) or [pattern]
+            files += [file for pattern in self.data.paths for file in _matches(pattern)]
         if isinstance(self.tokenizer, HubTokenizer) and Path(self.tokenizer.name).is_dir():
             folder = Path(self.tokenizer.name)
             files += [str(file) for pattern in TOKENIZER_FILES for file in sorted(folder.glob(pattern))]
         takes_its_vocabulary = self.tokenizer.kind == "none" and self.tokenizer.d_vocab is None
         if takes_its_vocabulary and self.model_path is not None and Path(self.model_path).is_file():
             files.append(self.model_path)
-        return [file for file in files if not Path(file).is_dir()]
+        return files
+
+
+def _matches(pattern: str) -> list[str]:
+    """Return the files that a path or glob names, sorted; the pattern itself if there are none.
+
+    Raises:
+        ValueError: it names folders alone, or so many files that it cannot be meant.
+    """
+    root = re.split(r"[*?[]", pattern)[0].rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
+    below = 0
+    for _, _, names in os.walk(root) if len(re.findall(r"[*?[]", pattern)) > 1 else ():
+        below += 1 + len(names)
+        if below > MOST_FILES:
+            raise ValueError(f"data.paths={pattern}: over {MOST_FILES} files lie below {root}; name a folder in it")
+    found = sorted(glob.glob(pattern, recursive=True))
+    files = [file for file in found if not Path(file).is_dir()]
+    if found and not files:
+        raise ValueError(f"data.paths={found[0]}: is a folder; name its files, as {found[0].rstrip('/')}/*.txt")
+    return files or [pattern]
+
+
+def _no_text(file: Path) -> str:
+    """Say why a file cannot be text, by its kind and its beginning; nothing if it can."""
+    if not file.is_file():
+        return "is no regular file; name one that has an end"
+    try:
+        with file.open("rb") as opened:
+            beginning = opened.read(4096)
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except OSError as error:
+        return f"cannot be read ({error.strerror}); allow it, or leave it out"
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 text ({error.reason}); convert it, or leave it out"
+    if b"\0" in beginning:
+        return "is binary; name text files"
+    return "" if beginning.strip() else "is empty; leave it out"

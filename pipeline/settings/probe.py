@@ -1,10 +1,10 @@
 """Settings of the probe stage: the sequences every model of a study is measured on."""
 
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import StageSettings
+from pipeline.settings.base import Count, Length, Seed, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -13,20 +13,18 @@ STAGE = Stage(
     files=("sequences", "loss_sequences"),
 )
 
-Count = Annotated[int, Field(ge=1)]
-
 
 class ProbeSettings(StageSettings):
     """How many sequences of each kind, how long, and what repeats in them."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     n_ctx: int = Field(ge=4)
     sentences: Count
     loss_sentences: Count
     loss_copies: Count
     repeat_tokens: int = Field(ge=2)
-    periods: tuple[Count, ...] = Field(min_length=1)
-    min_length: int = Field(ge=2)  # the first token of a copy is no second copy
+    periods: tuple[Length, ...] = Field(min_length=1)
+    min_length: Length  # the first token of a copy is no second copy
     max_length: Count
     demo: str = Field(min_length=1)
 

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import StageSettings
+from pipeline.settings.base import Count, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -24,9 +24,9 @@ class ProjectSettings(StageSettings):
 
     of_the_workflow = ("part",)
 
-    pairs: int = Field(ge=1)
+    pairs: Count
     positions: bool
-    unit_tokens: int = Field(ge=1)
+    unit_tokens: Count
     directions: int = Field(ge=0)
     dimensions: int | None = Field(ge=0)
     neurons: int | None = Field(ge=0)
@@ -34,21 +34,19 @@ class ProjectSettings(StageSettings):
     emb_mode: Literal["embedding", "after_mlp0"]
     normaliser: Literal["none", "notebook"]
     filters: tuple[Filter, ...]
-    stem_length: int = Field(ge=1)
-    edit_length: int = Field(ge=1)
+    stem_length: Count
+    edit_length: Count
     min_value: float | None
     max_value: float | None
     min_share: float | None = Field(ge=0, lt=1)
     tile_mb: float = Field(ge=0.001)
-    parts: int = Field(ge=1)
+    parts: int = Field(ge=1, le=1000)
     part: int | None = Field(ge=0)
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
         if self.min_value is not None and self.max_value is not None and self.min_value >= self.max_value:
             raise ValueError(f"min_value {self.min_value} is not below max_value {self.max_value}")
-        if len(set(self.filters)) != len(self.filters):
-            raise ValueError(f"filters: {list(self.filters)} names one twice")
         if self.part is not None and self.part >= self.parts:
             raise ValueError(f"part {self.part}: there are {self.parts} parts, counted from 0")
         return self

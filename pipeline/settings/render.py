@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import StageSettings
+from pipeline.settings.base import Dpi, StageSettings
 from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
 from pipeline.settings.stage import EVERY, Stage
 
@@ -16,7 +16,7 @@ STAGE = Stage(
 class RenderSettings(StageSettings):
     """How figures are drawn."""
 
-    dpi: int = Field(ge=30, le=600)
+    dpi: Dpi
     tokens: int = Field(ge=4, le=64)
     # From the planner, not from conf/: what the study is.
     questions: tuple[tuple[str, str], ...]  # of each experiment, in the study's order

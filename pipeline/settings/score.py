@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Bootstrap, LayerPairs
+from pipeline.settings.base import Bootstrap, Count, LayerPairs, Seed
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -32,15 +32,15 @@ STAGE = Stage(
 class ScoreSettings(Bootstrap):
     """How much is measured, and in what portions."""
 
-    batch: int = Field(ge=1)
-    tile: int = Field(ge=1)
-    ranked_tokens: int = Field(ge=1)
+    batch: Count
+    tile: Count
+    ranked_tokens: Count
     layer_pairs: LayerPairs
-    path_sentences: int = Field(ge=1)
-    top_tokens: int = Field(ge=1)
+    path_sentences: Count
+    top_tokens: Count
     draws: int = Field(ge=20, multiple_of=2)  # with fewer, no p value lies below 0.05
     pair_draws: int = Field(ge=2, multiple_of=2)
     ranked_draws: int = Field(ge=20)
-    loss_parts: int = Field(ge=1)
-    null_sentences: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    loss_parts: Count
+    null_sentences: Count
+    seed: Seed

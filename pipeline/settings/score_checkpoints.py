@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import EvalSet, Share, StageSettings
+from pipeline.settings.base import Count, EvalSet, Share, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -21,9 +21,9 @@ class ScoreCheckpointsSettings(StageSettings):
     """How much is measured at every checkpoint, and in what portions."""
 
     eval_sets: tuple[EvalSet, ...] = Field(min_length=1)
-    sentences: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    tile: int = Field(ge=1)
-    ranked_tokens: int = Field(ge=1)
+    sentences: Count
+    batch: Count
+    tile: Count
+    ranked_tokens: Count
     early: Share
     late: Share

@@ -1,8 +1,6 @@
 """Settings of the summarise stage."""
 
-from pydantic import Field
-
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Seed, Slice, StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -17,7 +15,7 @@ class RunSettings(Slice):
     """One run of the study, and the job that made each of its stages."""
 
     experiment: str
-    seed: int = Field(ge=0)
+    seed: Seed
     ids: dict[str, str]
 
 

@@ -1,8 +1,6 @@
 """Settings of the timing stage."""
 
-from pydantic import Field
-
-from pipeline.settings.base import StageSettings
+from pipeline.settings.base import Dpi, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -14,4 +12,4 @@ STAGE = Stage(
 class TimingSettings(StageSettings):
     """How the figure is drawn."""
 
-    dpi: int = Field(ge=30, le=600)
+    dpi: Dpi

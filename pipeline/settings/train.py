@@ -1,11 +1,13 @@
 """Settings of the train stage: which model, and how it is trained if it is."""
 
+import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Count, Length, Positive, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -17,8 +19,8 @@ STAGE = Stage(
     runtime=240,
 )
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
+Scale = Annotated[float, Field(gt=0, le=1000)]
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # owner/name
 
 
 class Shape(Slice):
@@ -31,7 +33,8 @@ class Shape(Slice):
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
         if self.d_model % self.n_heads:
-            divisors = [n for n in range(1, self.d_model + 1) if self.d_model % n == 0]
+            below = [n for n in range(1, math.isqrt(self.d_model) + 1) if self.d_model % n == 0]
+            divisors = below + [self.d_model // n for n in below]
             nearest = min(divisors, key=lambda n: abs(n - self.n_heads))
             raise ValueError(
                 f"model.n_heads={self.n_heads} does not divide model.d_model={self.d_model}; "
@@ -46,9 +49,9 @@ class Initialised(Shape):
     n_layers: Count
     positions: Literal["queries_and_keys", "none"]
     tied: bool
-    embedding_sd: Positive
-    position_sd: Positive
-    query_key_scale: Positive
+    embedding_sd: Scale
+    position_sd: Scale
+    query_key_scale: Scale
 
 
 class TrainedModel(Initialised):
@@ -98,6 +101,27 @@ class HubModel(ObtainedModel):
     source: Literal["hub"]
     allow_bin: bool
 
+    @model_validator(mode="after")
+    def _holds_a_model(self) -> Self:
+        path = Path(self.path)
+        if path.is_dir():
+            endings = (".safetensors", ".bin") if self.allow_bin else (".safetensors",)
+            there = {file.suffix for file in path.iterdir()} & set(endings)
+            if lacking := (
+                ["config.json"] * (not (path / "config.json").is_file()) + [" or ".join(endings)] * (not there)
+            ):
+                raise ValueError(
+                    f"model.path={self.path}: the folder has no {' and no '.join(lacking)}; name one as "
+                    "save_pretrained writes it"
+                )
+        elif path.exists():
+            raise ValueError(
+                f"model.path={self.path} is a file; name its folder, or take model=notebook_checkpoint for a state dict"
+            )
+        elif not _elsewhere(self.path) and not HUB_NAME.fullmatch(self.path):
+            raise ValueError(f"model.path={self.path} is no folder, and no name on the hub; write owner/name")
+        return self
+
 
 class NotebookCheckpoint(ObtainedModel):
     """A checkpoint in the notebook's format."""
@@ -105,14 +129,24 @@ class NotebookCheckpoint(ObtainedModel):
     source: Literal["notebook_checkpoint"]
     n_heads: Count
 
+    @model_validator(mode="after")
+    def _is_a_file(self) -> Self:
+        if Path(self.path).is_dir():
+            raise ValueError(f"model.path={self.path} is a folder; name the file, or take model=hub for a folder")
+        if Path(self.path).exists() and not Path(self.path).is_file():
+            raise ValueError(f"model.path={self.path} is no regular file; name the one that torch.save wrote")
+        if Path(self.path).exists() and not Path(self.path).stat().st_size:
+            raise ValueError(f"model.path={self.path} is empty; name the file that torch.save wrote")
+        return self
+
 
 class CopiesSettings(Slice):
     """Segments copied within training sequences."""
 
     fraction: float = Field(ge=0, le=1)
-    min_length: int = Field(ge=2)  # the first token of a copy is no second copy
+    min_length: Length  # the first token of a copy is no second copy
     max_length: Count
-    heldout_distances: tuple[Count, ...]
+    heldout_distances: tuple[Length, ...]
 
 
 class CurveSettings(Slice):
@@ -120,7 +154,7 @@ class CurveSettings(Slice):
 
     measurements: int = Field(ge=2)
     sentences: Count
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 class TrainSettings(StageSettings):
@@ -129,16 +163,16 @@ class TrainSettings(StageSettings):
     model: Annotated[
         TrainedModel | RandomInit | ConstructedModel | HubModel | NotebookCheckpoint, Field(discriminator="source")
     ]
-    seed: int = Field(ge=0)
+    seed: Seed
     steps: Count
     batch: Count
-    learning_rate: Positive
+    learning_rate: float = Field(gt=0, le=1)
     warmup_steps: int = Field(ge=0)
     decay_share: float = Field(gt=0, le=1)
     beta1: float = Field(ge=0, lt=1)
     beta2: float = Field(ge=0, lt=1)
-    epsilon: Positive
-    weight_decay: float = Field(ge=0)
+    epsilon: float = Field(gt=0, le=1)
+    weight_decay: float = Field(ge=0, le=1)
     copies: CopiesSettings
     first_checkpoint: Count
     checkpoints: int = Field(ge=2)
@@ -153,6 +187,20 @@ class TrainSettings(StageSettings):
             raise ValueError(f"copies.min_length={self.copies.min_length} is above max_length={self.copies.max_length}")
         return self
 
+    @model_validator(mode="after")
+    def _within_the_steps(self) -> Self:
+        if not isinstance(self.model, TrainedModel):
+            return self
+        for name in ("warmup_steps", "first_checkpoint"):
+            if (step := getattr(self, name)) > self.steps:
+                raise ValueError(f"train.{name}={step} is beyond train.steps={self.steps}; lower it or raise steps")
+        if self.checkpoints > self.steps + 1:
+            raise ValueError(
+                f"train.checkpoints={self.checkpoints} are more than step 0 and train.steps={self.steps} others; "
+                "lower it or raise steps"
+            )
+        return self
+
     def files(self) -> list[str]:
         """The notebook's checkpoint, or the files of a local model folder."""
         if not isinstance(self.model, ObtainedModel):
@@ -160,5 +208,10 @@ class TrainSettings(StageSettings):
         path = Path(self.model.path)
         if isinstance(self.model, HubModel) and path.is_dir():
             return sorted(str(file) for file in path.iterdir() if file.suffix in (".json", ".safetensors", ".bin"))
-        on_the_hub = isinstance(self.model, HubModel) and not self.model.path.startswith(("/", ".", "~"))
+        on_the_hub = isinstance(self.model, HubModel) and not _elsewhere(self.model.path)
         return [] if on_the_hub else [self.model.path]
+
+
+def _elsewhere(path: str) -> bool:
+    """Whether a path cannot be a name on the hub."""
+    return path.startswith(("/", ".", "~"))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.settings.base import Slice, StageSettings
+from pipeline.settings.base import Count, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -33,9 +33,9 @@ class Tolerance(Slice):
 class VerifySettings(StageSettings):
     """What is checked on how much, and what the checks allow."""
 
-    sentences: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    apart: int = Field(ge=1)
+    sentences: Count
+    batch: Count
+    apart: Count
     dense_tokens: int = Field(ge=2, le=512)  # eigenvalues of a dense matrix take seconds beyond
-    seed: int = Field(ge=0)
+    seed: Seed
     tolerance: Tolerance

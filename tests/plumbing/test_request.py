@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from pipeline.plumbing import request
+from pipeline.plumbing import graph, request
+from pipeline.plumbing.compose import CONF
 from pipeline.plumbing.errors import ConfigError
-from pipeline.plumbing.request import Request
+from pipeline.plumbing.request import READ_BY_THE_STUDY, Request
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def test_a_name_belongs_to_the_request_that_made_it(tmp_path):
         Request.parse(asked | {"overrides": "model.n_heads=4"})
 
 
-@pytest.mark.parametrize("override", ["render.dpi=90", "align.seed=5", "benchmark=smoke"])
+@pytest.mark.parametrize("override", ["render.dpi=90", "align.seed=5", "benchmark=smoke", "significance=0.01"])
 def test_what_concerns_the_study_is_all_its_experiments(override):
     asked = Request.parse({"name": "mine", "overrides": f"{override} model.n_heads=4"})
     assert override in asked.overrides
@@ -94,3 +95,31 @@ def test_a_study_of_an_unknown_experiment_names_the_nearest(tmp_path, monkeypatc
     monkeypatch.setattr(request, "CONF", tmp_path)
     with pytest.raises(ConfigError, match=r"bas: no such experiment; .*base"):
         Request.of_study("mine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "entries"),
+    [
+        (["snakemake", "-n", "--config", "study=smoke", "seeds=0", "-c", "4"], ["study=smoke", "seeds=0"]),
+        (["snakemake", "-C", "study=smoke"], ["study=smoke"]),
+        (["snakemake", "--config=study=smoke", "-n"], ["study=smoke"]),
+        (["snakemake", "timing"], []),
+    ],
+)
+def test_what_snakemake_is_given_stands_on_its_command_line(arguments, entries):
+    assert request.entries_of(arguments) == entries
+
+
+def test_what_snakemake_would_drop_is_refused():
+    with pytest.raises(ConfigError, match=r"--config: is there twice"):
+        request.entries_of(["snakemake", "--config", "study=smoke", "-n", "--config", "seeds=0"])
+    with pytest.raises(ConfigError, match=r"study=paper: study is there twice, before as study=smoke"):
+        request.refuse_twice(["study=smoke", "seeds=0", "study=paper"])
+
+
+def test_what_stages_of_a_study_alone_read_is_known():
+    readers = {
+        key: {path.parent.name for path in CONF.glob("*/*.yaml") if f"${{{key}}}" in path.read_text()}
+        for key in ("significance", "confidence", "seed")
+    }
+    assert {key for key, groups in readers.items() if groups <= set(graph.OF_A_STUDY)} == set(READ_BY_THE_STUDY)

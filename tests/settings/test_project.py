@@ -7,7 +7,7 @@ import pytest
         pytest.param(
             {"min_value": 2.0, "max_value": 2.0}, "project: min_value 2.0 is not below max_value 2.0", id="empty range"
         ),
-        pytest.param({"filters": ["only_ascii"] * 2}, "names one twice", id="a filter twice"),
+        pytest.param({"filters": ["only_ascii"] * 2}, "is there twice", id="a filter twice"),
         pytest.param({"parts": 3, "part": 3}, "project: part 3: there are 3 parts, counted from 0", id="no such part"),
         pytest.param({"min_share": 1.0}, "project.min_share=1.0: input should be less than 1", id="share of all"),
         pytest.param({"tile_mb": 0.0}, "project.tile_mb=0.0: input should be greater", id="no tile"),

@@ -10,8 +10,10 @@ from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
 
 if workflow.is_main_process:
     from pipeline.plumbing.planner import plan
+    from pipeline.plumbing.request import entries_of, refuse_twice
 
     try:
+        refuse_twice(entries_of(sys.argv))
         PLAN = plan(config)
     except ConfigError as error:
         sys.exit(f"config error: {error}")
