@@ -15,7 +15,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from pipeline.plumbing import graph
-from pipeline.plumbing.compose import CONF, parse_once, plain
+from pipeline.plumbing.checkpoints import look_at
+from pipeline.plumbing.compose import CONF, compose, parse_once, plain
 from pipeline.plumbing.errors import ConfigError, nearest
 
 KEYS = {
@@ -23,8 +24,10 @@ KEYS = {
     "name": "a name for a study of your own",
     "overrides": "Hydra overrides of its ablation",
     "seeds": "its seeds, such as 0,1,2",
+    "model": "a checkpoint's folder or its name in the hub's cache, or several with commas between",
 }
 RESULTS = Path("results")
+CHECKPOINT = "checkpoint"  # the experiment that models made elsewhere start from
 LONGEST_NAME = 150  # bytes; with the ending that a file of its own has, below what file systems take
 READ_BY_THE_STUDY = ("significance",)  # of the head of conf/config.yaml, by no stage of a run
 NO_NAMES = ("null", "none", "true", "false", "yes", "no", "nan", "inf")
@@ -94,6 +97,8 @@ class Request:
         own = asked
         if not own:
             return request
+        if "model" in own:
+            return request.of_checkpoints(own)
         for key in ("name", "overrides"):
             if key not in own:
                 raise ConfigError(
@@ -115,6 +120,34 @@ class Request:
             base = _experiment(own["experiment"], f"conf/study/{study}.yaml: {own['experiment']}")
             experiments.append(Experiment(name, base, tuple(own["seeds"]), tuple(own["overrides"])))
         return cls(study, tuple(text["overrides"]), tuple(experiments), f"study={study}")
+
+    def of_checkpoints(self, asked: dict[str, str]) -> Self:
+        """Return a study of models made elsewhere, an experiment each: nothing is trained, this study's settings stay.
+
+        Args:
+            asked: `model`, and perhaps a `name` and `overrides` of all of them.
+        """
+        if "seeds" in asked:
+            raise ConfigError(f"--config seeds={asked['seeds']} model={asked['model']}: a checkpoint has no seeds")
+        paths = [path.strip() for path in asked["model"].split(",")]
+        if "" in paths or len(set(paths)) < len(paths):
+            raise ConfigError(f"--config model={asked['model']}: name each model once, with commas between")
+        models = [look_at(path) for path in paths]
+        names = [model.name for model in models]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ConfigError(f"--config model={asked['model']}: two would be called {twice[0]}; link one elsewhere")
+        points = _points(asked["overrides"]) if "overrides" in asked else [()]
+        if len(points) > 1:
+            raise ConfigError(f"--config overrides={asked['overrides']}: a sweep over checkpoints; give one value each")
+        name = asked.get("name", "-".join(names))
+        text = " ".join(f"{key}={value}" for key, value in ({"study": self.study} | asked | {"name": name}).items())
+        _check_name(name, text)
+        usual = compose((), (), CHECKPOINT, 0)["probe"]
+        experiments = [
+            Experiment(of_it, CHECKPOINT, (0,), (*model.overrides(usual["n_ctx"], usual["periods"]), *points[0]))
+            for of_it, model in zip(names, models, strict=True)
+        ]
+        return replace(self, study=name, experiments=tuple(experiments), text=text)
 
     def ablated(self, name: str, overrides: str, seeds: str | None) -> Self:
         """Return a study called `name`: this study's first experiment beside the same with `overrides`.

@@ -20,6 +20,8 @@ STAGE = Stage(
 )
 
 Scale = Annotated[float, Field(gt=0, le=1000)]
+# Of a model's folder, without its tokenizer, which the prepare stage reads.
+MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "pytorch_model*")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # owner/name
 
 
@@ -207,7 +209,7 @@ class TrainSettings(StageSettings):
             return []
         path = Path(self.model.path)
         if isinstance(self.model, HubModel) and path.is_dir():
-            return sorted(str(file) for file in path.iterdir() if file.suffix in (".json", ".safetensors", ".bin"))
+            return sorted({str(file) for pattern in MODEL_FILES for file in path.glob(pattern)})
         on_the_hub = isinstance(self.model, HubModel) and not _elsewhere(self.model.path)
         return [] if on_the_hub else [self.model.path]
 

@@ -40,6 +40,40 @@ def test_an_ablation_may_start_from_another_experiment():
     assert (asked.experiments[1].base, asked.experiments[1].overrides) == ("one_layer", ("model.n_heads=4",))
 
 
+def of_checkpoints(folder, *names):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text('{"n_positions": 64}')
+    return {"model": ",".join(str(folder / name) for name in names)}
+
+
+def test_a_model_made_elsewhere_is_a_study_by_itself_and_several_are_one(tmp_path):
+    asked = Request.parse(of_checkpoints(tmp_path, "gpt2"))
+    (experiment,) = asked.experiments
+    assert (asked.study, experiment.name, experiment.base, experiment.seeds) == ("gpt2", "gpt2", "checkpoint", (0,))
+    both = Request.parse(of_checkpoints(tmp_path / "more", "a", "b") | {"overrides": "score.draws=100", "name": "c"})
+    assert (both.study, [experiment.name for experiment in both.experiments]) == ("c", ["a", "b"])
+    assert all(experiment.overrides[-1] == "score.draws=100" for experiment in both.experiments)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"seeds": "0,1"}, "seeds=0,1 .*: a checkpoint has no seeds"),
+        ({"model": "{folder}/gpt2,{folder}/gpt2"}, "name each model once"),
+        ({"model": "{folder}/gpt2,"}, "name each model once"),
+        ({"model": "{folder}/gpt2,{folder}/other/gpt2"}, "two would be called gpt2"),
+        ({"overrides": "score.draws=100,200"}, "a sweep over checkpoints"),
+        ({"name": "paper"}, "taken"),
+    ],
+)
+def test_a_wrong_request_for_models_made_elsewhere_is_one_line(tmp_path, more, message):
+    asked = of_checkpoints(tmp_path, "gpt2", "other/gpt2") | {"model": f"{tmp_path}/gpt2"}
+    asked |= {key: value.format(folder=tmp_path) for key, value in more.items()}
+    with pytest.raises(ConfigError, match=message):
+        Request.parse(asked)
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -31,7 +31,7 @@ def test_the_workflow_watches_files_made_elsewhere(model, files):
 
 
 def test_of_a_local_folder_it_watches_what_is_read(tmp_path):
-    for name in ("config.json", "model.safetensors", "pytorch_model.bin", "notes.txt"):
+    for name in ("config.json", "model.safetensors", "pytorch_model.bin", "notes.txt", "tokenizer.json"):
         (tmp_path / name).write_text("")
     model = {"source": "hub", "path": str(tmp_path), "allow_bin": False, "n_ctx": 8}
     expected = [str(tmp_path / name) for name in ("config.json", "model.safetensors", "pytorch_model.bin")]
