@@ -20,9 +20,9 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from pipeline.circuits.chance.power import threshold_at
 from pipeline.circuits.closed_forms.expected import UNDEFINED, Expected
 from pipeline.circuits.closed_forms.wiring import Construction
+from pipeline.circuits.definitions.definition import Name
 from pipeline.circuits.definitions.expectations import of_random, of_wired
 from pipeline.circuits.definitions.protocols import Key, Sequences, least, protocol_scores, subsamples
 from pipeline.circuits.definitions.registry import DEFINITIONS
@@ -176,7 +176,8 @@ def definitions_judged(settings: PowerSettings) -> pd.DataFrame:
     rows = definition_power(
         heads,
         scores,
-        thresholds(chance, settings),
+        chance,
+        thresholds(settings),
         Judging(**settings.model_dump(include={field.name for field in fields(Judging)})),
         np.random.default_rng(settings.seed),
     )
@@ -222,20 +223,13 @@ def measured(
     return pd.DataFrame(heads, columns=["model", "kind", *FUNCTIONS]), scores
 
 
-def thresholds(chance: dict[Key, np.ndarray], settings: PowerSettings) -> dict[Key, tuple[float, str]]:
-    """Return the threshold of every definition, by its key: as published, this project's, or by heads never trained."""
-    found: dict[Key, tuple[float, str]] = {}
-    for key, scores in chance.items():
-        metric, definition, _ = key
-        published = DEFINITIONS[metric, definition].threshold
-        own = settings.thresholds.get(metric, {}).get(definition)
-        if not math.isnan(published):
-            found[key] = (published, "published")
-        elif own is not None:
-            found[key] = (own, "project")
-        else:
-            found[key] = (float(threshold_at(scores[0], settings.level)), "chance")
-    return found
+def thresholds(settings: PowerSettings) -> dict[Name, tuple[float, str]]:
+    """Return the threshold of definitions that have one, published or this project's, and which it is."""
+    own = {(metric, name): value for metric, of in settings.thresholds.items() for name, value in of.items()}
+    published = {name: entry.threshold for name, entry in DEFINITIONS.items() if not math.isnan(entry.threshold)}
+    return {name: (value, "project") for name, value in own.items()} | {
+        name: (value, "published") for name, value in published.items()
+    }
 
 
 def failed_file(table: Table, outputs: Paths) -> Path:

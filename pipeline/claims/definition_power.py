@@ -29,7 +29,8 @@ class Judging:
 def definition_power(
     heads: pd.DataFrame,
     scores: Mapping[tuple[str, str, str], np.ndarray],
-    thresholds: Mapping[tuple[str, str, str], tuple[float, str]],
+    chance: Mapping[tuple[str, str, str], np.ndarray],
+    thresholds: Mapping[tuple[str, str], tuple[float, str]],
     judging: Judging,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
@@ -41,7 +42,9 @@ def definition_power(
     Args:
         heads: a row a head: model, kind, and a column a metric: PLAYS, NOT, or NaN where that is not known.
         scores: by DEFINITION, [draw, head]; the first draw is of all sentences, the others as `judging.sizes` says.
-        thresholds: by DEFINITION, above which a head is called, and where that is from.
+        chance: the same of heads that were never trained, others than these.
+        thresholds: by metric and definition, above which a head is called, and where that is from; without one, it is
+            what a share `judging.level` of `chance` lie above.
         judging: by what.
         generator: puts models into halves.
 
@@ -54,7 +57,8 @@ def definition_power(
         plays = heads[key[0]].to_numpy(float)
         called = power.crossed_calls(values, plays == NOT, half, judging.level)
         at_level = float(power.threshold_at(values[0, plays == NOT], judging.level))
-        threshold, origin = thresholds[key]
+        by_chance = float(power.threshold_at(chance[key][0], judging.level)), "chance"
+        threshold, origin = thresholds.get(key[:2], by_chance)
         above = power.lowest(values[0]) > threshold
         for kind in (ALL, *heads["kind"].unique()):
             of_kind = (heads["kind"] == kind).to_numpy() | (kind == ALL)
@@ -148,16 +152,18 @@ class Groups:
 def best_ways(rows: pd.DataFrame) -> pd.DataFrame:
     """Return of every definition the row of all models, in the way in which it tells heads apart best; best first.
 
-    The largest area counts; of equal ones the larger least area of any kind of models, then of equal ones the larger
-    power at the level.
+    The largest area counts; of equal ones the larger least area of any kind of models; of equal ones what is right more
+    often as it is used, by power less false positives at its threshold.
 
     Args:
         rows: DEFINITION_POWER.
     """
     least = rows[rows["kind"] != ALL].groupby(DEFINITION)["auc"].min().rename("least_auc").reset_index()
-    order = ["auc", "least_auc", "power_at_level"]
     ranked = rows[rows["kind"] == ALL].merge(least, on=DEFINITION)
-    ranked = ranked.assign(rounded=ranked["auc"].round(ROUNDING)).sort_values(
-        ["metric", "rounded", *order[1:]], ascending=[True, False, False, False], kind="stable"
-    )
-    return ranked.drop_duplicates(["metric", "definition"]).drop(columns="rounded")
+    order = {
+        "_auc": ranked["auc"].round(ROUNDING),
+        "_least": ranked["least_auc"].round(ROUNDING),
+        "_used": ranked["power"] - ranked["false_positives"],
+    }
+    ranked = ranked.assign(**order).sort_values(["metric", *order], ascending=[True, *[False] * 3], kind="stable")
+    return ranked.drop_duplicates(["metric", "definition"]).drop(columns=list(order))

@@ -12,8 +12,8 @@ import pandas as pd
 from pipeline.claims.definition_power import ALL, DEFINITION, best_ways
 
 HEADER = (
-    "| function | definition | measured on | area under the curve | least, in which models | power at {level:.0%} false "
-    "positives | threshold for that | usual threshold | power there | false discoveries there | sentences |\n"
+    "| function | definition | measured on | area under the curve | least, in which models | power at {level:.0%} "
+    "false positives | threshold for that | usual threshold | power there | false discoveries there | sentences |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 

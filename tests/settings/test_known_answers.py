@@ -33,3 +33,15 @@ def test_a_job_whose_settings_have_no_place_is_refused(refusal, work):
 def test_answers_are_met_within_something(refusal):
     assert refusal("known_answers", tolerance=0).startswith("known_answers.tolerance=0: input should be greater than 0")
     assert refusal("known_answers", random_sds=-1).startswith("known_answers.random_sds=-1: ")
+
+
+def test_a_strength_is_a_range_of_probabilities(usual, refusal):
+    power = usual("known_answers")["power"]
+    for strength in ([0.9, 0.3], [0.0, 0.5], [0.5, 1.0]):
+        line = refusal("known_answers", power=power | {"plan": power["plan"] | {"weak": strength}})
+        assert f"{strength} is no range of probabilities" in line
+
+
+def test_every_kind_of_model_is_one_that_is_made(usual, refusal):
+    power = usual("known_answers")["power"]
+    assert "borrowed" in refusal("known_answers", power=power | {"models": power["models"] | {"borrowed": 3}})

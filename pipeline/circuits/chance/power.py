@@ -4,6 +4,7 @@ A head without a score, NaN, is called by no threshold, and lies below every oth
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,7 +28,7 @@ def area_under_curve(
     if not pairs:
         return np.full(positive.shape[:-1], np.nan)
     ranks = stats.rankdata(lowest(np.concatenate([positive, negative], -1)), axis=-1)
-    return (ranks[..., :n].sum(-1) - n * (n + 1) / 2) / pairs
+    return np.asarray((ranks[..., :n].sum(-1) - n * (n + 1) / 2) / pairs)
 
 
 def area_interval(area: float, n_positive: int, n_negative: int, confidence: float) -> tuple[float, float]:
@@ -76,7 +77,7 @@ def share_interval(share: float, n: int, confidence: float) -> tuple[float, floa
 def threshold_at(negative: Float[np.ndarray, "*axes head"], level: float) -> Float[np.ndarray, "*axes"]:
     """Return the least of these scores above which no more than a share `level` of them lie."""
     ordered = np.sort(lowest(negative), -1)
-    return ordered[..., ordered.shape[-1] - 1 - math.floor(level * ordered.shape[-1])]
+    return np.asarray(ordered[..., ordered.shape[-1] - 1 - math.floor(level * ordered.shape[-1])])
 
 
 def crossed_calls(
@@ -114,7 +115,7 @@ def lowest(scores: Float[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
     return np.where(np.isnan(scores), -np.inf, scores)
 
 
-def enough(sizes: list[int], reached: list[bool]) -> int | None:
+def enough(sizes: Sequence[int], reached: Sequence[bool]) -> int | None:
     """Return the least size from which on all sizes reach what is asked; None if the largest does not."""
     found = None
     for size, fulfilled in zip(sizes[::-1], reached[::-1], strict=True):

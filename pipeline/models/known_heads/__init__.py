@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from pipeline.models.known_heads.known import FUNCTIONS, KnownModel
 from pipeline.models.known_heads.planted import Plan, disguised, look_alikes, noisy, random, resting, weak, wired
-from pipeline.models.known_heads.trained import BEGIN, Recipe, text, trained
+from pipeline.models.known_heads.trained import BEGIN, Recipe, text, trained_models
 
 __all__ = ["BEGIN", "FUNCTIONS", "KnownModel", "Plan", "Recipe", "known_models", "random", "text"]
 
@@ -33,5 +33,5 @@ def known_models(
     yield from weak(plan, counts["weak"], generator)
     yield from resting(plan, counts["resting"], generator)
     yield from noisy(plan, counts["noisy"], sentences, generator)
-    yield from trained(plan, counts["trained"], recipe, generator)
+    yield from trained_models(plan, counts["trained"], recipe, generator)
     yield from look_alikes(plan, counts["look_alike"], generator)

@@ -60,7 +60,7 @@ class Recipe:
         return with_copies(self.sentences[chosen], self.copies, BEGIN, generator)[0]
 
 
-def trained(plan: Plan, count: int, recipe: Recipe, generator: Generator) -> Iterator[KnownModel]:
+def trained_models(plan: Plan, count: int, recipe: Recipe, generator: Generator) -> Iterator[KnownModel]:
     """Yield trained networks: of every four, two around a strong circuit, one around a weak one, one around nothing.
 
     Args:
