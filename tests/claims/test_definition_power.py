@@ -33,8 +33,9 @@ def rows():
     slow[1:3] = 0  # nothing is seen on one sentence
     scores = {PERFECT: np.tile(plays, (draws, 1)), USELESS: np.zeros((draws, len(heads))), SLOW: slow}
     scores[WEIGHTS] = scores[PERFECT]
-    thresholds = dict.fromkeys(scores, (0.5, "published"))
-    table = definition_power(heads, scores, thresholds, JUDGING, np.random.default_rng(0))
+    chance = {key: np.linspace(0, 0.5, 40)[None] for key in scores}
+    thresholds = {PERFECT[:2]: (0.5, "published"), USELESS[:2]: (0.5, "project")}
+    table = definition_power(heads, scores, chance, thresholds, JUDGING, np.random.default_rng(0))
     return table.set_index(["definition", "measured_on", "kind"]).sort_index()
 
 
@@ -45,6 +46,13 @@ def test_a_perfect_and_a_useless_score(rows):
     assert useless[["auc", "power", "power_at_level", "false_positives"]].tolist() == [0.5, 0, 0, 0]
     assert np.isnan(useless["false_discoveries"])
     assert perfect["auc_lo"] < 1 == perfect["auc_hi"]
+
+
+def test_what_has_no_threshold_has_that_of_heads_never_trained(rows):
+    """Two of forty may lie above: the third largest of forty numbers from 0 to a half."""
+    found = rows.xs(ALL, level="kind")[["threshold", "threshold_from"]]
+    assert found.loc[("slow", "one_period")].tolist() == [pytest.approx(0.5 * 37 / 39), "chance"]
+    assert found.loc[("perfect", "weights")].tolist() == [0.5, "published"]
 
 
 def test_heads_are_counted_where_they_are_known(rows):
@@ -75,7 +83,7 @@ def test_a_threshold_is_judged_on_models_that_did_not_choose_it():
     heads = known()
     half = halves(heads, np.random.default_rng(0))
     scores = {PERFECT: np.where(half, 2.0, 1.0)[None].repeat(5, 0)}
-    table = definition_power(heads, scores, {PERFECT: (3.0, "chance")}, JUDGING, np.random.default_rng(0))
+    table = definition_power(heads, scores, scores, {PERFECT[:2]: (3.0, "project")}, JUDGING, np.random.default_rng(0))
     assert table.loc[0, ["power_at_level", "false_positives_at_level"]].tolist() == [0.5, 0.5]
     assert table.loc[0, "threshold_at_level"] == 2
 
