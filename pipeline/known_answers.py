@@ -167,11 +167,12 @@ def definitions_judged(settings: PowerSettings) -> pd.DataFrame:
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(settings.seed)
     plan = Plan(**settings.plan.model_dump(), shortcut=settings.periods[0] - 1)
+    of_kinds = settings.models.model_dump()
     recipe, sequences = to_read(settings, generator)
     counts = subsamples(settings.sentences, settings.sizes, settings.draws, generator)
-    models = known_models(settings.models, plan, recipe, sequences.text[: settings.kept_on], generator)
+    models = known_models(of_kinds, plan, recipe, sequences.text[: settings.kept_on], generator)
     by_chance = (random(plan, generator) for _ in range(settings.never_trained))
-    heads, scores = measured(tqdm(models, "models", sum(settings.models.values())), sequences, counts, settings.tile)
+    heads, scores = measured(tqdm(models, "models", sum(of_kinds.values())), sequences, counts, settings.tile)
     _, chance = measured(by_chance, sequences, counts[:1], settings.tile)
     rows = definition_power(
         heads,

@@ -29,8 +29,8 @@ def definitions(rows: pd.DataFrame, only_best: bool) -> str:
     best = best.drop_duplicates("metric") if only_best else best
     lines = [HEADER.format(level=rows["level"].iloc[0])]
     for row in best.to_dict("records"):
-        of_kinds = rows[(rows[DEFINITION] == [row[name] for name in DEFINITION]).all(axis=1) & (rows["kind"] != ALL)]
-        worst = of_kinds.loc[of_kinds["auc"].idxmin()]
+        same = (rows[DEFINITION] == [row[name] for name in DEFINITION]).all(axis=1)
+        worst = rows[same & (rows["kind"] != ALL)].sort_values("auc", kind="stable").iloc[0]
         sentences = row["sentences_for_auc"]
         cells = [
             row["metric"].replace("_", " "),

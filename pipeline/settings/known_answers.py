@@ -1,6 +1,6 @@
 """Settings of the known_answers stage."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -94,12 +94,22 @@ class TextSettings(Slice):
     copies: CopiesSettings
 
 
+class CountsSettings(Slice):
+    """How many models of each kind: two at least, a half each."""
+
+    wired: int = Field(ge=2)
+    disguised: int = Field(ge=2)
+    weak: int = Field(ge=2)
+    resting: int = Field(ge=2)
+    noisy: int = Field(ge=2)
+    trained: int = Field(ge=2)
+    look_alike: int = Field(ge=2)
+
+
 class PowerSettings(Slice):
     """Which models definitions of scores are judged on, on how many sentences, and by what."""
 
-    models: dict[
-        Literal["wired", "disguised", "weak", "resting", "noisy", "trained", "look_alike"], Annotated[int, Field(ge=2)]
-    ]
+    models: CountsSettings
     never_trained: int = Field(ge=1)
     plan: PlanSettings
     text: TextSettings

@@ -48,7 +48,7 @@ def area_interval(area: float, n_positive: int, n_negative: int, confidence: flo
     """
     if math.isnan(area):
         return math.nan, math.nan
-    quantile = stats.norm.isf((1 - confidence) / 2)
+    quantile = float(stats.norm.isf((1 - confidence) / 2))
     more = (n_positive + n_negative) / 2 - 1
 
     def beyond(other: float) -> float:
@@ -56,8 +56,8 @@ def area_interval(area: float, n_positive: int, n_negative: int, confidence: flo
         return (area - other) ** 2 - quantile**2 * other * (1 - other) * spread / (n_positive * n_negative)
 
     # At 0 and 1 themselves no area is far from these: the other end of the interval lies inside.
-    low = 0.0 if area == 0 else optimize.brentq(beyond, 0, min(area, 1 - INSIDE))
-    high = 1.0 if area == 1 else optimize.brentq(beyond, max(area, INSIDE), 1)
+    low = 0.0 if area == 0 else optimize.root_scalar(beyond, bracket=(0, min(area, 1 - INSIDE))).root
+    high = 1.0 if area == 1 else optimize.root_scalar(beyond, bracket=(max(area, INSIDE), 1)).root
     return float(low), float(high)
 
 
@@ -65,7 +65,7 @@ def share_interval(share: float, n: int, confidence: float) -> tuple[float, floa
     """Return Wilson's interval of a share of heads, of which n are independent."""
     if math.isnan(share):
         return math.nan, math.nan
-    quantile = stats.norm.isf((1 - confidence) / 2)
+    quantile = float(stats.norm.isf((1 - confidence) / 2))
     middle, half = (
         share + quantile**2 / (2 * n),
         quantile * math.sqrt(share * (1 - share) / n + (quantile / n) ** 2 / 4),

@@ -14,7 +14,7 @@ from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.models.attention_only import AttentionOnly
 from pipeline.models.families import to_weights
 
-FUNCTIONS = ("previous_token", "induction", "copying")
+FUNCTIONS: tuple[str, ...] = ("previous_token", "induction", "copying")
 Plays = Mapping[str, bool]  # by function; what is not known is not there
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -67,7 +68,9 @@ def drawn(low_high: Sequence[float], generator: Generator) -> float:
     return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
 
 
-def construction(plan: Plan, circuit: str, strength: Sequence[float], generator: Generator, **shape) -> Construction:
+def construction(
+    plan: Plan, circuit: str, strength: Sequence[float], generator: Generator, **shape: Any
+) -> Construction:
     """Plan a circuit of heads that give what they look for attention drawn from `strength`.
 
     Args:
@@ -82,14 +85,17 @@ def construction(plan: Plan, circuit: str, strength: Sequence[float], generator:
     by_position, by_content = (math.log(others * share / (1 - share)) for share in (first, second))
     # What a second head looks for or by, the first one carried there, in part.
     carried = first if circuit in ("induction", "q_composition") else 1.0
-    sizes = {"d_model": plan.d_model, "n_ctx": plan.n_ctx, "d_vocab": plan.d_vocab}
+    given: dict[str, Any] = {"basis": "one_hot", "n_heads": 1} | shape
     return Construction(
         circuit=circuit,
+        d_model=plan.d_model,
+        n_ctx=plan.n_ctx,
+        d_vocab=plan.d_vocab,
         offset=plan.shortcut if circuit == "positional_shortcut" else 1,
         position_gain=by_position,
         match_gain=by_content / carried,
         copy_gain=1.0,
-        **({"basis": "one_hot", "n_heads": 1} | sizes | shape),
+        **given,
     )
 
 
