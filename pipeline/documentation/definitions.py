@@ -43,7 +43,7 @@ def definitions(rows: pd.DataFrame, only_best: bool) -> str:
             f"{row['threshold']:.3g}, {row['threshold_from']}",
             f"{row['power']:.2f}",
             "" if pd.isna(row["false_discoveries"]) else f"{row['false_discoveries']:.2f}",
-            "" if pd.isna(sentences) else f"{sentences:d}",
+            "" if pd.isna(sentences) else f"{sentences:.0f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -13,10 +13,10 @@ from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, confidence_of, new,
 TITLE = "Which score to take: {best}"
 NOTHING = "Which score to take"
 CAPTION = (
-    "Heads known beforehand to play a role or not, in {models} models. Every definition in the way that tells them "
-    "apart best. Left: area under the ROC curve over all models, bars {confidence} intervals, dashes a guess. Middle: "
-    "share of the heads that play the role found at {level} false positives, by kind of models; the threshold is "
-    "chosen on one half of all models and judged on the other. Right: look-alikes that it lets through, and n, the "
+    "Heads known beforehand to play a role or not, in up to {models} models. Every definition in the way that tells "
+    "them apart best. Left: area under the ROC curve over all models, bars {confidence} intervals, dashes a guess. "
+    "Middle: share of the heads that play the role found at {level} false positives, by kind of models; the threshold "
+    "is chosen on one half of all models and judged on the other. Right: look-alikes that it lets through, and n, the "
     "sentences that bring the area to within 0.01 of its limit; -: of the weights."
 )
 MISTAKEN = "look_alike"

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from pipeline.settings.base import Confidence, Slice, StageSettings
 from pipeline.settings.stage import Stage
-from pipeline.settings.train import CopiesSettings
+from pipeline.settings.train import CopiesSettings, OptimisationSettings
 from pipeline.settings.verify import VerifySettings
 
 STAGE = Stage(
@@ -70,19 +70,6 @@ class PlanSettings(Slice):
     embedding_sd: float = Field(gt=0)
     position_sd: float = Field(gt=0)
     query_key_scale: float = Field(gt=0)
-
-
-class OptimisationSettings(Slice):
-    """How models whose heads are known are trained around them."""
-
-    steps: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    warmup_steps: int = Field(ge=0)
-    decay_share: float = Field(gt=0, le=1)
-    beta1: float = Field(ge=0, lt=1)
-    beta2: float = Field(ge=0, lt=1)
-    epsilon: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
 
 
 class TextSettings(Slice):

@@ -123,15 +123,10 @@ class CurveSettings(Slice):
     seed: int = Field(ge=0)
 
 
-class TrainSettings(StageSettings):
-    """Which model, and how it is trained if it is."""
+class OptimisationSettings(Slice):
+    """How parameters are changed step by step."""
 
-    model: Annotated[
-        TrainedModel | RandomInit | ConstructedModel | HubModel | NotebookCheckpoint, Field(discriminator="source")
-    ]
-    seed: int = Field(ge=0)
     steps: Count
-    batch: Count
     learning_rate: Positive
     warmup_steps: int = Field(ge=0)
     decay_share: float = Field(gt=0, le=1)
@@ -139,6 +134,16 @@ class TrainSettings(StageSettings):
     beta2: float = Field(ge=0, lt=1)
     epsilon: Positive
     weight_decay: float = Field(ge=0)
+
+
+class TrainSettings(StageSettings, OptimisationSettings):
+    """Which model, and how it is trained if it is."""
+
+    model: Annotated[
+        TrainedModel | RandomInit | ConstructedModel | HubModel | NotebookCheckpoint, Field(discriminator="source")
+    ]
+    seed: int = Field(ge=0)
+    batch: Count
     copies: CopiesSettings
     first_checkpoint: Count
     checkpoints: int = Field(ge=2)

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from pipeline.documentation.definitions import definitions, main
 
+ROOT = Path(__file__).parents[2]
 ROW = {
     "metric": "copying",
     "measured_on": "one_period",
@@ -27,7 +30,7 @@ def table():
         for definition, n in (("top1", None), ("olsson", 4))
         for kind, area in (("all", 0.9 if n else 0.8), ("wired", 0.85), ("look_alike", 0.7))
     ]
-    return pd.DataFrame(rows).astype({"sentences_for_auc": "Int64"})
+    return pd.DataFrame(rows)  # as read from a file: numbers that may be null are floats
 
 
 def test_the_best_comes_first_with_its_numbers(table):
@@ -49,3 +52,12 @@ def test_the_command_prints_it_or_says_what_to_do(table, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(tmp_path / "none.parquet")])
     assert "study=known_answers" in capsys.readouterr().err
+
+
+def test_the_readme_shows_what_all_of_them_begin_with():
+    """The header, and of every function the first row."""
+    header, line, *rows = (ROOT / "docs/definitions.md").read_text().splitlines()
+    first = {row.split("|")[1]: row for row in reversed(rows)}
+    shown = "\n".join([header, line, *sorted(first.values())])
+    assert len(first) == 3
+    assert f"\n{shown}\n\n" in (ROOT / "README.md").read_text()
