@@ -2,15 +2,19 @@
 
 Then put bugs, one at a time, into our reading of a random model of every family, and see which gate of `verify` stops
 it. If an answer is wrong or a bug passes, the table is failed_... instead, and the study stops.
+
+Last, make models whose heads are known, and see which definition of a score tells these apart.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from itertools import chain
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields, replace
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
@@ -18,24 +22,32 @@ from tqdm import tqdm
 
 from pipeline.circuits.closed_forms.expected import UNDEFINED, Expected
 from pipeline.circuits.closed_forms.wiring import Construction
+from pipeline.circuits.definitions.definition import Name
 from pipeline.circuits.definitions.expectations import of_random, of_wired
+from pipeline.circuits.definitions.protocols import Key, Sequences, least, protocol_scores, subsamples
+from pipeline.circuits.definitions.registry import DEFINITIONS
 from pipeline.circuits.gates.checks import largest, of_layers, on_sequences, verdict
+from pipeline.claims.definition_power import Judging, definition_power
 from pipeline.claims.known_answers import KEY, counted, judged, keyed, of_losses, of_scores
+from pipeline.figures.definition_power import definition_power as power_figure
 from pipeline.figures.known_answers import known_answers
 from pipeline.figures.style import save
 from pipeline.frames.tensors import sequences_of, sets_of
 from pipeline.frames.weights import weights_in
 from pipeline.models.injected import BUGS, CLEAN, injected
+from pipeline.models.known_heads import BEGIN, FUNCTIONS, KnownModel, Plan, Recipe, known_models, random, text
 from pipeline.models.own_forward import own_forward
+from pipeline.models.sequences import Copies, periodic_rows, with_copies
 from pipeline.models.tiny import D_VOCAB, NAMES, save_tiny
+from pipeline.models.training import Optimisation
 from pipeline.plumbing.artefacts import Paths, atomic, read, read_parts, write
 from pipeline.plumbing.in_process import run_jobs
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
-from pipeline.settings.known_answers import KnownAnswersSettings, PlannedRun
+from pipeline.settings.known_answers import KnownAnswersSettings, PlannedRun, PowerSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS
-from pipeline.tables.known_answers import INJECTED_BUGS, KNOWN_ANSWERS
+from pipeline.tables.known_answers import DEFINITION_POWER, INJECTED_BUGS, KNOWN_ANSWERS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, LOSS_BY_POSITION
@@ -58,10 +70,12 @@ def run(settings: KnownAnswersSettings, inputs: Paths, outputs: Paths) -> None:
     bugs = bugs_caught(settings, folder / "bugs", outputs)
     write(KNOWN_ANSWERS, answers, outputs)
     write(INJECTED_BUGS, bugs, outputs)
-    figure = known_answers(answers)
-    for suffix in ("svg", "png"):
-        with atomic(outputs.file(f"known_answers.{suffix}")) as temporary:
-            save(figure, temporary, suffix, settings.dpi)
+    powers = definitions_judged(settings.power)
+    write(DEFINITION_POWER, powers, outputs)
+    for name, figure in (("known_answers", known_answers(answers)), ("definition_power", power_figure(powers))):
+        for suffix in ("svg", "png"):
+            with atomic(outputs.file(f"{name}.{suffix}")) as temporary:
+                save(figure, temporary, suffix, settings.dpi)
 
 
 def answers_of(settings: KnownAnswersSettings, planned: PlannedRun, folder: Path) -> pd.DataFrame:
@@ -146,6 +160,77 @@ def bugs_in(settings: KnownAnswersSettings, name: str, folder: Path) -> Iterator
             "tolerance": tolerance[gate],
             "passed": (gate if failed else None) == bug.gate,
         }
+
+
+def definitions_judged(settings: PowerSettings) -> pd.DataFrame:
+    """Return DEFINITION_POWER: make models, score them by every definition, and judge these."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(settings.seed)
+    plan = Plan(**settings.plan.model_dump(), shortcut=settings.periods[0] - 1)
+    of_kinds = settings.models.model_dump()
+    recipe, sequences = to_read(settings, generator)
+    counts = subsamples(settings.sentences, settings.sizes, settings.draws, generator)
+    models = known_models(of_kinds, plan, recipe, sequences.text[: settings.kept_on], generator)
+    by_chance = (random(plan, generator) for _ in range(settings.never_trained))
+    heads, scores = measured(tqdm(models, "models", sum(of_kinds.values())), sequences, counts, settings.tile)
+    _, chance = measured(by_chance, sequences, counts[:1], settings.tile)
+    rows = definition_power(
+        heads,
+        scores,
+        chance,
+        thresholds(settings),
+        Judging(**settings.model_dump(include={field.name for field in fields(Judging)})),
+        np.random.default_rng(settings.seed),
+    )
+    return rows.assign(**settings.model_dump(include={"level", "prevalence", "confidence"}))
+
+
+def to_read(settings: PowerSettings, generator: torch.Generator) -> tuple[Recipe, Sequences]:
+    """Draw what models are trained on, and what they are measured on."""
+    n_ctx, given = settings.plan.n_ctx, settings.text
+    chain = text(settings.plan.d_vocab, given.sentences + settings.sentences, n_ctx, given.spread, generator)
+    trained_on, read = chain.split([given.sentences, settings.sentences])
+    copies = Copies(**given.copies.model_dump())
+    tokens = torch.arange(BEGIN + 1, settings.plan.d_vocab)
+    periodic = {
+        period: periodic_rows(tokens, settings.sentences, n_ctx, period, BEGIN, generator)[0]
+        for period in settings.periods
+    }
+    repeated, _ = with_copies(read, replace(copies, fraction=1.0), BEGIN, generator)
+    optimisation = Optimisation(**settings.optimisation.model_dump())
+    return Recipe(trained_on, copies, given.batch, optimisation), Sequences(read, repeated, periodic)
+
+
+def measured(
+    models: Iterable[KnownModel], sequences: Sequences, counts: torch.Tensor, tile: int
+) -> tuple[pd.DataFrame, dict[Key, np.ndarray]]:
+    """Return all heads with what is known of them, a row each, and their scores by every definition, [draw, head].
+
+    A definition that a model does not have, as of positions where it has none, is NaN there.
+    """
+    heads, parts = [], []
+    for number, model in enumerate(models):
+        weights = model.weights
+        found = protocol_scores(weights, sequences, len(sequences.text), tile)
+        parts.append({key: least(scores, counts).flatten(1).numpy() for key, scores in found.items()})
+        for head in product(range(weights.n_layers), range(weights.n_heads)):
+            known = {function: float(model.plays[head][function]) for function in model.plays.get(head, {})}
+            heads.append({"model": number, "kind": model.kind} | known)
+    sizes = [next(iter(part.values())).shape for part in parts]
+    scores = {
+        key: np.hstack([part.get(key, np.full(size, np.nan)) for part, size in zip(parts, sizes, strict=True)])
+        for key in dict.fromkeys(key for part in parts for key in part)
+    }
+    return pd.DataFrame(heads, columns=["model", "kind", *FUNCTIONS]), scores
+
+
+def thresholds(settings: PowerSettings) -> dict[Name, tuple[float, str]]:
+    """Return the threshold of definitions that have one, published or this project's, and which it is."""
+    own = {(metric, name): value for metric, of in settings.thresholds.items() for name, value in of.items()}
+    published = {name: entry.threshold for name, entry in DEFINITIONS.items() if not math.isnan(entry.threshold)}
+    return {name: (value, "project") for name, value in own.items()} | {
+        name: (value, "published") for name, value in published.items()
+    }
 
 
 def failed_file(table: Table, outputs: Paths) -> Path:

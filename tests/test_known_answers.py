@@ -7,16 +7,25 @@ import pytest
 
 from pipeline import known_answers
 from pipeline.circuits.closed_forms import of_patterns
+from pipeline.circuits.definitions.protocols import PROTOCOLS
+from pipeline.circuits.definitions.registry import HEADS
+from pipeline.circuits.scores.challenges import RIVALS
 from pipeline.models.injected import BUGS, Bug
 from pipeline.models.tiny import NAMES
 from pipeline.plumbing.artefacts import Paths, read, read_file
 from pipeline.plumbing.planner import plan_of
 from pipeline.plumbing.request import Request
 from pipeline.settings.known_answers import KnownAnswersSettings
-from pipeline.tables.known_answers import INJECTED_BUGS, KNOWN_ANSWERS
+from pipeline.tables.known_answers import DEFINITION_POWER, INJECTED_BUGS, KNOWN_ANSWERS
 
 MODELS = ("induction_disguised", "random_init")
-WRITES = ("known_answers.parquet", "injected_bugs.parquet", "known_answers.svg", "known_answers.png")
+TABLES = ("known_answers", "injected_bugs", "definition_power")
+DRAWN = ("known_answers", "definition_power")
+WRITES = (
+    *(f"{name}.parquet" for name in TABLES),
+    *(f"{name}.{kind}" for name in DRAWN for kind in ("svg", "png")),
+)
+FEW = {"wired": 7, "disguised": 2, "weak": 2, "resting": 2, "noisy": 2, "trained": 2, "look_alike": 9}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +33,15 @@ def settings():
     request = Request.of_study("known_answers")
     chosen = tuple(experiment for experiment in request.experiments if experiment.name in MODELS)
     plan = plan_of(replace(request, experiments=chosen))
-    return KnownAnswersSettings.parse(json.loads(plan.study_jobs["known_answers"].spec)["settings"])
+    given = json.loads(plan.study_jobs["known_answers"].spec)["settings"]
+    given["power"] |= {"models": FEW, "never_trained": 2, "sentences": 4, "sizes": [1, 2], "draws": 2}
+    given["power"]["optimisation"] |= {"steps": 5, "warmup_steps": 1}
+    return KnownAnswersSettings.parse(given)
+
+
+def _rival(entry):
+    """Whether it is of sequences made to mislead, where two targets compete."""
+    return entry.definition.removesuffix("_no_begin") in {name for names in RIVALS.values() for name in names}
 
 
 def outputs(folder):
@@ -67,6 +84,22 @@ def test_every_bug_is_caught_by_its_gate_and_no_gate_stops_a_clean_model(done):
     assert (caught["caught_by"] == caught["expected_gate"]).all()
     assert not (caught["max_abs_error"] <= caught["tolerance"]).any()
     assert bugs["passed"].all()
+
+
+def test_every_definition_is_judged_on_heads_that_are_known(done):
+    powers = read(DEFINITION_POWER, outputs(done))
+    assert set(powers["kind"]) == {"all", *FEW}
+    names = set(zip(powers["metric"], powers["definition"], strict=True))
+    assert names == {entry.name for entry in HEADS if entry.metric in PROTOCOLS and not _rival(entry)}
+    of_all = powers[powers["kind"] == "all"].set_index(["metric", "definition", "measured_on"])
+    assert of_all.loc["induction", "stripe", "one_period"][["threshold", "threshold_from"]].tolist() == [
+        0.4,
+        "published",
+    ]
+    assert of_all.loc["induction", "mass", "one_period"][["threshold", "threshold_from"]].tolist() == [0.6, "project"]
+    assert of_all.loc["copying", "top1", "weights"]["threshold_from"] == "chance"
+    wired = powers[powers["kind"] == "wired"]
+    assert (wired["auc"] == 1).all()  # heads wired to nothing else are told apart by every definition
 
 
 @pytest.mark.slow

@@ -24,4 +24,4 @@ OF_AN_EXPERIMENT = (
 # Drawn over all experiments.
 OF_A_STUDY = ("claims", "comparison", "effects")
 # Drawn by the stage that makes their table.
-OF_A_STAGE = ("known_answers", "benchmark", "stages")
+OF_A_STAGE = ("known_answers", "definition_power", "benchmark", "stages")

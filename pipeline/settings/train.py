@@ -159,15 +159,10 @@ class CurveSettings(Slice):
     seed: Seed
 
 
-class TrainSettings(StageSettings):
-    """Which model, and how it is trained if it is."""
+class OptimisationSettings(Slice):
+    """How parameters are changed step by step."""
 
-    model: Annotated[
-        TrainedModel | RandomInit | ConstructedModel | HubModel | NotebookCheckpoint, Field(discriminator="source")
-    ]
-    seed: Seed
     steps: Count
-    batch: Count
     learning_rate: float = Field(gt=0, le=1)
     warmup_steps: int = Field(ge=0)
     decay_share: float = Field(gt=0, le=1)
@@ -175,6 +170,16 @@ class TrainSettings(StageSettings):
     beta2: float = Field(ge=0, lt=1)
     epsilon: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0, le=1)
+
+
+class TrainSettings(StageSettings, OptimisationSettings):
+    """Which model, and how it is trained if it is."""
+
+    model: Annotated[
+        TrainedModel | RandomInit | ConstructedModel | HubModel | NotebookCheckpoint, Field(discriminator="source")
+    ]
+    seed: Seed
+    batch: Count
     copies: CopiesSettings
     first_checkpoint: Count
     checkpoints: int = Field(ge=2)

@@ -1,8 +1,10 @@
-"""Tables of the known_answers stage: scores that are known before they are measured, and bugs that must be caught."""
+"""Tables of the known_answers stage: scores that are known before they are measured, bugs that must be caught, and
+which definition tells heads apart that are known to differ."""
 
 from dataclasses import replace
 
 from pipeline.plumbing.schema import Column, Table
+from pipeline.tables.columns import CONFIDENCE
 from pipeline.tables.score import MEASURED_ON, METRIC, PERIOD
 from pipeline.tables.verify import GATES
 
@@ -67,5 +69,108 @@ INJECTED_BUGS = Table(
         Column(
             "passed", "bool", "none", "whether the gates did what they must: the bug is caught, the clean model is not"
         ),
+    ),
+)
+
+
+def _share(name: str, meaning: str) -> Column:
+    return Column(name, "float64", "share", meaning, 0, 1)
+
+
+def _interval(of: str) -> tuple[Column, Column]:
+    """Return both ends of an interval, heads of a model counted as one."""
+    lo, hi = (
+        _share(f"{of}_{end}", f"{side} end of {of}'s interval") for end, side in (("lo", "lower"), ("hi", "upper"))
+    )
+    return lo, hi
+
+
+DEFINITION_POWER = Table(
+    name="definition_power",
+    row="one definition of a score, measured in one way, and one kind of models whose heads are known",
+    key=("metric", "definition", "measured_on", "kind"),
+    columns=(
+        Column(
+            "metric",
+            "string",
+            "name",
+            "what heads do or do not, and is scored",
+            options=("previous_token", "induction", "copying"),
+        ),
+        Column("definition", "string", "name", "as in head_scores"),
+        Column(
+            "measured_on",
+            "string",
+            "name",
+            "the weights alone; text; text with a copied segment; random tokens repeated with one period; several "
+            "periods, of which the least score counts",
+            options=("weights", "text", "repeated_text", "one_period", "least_of_periods"),
+        ),
+        Column(
+            "kind",
+            "string",
+            "name",
+            "models: wired by hand; disguised by a random basis and distractors; doing it in part; resting on [BEGIN]; "
+            "noisy; trained around planted heads, or without what a role needs; look-alikes, held against all others' "
+            "heads that play the role; or all",
+            options=("all", "wired", "disguised", "weak", "resting", "noisy", "trained", "look_alike"),
+        ),
+        _share("auc", "how often a head that plays the role scores above one that does not; ties count half"),
+        *_interval("auc"),
+        Column("threshold", "float64", "by definition", "above which a head is called, as its source has it"),
+        Column(
+            "threshold_from",
+            "string",
+            "name",
+            "the publication; this project's claims; or heads never trained, a share `level` of which lie above",
+            options=("published", "project", "chance"),
+        ),
+        Column(
+            "threshold_at_level",
+            "float64",
+            "by definition",
+            "above which a share `level` of all known not to play it lie",
+        ),
+        _share("power", "share of heads that play the role above the threshold"),
+        *_interval("power"),
+        _share("false_positives", "share of heads that do not play it above the threshold"),
+        replace(
+            _share(
+                "false_discoveries",
+                "share of heads above the threshold that do not play the role, were `prevalence` of all heads to play "
+                "it; null if none is above",
+            ),
+            nullable=True,
+        ),
+        _share(
+            "power_at_level",
+            "share of heads that play the role above a threshold that `level` of those that do not exceed, chosen on "
+            "one half of the models of all kinds and judged on the other, both ways",
+        ),
+        *_interval("power_at_level"),
+        _share("false_positives_at_level", "share of heads that do not play it above that threshold, judged likewise"),
+        Column(
+            "sentences_for_auc",
+            "int64",
+            "sentences",
+            "of the numbers tried, the fewest with an auc within 0.01 of that of all; of each period; null: all, or of "
+            "weights",
+            1,
+            nullable=True,
+        ),
+        Column(
+            "sentences_for_power",
+            "int64",
+            "sentences",
+            "the fewest with a power_at_level of 0.8; null: none, or of weights",
+            1,
+            nullable=True,
+        ),
+        Column("n_positive", "int64", "heads", "known to play the role", 1),
+        Column("n_negative", "int64", "heads", "known not to play it", 1),
+        Column("n_models", "int64", "models", "that these are of", 1),
+        _share("level", "of false positives that the threshold of power_at_level may let through"),
+        _share("prevalence", "of heads that play the role, for false_discoveries"),
+        CONFIDENCE,
     ),
 )

@@ -26,7 +26,9 @@ MADE_UP = (
     ),
     *("set_ablations", "set_curves", "role_coverage"),
     *("validity", "checkpoint_scores", "emergence", "effects", "vocab_pairs", "benchmark", "known_answers", "stages"),
+    "definition_power",
 )
+KINDS = (("all", 0.7, 0.2), ("wired", 1.0, 0.0), ("weak", 0.5, 0.0), ("look_alike", 0.7, 0.3))
 CONFIDENCE = 0.9  # not the usual one, so that who says the usual one without asking is found out
 SIGNIFICANCE = 0.02
 SURE = {"confidence": CONFIDENCE, "significance": SIGNIFICANCE}
@@ -486,3 +488,26 @@ def stages() -> pd.DataFrame:
 def tables(request) -> dict[str, pd.DataFrame]:
     """Every table above by name."""
     return {name: request.getfixturevalue(name) for name in MADE_UP}
+
+
+@pytest.fixture
+def definition_power() -> pd.DataFrame:
+    """Two definitions of copying, one of induction; of two kinds of models, and look-alikes."""
+    rows = [
+        (metric, definition, way, kind, area, area - 0.1, min(1.0, area + 0.1), power, mistaken, needed)
+        for metric, definition, way, area, needed in (
+            ("copying", "top1", "weights", 0.8, None),
+            ("copying", "olsson", "one_period", 0.9, 4),
+            ("copying", "olsson", "text", 0.6, 1),
+            ("induction", "mass", "text", 0.95, None),
+        )
+        for kind, power, mistaken in KINDS
+    ]
+    names = ["metric", "definition", "measured_on", "kind", "auc", "auc_lo", "auc_hi"]
+    frame = pd.DataFrame(rows, columns=[*names, "power_at_level", "false_positives_at_level", "sentences_for_auc"])
+    shares = ("power", "power_lo", "power_hi", "false_positives", "power_at_level_lo", "power_at_level_hi")
+    frame = frame.assign(**dict.fromkeys(shares, 0.5), false_discoveries=None, sentences_for_power=None)
+    frame = frame.assign(threshold=0.4, threshold_from="published", threshold_at_level=0.3, n_positive=5, n_negative=6)
+    frame = frame.assign(n_models=7, level=0.05, prevalence=0.1, confidence=CONFIDENCE)
+    whole = dict.fromkeys(("sentences_for_auc", "sentences_for_power"), "Int64")
+    return frame.astype(whole | {"false_discoveries": "float64"})

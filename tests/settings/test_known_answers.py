@@ -34,3 +34,15 @@ def test_answers_are_met_within_something(refusal):
     assert refusal("known_answers", tolerance=0).startswith("known_answers.tolerance=0: input should be greater than 0")
     for sds in (-1, float("inf")):
         assert refusal("known_answers", random_sds=sds).startswith(f"known_answers.random_sds={sds}: ")
+
+
+def test_a_strength_is_a_range_of_probabilities(usual, refusal):
+    power = usual("known_answers")["power"]
+    for strength in ([0.9, 0.3], [0.0, 0.5], [0.5, 1.0]):
+        line = refusal("known_answers", power=power | {"plan": power["plan"] | {"weak": strength}})
+        assert f"{strength} is no range of probabilities" in line
+
+
+def test_every_kind_of_model_is_one_that_is_made(usual, refusal):
+    power = usual("known_answers")["power"]
+    assert "borrowed" in refusal("known_answers", power=power | {"models": power["models"] | {"borrowed": 3}})

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from pipeline.claims.known_answers import KEY, judged
-from pipeline.tables.known_answers import KNOWN_ANSWERS
+from pipeline.tables.known_answers import DEFINITION_POWER, KNOWN_ANSWERS
 
 SCORE = {"model": "copy", "layer": 0, "head": 0, "metric": "copying", "eval_set": "weights"}
 
@@ -24,3 +24,11 @@ def test_an_error_beyond_the_tolerance_is_kept_and_does_not_pass(kept, refusal):
     assert table["tolerance"].isna().tolist() == [False, False, True]
     assert refusal(KNOWN_ANSWERS, rows[0] | {"absolute_error": -0.5}) == "column absolute_error: -0.5 is below 0"
     assert "two rows share the key" in refusal(KNOWN_ANSWERS, rows[0], rows[0])
+
+
+def test_a_definition_that_calls_no_head_has_no_false_discoveries(kept, refusal):
+    row = {"metric": "copying", "definition": "top1", "measured_on": "weights", "kind": "all"}
+    row |= {"false_discoveries": None, "sentences_for_auc": None, "sentences_for_power": None}
+    assert kept(DEFINITION_POWER, row)["false_discoveries"].isna().all()
+    assert refusal(DEFINITION_POWER, row | {"auc": 1.5}) == "column auc: 1.5 is above 1"
+    assert "column kind" in refusal(DEFINITION_POWER, row | {"kind": "borrowed"})

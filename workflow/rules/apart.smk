@@ -2,7 +2,8 @@
 
 # What an ordinary study measures stands apart from what a small one does.
 BENCHMARKS = "results/benchmarks/" + ("" if PLAN.study == "paper" else f"{PLAN.study}/")
-KNOWN_ANSWERS = [*PLAN.writes("known_answers"), *figures("", ["known_answers"])]
+KNOWN_FIGURES = ["known_answers", "definition_power"]
+KNOWN_ANSWERS = [*PLAN.writes("known_answers"), *figures("", KNOWN_FIGURES)]
 WANTED = KNOWN_ANSWERS if PLAN.study == "known_answers" else RESULTS
 
 
@@ -10,7 +11,7 @@ WANTED = KNOWN_ANSWERS if PLAN.study == "known_answers" else RESULTS
 rule known_answers:
     output:
         PLAN.writes("known_answers"),
-        reported("", ["known_answers"], category="Known answers", caption="../report/study_figure.rst"),
+        reported("", KNOWN_FIGURES, category="Known answers", caption="../report/study_figure.rst"),
     log:
         f"{PLAN.folder}/logs/known_answers.log",
     benchmark:

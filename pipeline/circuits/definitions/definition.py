@@ -165,6 +165,7 @@ class Definition:
     measure: Measure
     chance: Level = math.nan  # under even attention, or for independent random weights; NaN if counted or unknown
     ideal: Level = math.nan  # of a head that plays the role perfectly; NaN if counted or if there is none
+    threshold: float = math.nan  # above which its source says that a head plays the role; NaN if it says none
     nulls: tuple[NullKind, ...] = ()  # kinds of chance, the one to compare with first
     closed_form: Callable[[Case], Expected] | None = None  # of a head, or pair, wired by hand
     random_mean: bool = False  # whether independent random weights have `chance` for a mean, exactly

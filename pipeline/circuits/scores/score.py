@@ -41,7 +41,13 @@ class Score:
             return nothing, nothing
         if counts is None:
             raise ValueError(f"interval of a score of {len(self.sentences)} sentences: give counts of resamples")
-        return interval(self.value, _mean(self.sentences, self.weight, counts), confidence)
+        return interval(self.value, self.of_draws(counts), confidence)
+
+    def of_draws(self, counts: Counts) -> Float[Tensor, "resample ..."]:
+        """Return the score of each draw of sentences, which come `counts` times; `value` where none is involved."""
+        if self.sentences is None or self.weight is None:
+            return self.value.expand(len(counts), *self.value.shape)
+        return _mean(self.sentences, self.weight, counts)
 
 
 Scores = dict[tuple[str, str], Score]

@@ -77,3 +77,10 @@ def test_scores_of_one_source_each_become_those_of_all():
         torch.testing.assert_close(of_sentences.value[source], alone.value)
         torch.testing.assert_close(of_sentences.sentences[:, source], alone.sentences, equal_nan=True)
         torch.testing.assert_close(of_sentences.weight[:, source], alone.weight)
+
+
+def test_a_draw_is_the_weighted_mean_of_what_is_drawn():
+    score = pooled(SENTENCES, WEIGHT)
+    drawn = score.of_draws(torch.tensor([[1.0, 0, 0], [1, 2, 0]], dtype=torch.float64))
+    assert drawn.flatten().tolist() == pytest.approx([1, 4, (1 + 2 * 3 * 2) / 7, 4])
+    assert Score(torch.tensor([5.0])).of_draws(torch.ones(2, 3)).tolist() == [[5.0], [5.0]]
