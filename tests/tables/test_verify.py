@@ -16,10 +16,8 @@ def test_every_check_has_a_name():
 
 def test_an_error_passes_up_to_its_tolerance_and_not_if_it_is_no_number(kept, refusal):
     """Three heads of one layer, and logits of the whole model."""
-    worst = {
-        ("terms", "scores", 0): torch.tensor([0, 0.01, 0.015], dtype=torch.float64),
-        ("paths", "logits", None): torch.tensor(math.nan),
-    }
+    scores = torch.tensor([0, 0.01, 0.015], dtype=torch.float64)
+    worst = {("terms", "scores", 0): scores, ("paths", "logits", None): torch.tensor(math.nan)}
     checks = rows(worst, TOLERANCE).to_dict("records")
     table = kept(CHECKS, *checks)
     assert table["quantity"].tolist() == ["logits", "scores", "scores", "scores"]
