@@ -21,7 +21,7 @@ def _threads():
 
 
 def test_a_killed_benchmark_goes_on_where_it_stopped(settings, tmp_path, monkeypatch):
-    outputs = Paths([tmp_path / f"benchmark.{kind}" for kind in ("parquet", "svg", "png")], "spec")
+    outputs = Paths([tmp_path / f"benchmark.{kind}" for kind in ("parquet", "svg", "png")], '"spec"')
     done = []
 
     def here(function, *arguments):

@@ -342,5 +342,5 @@ def test_mistakes_are_named_and_nothing_is_written(run, tmp_path):
     assert not any((tmp_path / f"{table.name}.parquet").exists() for table in TABLES)
     with pytest.raises(ValidationError, match="not below max_value"):
         ProjectSettings.parse(SETTINGS | {"min_value": 2.0, "max_value": 1.0})
-    with pytest.raises(ValidationError, match="names one twice"):
+    with pytest.raises(ValidationError, match="is there twice"):
         ProjectSettings.parse(SETTINGS | {"filters": ["exclude_same", "exclude_same"]})

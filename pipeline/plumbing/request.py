@@ -234,8 +234,6 @@ def _points(overrides: str) -> list[tuple[str, ...]]:
 def _axis(override: Override) -> list[str]:
     """Return an override's values, each as a plain override."""
     line = str(override.input_line)
-    if override.key_or_group == "seed":
-        raise ConfigError(f"overrides: {line}: every run has a seed of its own; write --config seeds=... instead")
     if not override.is_sweep_override():
         return [line]
     sweep = override.value()

@@ -11,7 +11,7 @@ def test_two_computations_never_agree_to_the_last_bit(usual, refusal, check):
     assert line == f"verify.tolerance.{check}=0: input should be greater than 0; conf/ has {tolerance[check]}"
 
 
-@pytest.mark.parametrize("value", [0.02, 1e99, float("inf")])
+@pytest.mark.parametrize("value", [0.02, 1e99])
 def test_no_tolerance_switches_a_gate_off(usual, refusal, accepted, value):
     tolerance = usual("verify")["tolerance"]
     line = refusal("verify", tolerance=tolerance | {"logits": value})
