@@ -58,14 +58,22 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     write(EMERGENCE_ORDER, emergence_order(events, confidence).assign(confidence=confidence), outputs)
 
     tables["emergence"] = events
-    claims = [judged(claim, experiment, tables, settings) for experiment in settings.experiments for claim in CLAIMS]
+    runs = {experiment: dict(runs_of(tables, experiment)) for experiment in settings.experiments}
+    claims = [judged(claim, experiment, of_it, settings) for experiment, of_it in runs.items() for claim in CLAIMS]
     write(CLAIMS_TABLE, corrected(pd.DataFrame(claims)).assign(**noted, power=settings.power), outputs)
 
 
-def judged(claim: Claim, experiment: str, tables: Tables, settings: JudgeSettings) -> dict:
-    """Measure one claim on every seed of one experiment, and compare the interval with the threshold."""
+def judged(claim: Claim, experiment: str, runs: dict[int, Tables], settings: JudgeSettings) -> dict:
+    """Measure one claim on every seed of one experiment, and compare the interval with the threshold.
+
+    Args:
+        claim: which.
+        experiment: whose.
+        runs: the tables of each of its seeds.
+        settings: of the stage.
+    """
     given = {name: getattr(settings, name) for name in claim.settings}
-    measured = [(seed, MEASURED[claim.name](run, **given)) for seed, run in runs_of(tables, experiment)]
+    measured = [(seed, MEASURED[claim.name](run, **given)) for seed, run in runs.items()]
     findings = {seed: finding for seed, finding in measured if finding is not None}
     mean = crossed([finding.number for finding in findings.values()])
     lo, hi = mean.interval(settings.confidence)

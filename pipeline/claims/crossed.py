@@ -25,7 +25,7 @@ from scipy import optimize, stats
 
 ROUNDING = 1e-9  # relative to a number: a smaller spread is none
 LEAST_P = 1e-100
-BY_SENTENCE = ["probe", "eval_set", "period", "sentence"]  # probe: the id of what drew them
+BY_SENTENCE = ["probe", "eval_set", "period", "sentence"]  # probe: what drew them
 
 
 def _nothing() -> pd.Series:
@@ -79,10 +79,17 @@ def weighted_mean(rows: pd.DataFrame) -> Number:
         return Number(math.nan)
     mean = float((rows["value"] * rows["weight"]).sum() / total)
     moved = (rows["value"] - mean) * rows["weight"] / total
-    influence = moved.groupby([_known(rows[name]) for name in BY_SENTENCE if name in rows]).sum()
+    sentences = pd.MultiIndex.from_arrays([_known(rows[name]) for name in BY_SENTENCE if name in rows])
+    influence = _by_sentence(pd.Series(moved.to_numpy(), sentences))
     if len(influence) > 1:
         influence *= math.sqrt(len(influence) / (len(influence) - 1))
     return Number(mean, influence)
+
+
+def _by_sentence(influences: pd.Series) -> pd.Series:
+    """Return the influence of each sentence, whose several count together."""
+    index = influences.index
+    return influences if index.is_unique else influences.groupby(level=list(range(index.nlevels))).sum()
 
 
 def _known(names: pd.Series) -> pd.Series:
@@ -103,10 +110,10 @@ def mean_of(numbers: Sequence[Number]) -> Number:
     """Return the mean of one run's numbers; NaN of none."""
     if not numbers:
         return Number(math.nan)
-    total = numbers[0]
-    for number in numbers[1:]:
-        total += number
-    return total * (1 / len(numbers))
+    value, error = float(np.mean([number.value for number in numbers])), [number.error for number in numbers]
+    moved = [number.influence for number in numbers if len(number.influence)]
+    influence = _by_sentence(pd.concat(moved)) / len(numbers) if moved else _nothing()
+    return Number(value, influence, math.hypot(*error) / len(numbers))
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,9 @@ def probes_of(runs: pd.DataFrame) -> dict[tuple[str, int], str]:
 
 
 def with_probes(tables: Tables) -> Tables:
-    """Return the tables of a study, those by sentence with a column `probe`: sentences of equal id are the same."""
+    """Return the tables of a study, those by sentence with a column `probe`: sentences of equal number are the same."""
     probes = pd.Series(probes_of(tables["runs"])).rename_axis(RUN).rename("probe").reset_index()
+    probes["probe"] = pd.factorize(probes["probe"])[0]  # numbers are compared faster than names
     return {name: rows.merge(probes, on=RUN) if "sentence" in rows else rows for name, rows in tables.items()}
 
 
