@@ -42,7 +42,7 @@ def obtain_hub(path: str, allow_bin: bool, config_file: Path, model_file: Path) 
     Tensors keep their names and numbers. A checkpoint that is one file already is linked to, not copied.
 
     Args:
-        path: a local folder, or a name on the hub, which needs the network or a filled cache.
+        path: a local folder, or a name in the hub's cache; nothing is fetched.
         allow_bin: whether pytorch_model.bin may be read, as tensors only, where there are no safetensors.
         config_file: where its configuration goes, every option written out.
         model_file: where its tensors go, as safetensors.
@@ -89,23 +89,23 @@ def hub_vocabulary_size(path: str) -> int:
 
 
 def _folder(path: str, patterns: list[str]) -> Path:
-    """Return where the files are, fetched first if `path` is no folder."""
+    """Return where the files are: the path itself, or where the hub's cache keeps what has this name."""
     if Path(path).is_dir():
         return Path(path)
     if path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise ValueError(f"model.path={path}: there is no such folder; give a folder, or a name on the hub")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(path, allow_patterns=patterns))
+        return Path(snapshot_download(path, allow_patterns=patterns, local_files_only=True))
     except LocalEntryNotFoundError as error:
         raise ValueError(
-            f"model.path={path}: no such folder, not in the hub's cache, and the hub cannot be reached; "
-            "give a folder, or fetch it once where there is network"
+            f"model.path={path}: no such folder, and not in the hub's cache {constants.HF_HUB_CACHE}; "
+            f"fetch it once where there is network: hf download {path}"
         ) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ValueError(f"model.path={path}: cannot be fetched ({first_line(error)}); check the name") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"model.path={path}: is no name on the hub ({first_line(error)}); check it") from error
 
 
 def _config(path: str, folder: Path) -> dict:

@@ -50,7 +50,7 @@ def loaded_tokenizer(name: str, add_begin_and_end: bool) -> Tokenizer:
     """Load a fast tokenizer of the transformers library, never running code that it brings.
 
     Args:
-        name: name on the Hugging Face hub, or a folder.
+        name: name in the Hugging Face hub's cache, or a folder; nothing is fetched.
         add_begin_and_end: whether [BEGIN] and [END] join its vocabulary.
 
     Raises:
@@ -59,10 +59,10 @@ def loaded_tokenizer(name: str, add_begin_and_end: bool) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
+        loaded = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # whatever the library stumbles over in files of others
         raise ValueError(
-            f"tokenizer {name!r} cannot be loaded ({first_line(error)}); give a folder or check network and name, "
+            f"tokenizer {name!r} cannot be loaded ({first_line(error)}); give a folder or a name in the hub's cache, "
             "or do without: tokenizer=none tokenizer.d_vocab=null data=repeated_tokens"
         ) from error
     if not loaded.is_fast:

@@ -190,17 +190,19 @@ def test_a_folder_that_is_not_there_is_one_line(path, obtain):
             ask(path)
 
 
-def test_without_network_a_name_is_one_line(obtain, monkeypatch):
-    import huggingface_hub
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    def unreachable(*args, **options):
-        raise LocalEntryNotFoundError("Cannot find it\nPlease check your internet connection")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(ValueError, match="the hub cannot be reached; give a folder") as error:
-        obtain("someone/something")
+def test_a_name_is_looked_up_in_the_cache_and_never_fetched(save, obtain, tmp_path, monkeypatch):
+    cache, revision = tmp_path / "cache", "0" * 40
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    with pytest.raises(ValueError, match=rf"not in the hub's cache {cache}; .*hf download owner/tiny") as error:
+        obtain("owner/tiny")
     assert "\n" not in str(error.value)
+    folder, _ = save("gpt2")
+    (cache / "models--owner--tiny/refs").mkdir(parents=True)
+    (cache / "models--owner--tiny/refs/main").write_text(revision)
+    (cache / "models--owner--tiny/snapshots").mkdir()
+    folder.rename(cache / "models--owner--tiny/snapshots" / revision)
+    obtain("owner/tiny")
+    assert hub_vocabulary_size("owner/tiny") == D_VOCAB
 
 
 def test_the_vocabulary_is_known_from_the_configuration_alone(save):
