@@ -14,7 +14,7 @@ RECORD = ".made.json"  # ends the name of a file's record
 SIGN, HOLE = b"sha256:", b"0" * 64
 BLANK = (SIGN + HOLE).decode()  # what a table's metadata says of its digest until it is sealed
 # The folders of jobs; what a job has done so far is in a hidden one, and no other job's to read.
-MADE = re.compile(r"results/(?:store/\w+/[0-9a-f]{12}|studies/[^/]+)(?=/(?!\.))")
+MADE = re.compile(r"results/(?:store/\w+/[0-9a-f]{12}|studies/[^/]+)(?=/)(?!.*/\.)")
 
 
 def seal(path: Path) -> None:

@@ -105,6 +105,7 @@ def test_a_file_without_a_record_is_read_only_outside_the_folders_of_jobs(tmp_pa
         ("results/studies/paper/claims.parquet", "results/studies/paper"),
         (f"results/studies/known_answers/runs/train/{'a' * 12}/config.json", "results/studies/known_answers"),
         (f"{FIRST}/.progress/0/x.parquet", None),
+        (f"results/studies/known_answers/runs/project/{'a' * 12}/.progress/0/x.parquet", None),
         ("results/scratch/score/head_scores.parquet", None),
         ("somewhere/x.parquet", None),
     ],
