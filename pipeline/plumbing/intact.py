@@ -79,7 +79,7 @@ def check_beside(path: Path) -> None:
         raise ValueError(f"{path}: it, or {beside(path).name}, cannot be read ({error}); {mend(path)}") from error
     if not good:
         raise ValueError(f"{path}: damaged, it is not what was written; {mend(path)}")
-    check_job(path, json.dumps(record))
+    _check_place(path, record.get("job"))
 
 
 def check_job(path: Path, spec: str) -> None:
@@ -88,7 +88,11 @@ def check_job(path: Path, spec: str) -> None:
     Raises:
         ValueError: another job made it; the line names both.
     """
-    place, job = place_of(path), _job_in(spec)
+    _check_place(path, _job_in(spec))
+
+
+def _check_place(path: Path, job: str | None) -> None:
+    place = place_of(path)
     if place not in (None, job):
         raise ValueError(f"{path}: is not of {place} but of {job}; {mend(path)}")
 

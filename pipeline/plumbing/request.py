@@ -94,17 +94,16 @@ class Request:
             raise ConfigError(f"--config {key}={config[key]}: no such key{nearest(str(key), list(KEYS))}")
         asked = {key: _text(key, config[key]) for key in KEYS if key in config}
         request = cls.of_study(asked.pop("study", "paper"))
-        own = asked
-        if not own:
+        if not asked:
             return request
-        if "model" in own:
-            return request.of_checkpoints(own)
+        if "model" in asked:
+            return request.of_checkpoints(asked)
         for key in ("name", "overrides"):
-            if key not in own:
+            if key not in asked:
                 raise ConfigError(
-                    f"--config {' '.join(f'{k}={v}' for k, v in own.items())}: add {key}=..., {KEYS[key]}"
+                    f"--config {' '.join(f'{k}={v}' for k, v in asked.items())}: add {key}=..., {KEYS[key]}"
                 )
-        return request.ablated(own["name"], own["overrides"], own.get("seeds"))
+        return request.ablated(asked["name"], asked["overrides"], asked.get("seeds"))
 
     @classmethod
     def of_study(cls, study: str) -> Self:
