@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from pipeline.circuits.causes import path_effects
-from pipeline.circuits.causes.ablation import METHODS, every_ablation
+from pipeline.circuits.causes.ablation import every_ablation
 from pipeline.circuits.causes.class_means import class_means, class_sums, resampled_means
 from pipeline.circuits.causes.edges import INPUTS, every_edge
 from pipeline.circuits.causes.head_sets import area_under, matched_sets, output_products
@@ -42,7 +42,7 @@ from pipeline.tables.ablate import (
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score import HEAD_SCORES, SENTENCE_SCORES
+from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, SENTENCE_SCORES
 
 BY_SENTENCE = ("ranked", "role", "layers")  # kinds of sets whose effects are kept by sentence
 CLASSES = ("all", "novel", "first_copy", "second_copy")
@@ -68,6 +68,11 @@ class Sample:
     def generator(self) -> Generator:
         """Return a generator in its first state."""
         return Generator().manual_seed(self.seed)
+
+    def places(self, most: int | None) -> Tensor | None:
+        """Return at most so many evenly spread positions of what is predicted; None for all."""
+        predicted = self.tokens.shape[1] - 1
+        return None if most is None or most >= predicted else 1 + torch.arange(most) * predicted // most
 
     def counts(self) -> Tensor:
         """Return how often each sentence comes in each resample; the same for every table."""
@@ -111,7 +116,9 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     sets = [of_sets(settings, weights, ranked, sample) for sample in judges]
     for side, table in enumerate((SET_ABLATIONS, SET_CURVES, SENTENCE_SETS)):
         write(table, together(table, (tables[side] for tables in sets)), outputs)
-    write(EDGES, together(EDGES, (edges(settings, weights, heads, sample, first) for sample in measured)), outputs)
+    pairs = read(HEAD_PAIRS, inputs)
+    cut = (edges(settings, weights, of_edges(settings, pairs, heads), sample, first) for sample in measured)
+    write(EDGES, together(EDGES, cut), outputs)
     walked = samples(settings.path_eval_sets, settings, sequences, some) if measured and splits else []
     split = [by_path(settings, weights, sample) for sample in tqdm(list(walked), desc="paths")]
     for side, table in enumerate((PATHS, TERM_ORDERS, SENTENCE_ORDERS)):
@@ -145,12 +152,13 @@ def samples(
 
 def ablations(settings: AblateSettings, weights: Weights, heads: list[Head], sample: Sample) -> pd.DataFrame:
     """Ablate each head by each method."""
-    every = [((head,), method) for head, method in product(heads, METHODS)]
+    every = [((head,), method) for head, method in product(heads, settings.methods)]
     shown = tqdm(every, desc=f"heads, {sample.which['eval_set']}")
-    losses, whole = every_ablation(weights, sample.tokens, shown, sample.generator(), settings.batch)
-    losses = rearrange(losses, "(head method) batch position -> head method batch position", method=len(METHODS))
+    ablating = sample.generator(), settings.batch, sample.places(settings.positions)
+    losses, whole = every_ablation(weights, sample.tokens, shown, *ablating)
+    losses = rearrange(losses, "(head method) batch position -> head method batch position", head=len(heads))
     frame = sample.rows("place method", losses - whole, loss=losses).rename(columns={"value": "difference"})
-    frame["method"] = frame["method"].map(dict(enumerate(METHODS)))
+    frame["method"] = frame["method"].map(dict(enumerate(settings.methods)))
     frame[["layer", "head"]] = [heads[place] for place in frame.pop("place")]
     return frame
 
@@ -207,7 +215,8 @@ def of_sets(
     if not sets:
         return together(SET_ABLATIONS, []), together(SET_CURVES, []), together(SENTENCE_SETS, [])
     shown = tqdm([chosen.ablation for chosen in sets], desc=f"sets, {which}")
-    losses, whole = every_ablation(weights, sample.tokens, shown, sample.generator(), settings.batch)
+    ablating = sample.generator(), settings.batch, sample.places(settings.positions)
+    losses, whole = every_ablation(weights, sample.tokens, shown, *ablating)
     names = pd.DataFrame([chosen.names() for chosen in sets]).astype({"draw": "Int64"})
     place = {chosen: place for place, chosen in enumerate(sets)}
     bounds = torch.tensor([place[chosen.layers(weights)] for chosen in sets])
@@ -265,15 +274,41 @@ def curve_rows(
             yield frame.assign(**names, **sample.which, confidence=sample.confidence)
 
 
-def edges(settings: AblateSettings, weights: Weights, heads: list[Head], sample: Sample, first: int) -> pd.DataFrame:
-    """Cut each edge between two of the heads that are ablated, in the chosen pairs of layers.
+def of_edges(
+    settings: AblateSettings, head_pairs: pd.DataFrame, heads: list[Head]
+) -> list[tuple[list[Head], list[Head]]]:
+    """List the heads between which edges are cut, pair of layers by pair: the sources, and the readers."""
+    followed = head_pairs[head_pairs["metric"] == "K_circuit"]
+    composed = head_pairs.query("metric == 'K_composition' and definition == 'frobenius'")
+    pairs = settings.layer_pairs
+    if pairs is None:
+        pairs = list(dict.fromkeys(followed[["src_layer", "dst_layer"]].itertuples(index=False, name=None)))
+    chosen = []
+    for layers in pairs:
+        between = composed[(composed["src_layer"] == layers[0]) & (composed["dst_layer"] == layers[1])]
+        ends = []
+        for side, layer in zip(("src_head", "dst_head"), layers, strict=True):
+            best = between.groupby(side)["value"].max().nlargest(settings.edge_heads).index
+            own = [head for head in heads if head[0] == layer]
+            ends.append(own if len(own) <= settings.edge_heads else [head for head in own if head[1] in best])
+        chosen.append((ends[0], ends[1]))
+    return chosen
+
+
+def edges(
+    settings: AblateSettings,
+    weights: Weights,
+    between: list[tuple[list[Head], list[Head]]],
+    sample: Sample,
+    first: int,
+) -> pd.DataFrame:
+    """Cut each edge from one of some heads to one of others, as `of_edges` lists them.
 
     `first` is the first position of text: what followed [BEGIN] is no target, though [BEGIN] may end documents too.
     """
     sample, frames = sample.first(settings.edge_sentences), []
     role = induction.targets(sample.tokens, first)
-    for pair in settings.layer_pairs:
-        sources, readers = ([head for head in heads if head[0] == layer] for layer in pair)
+    for sources, readers in between:
         if not (sources and readers):
             continue
         shown = tqdm(sources, desc=f"edges, {sample.which['eval_set']}")

@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.chance_of_heads import Draws, Reference, of_circuits, of_sequences, random_heads
-from pipeline.circuits.definitions.chance_of_pairs import of_pairs
+from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.copying import spread
-from pipeline.circuits.scores.score import stacked
+from pipeline.circuits.scores.score import Scores, stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
@@ -34,6 +34,7 @@ from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 
+LayerPair = tuple[int, int]
 SETS, PAIR = ["eval_set", "period"], ["src_layer", "src_head", "dst_layer", "dst_head"]
 
 
@@ -76,14 +77,19 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     many = pd.concat([many, sequences[~sequences["eval_set"].isin(many["eval_set"])]])
     losses = sentence_losses(settings, weights, many)
     write(tables.SENTENCE_LOSSES, together(tables.SENTENCE_LOSSES, losses), outputs)
-    pairs = of_all_pairs(settings, reference, sequences)
+    composed = {
+        layers: measure_pairs.composition_scores(reference.folded, *layers)
+        for layers in combinations(range(weights.n_layers), 2)
+    }
+    followed = strongest(composed) if settings.layer_pairs is None else list(settings.layer_pairs)
+    pairs = of_all_pairs(settings, reference, sequences, composed, followed)
     scores, nulls = together(tables.HEAD_PAIRS, pairs.scores), together(tables.PAIR_NULLS, pairs.nulls)
     if pairs.scores:
         scores, nulls = beside_chance(scores, pairs.nulls, PAIR, ["eval_set"])
     write(tables.HEAD_PAIRS, scores.assign(step=step), outputs)
     write(tables.SENTENCE_PAIRS, together(tables.SENTENCE_PAIRS, pairs.sentences), outputs)
     write(tables.PAIR_NULLS, nulls.assign(step=step), outputs)
-    promoted = virtual_tokens(settings, weights, sequences, vocabulary)
+    promoted = virtual_tokens(settings, weights, sequences, vocabulary, followed)
     write(tables.VIRTUAL_HEADS, together(tables.VIRTUAL_HEADS, promoted), outputs)
 
 
@@ -101,7 +107,7 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
     rows, weights, folded = Rows(), reference.weights, reference.folded
     random = random_heads(reference, sequences_of(sequences, "text")[:, first:])
     for layer in tqdm(range(weights.n_layers), desc="circuits"):
-        scores = circuit_scores(folded, layer, reference.ranked, settings.tile)
+        scores = circuit_scores(folded, layer, reference.ranked, settings.tile, reference.between)
         which = {"layer": layer, "eval_set": "weights", "period": None}
         rows.scores.append(score_rows("head", scores, None, settings.confidence, **which))
         rows.nulls.append(null_rows("head", of_circuits(reference, layer, scores, random), **which))
@@ -143,35 +149,53 @@ def resamples(settings: ScoreSettings, sentences: int) -> torch.Tensor:
     return resampled_counts(sentences, settings.resamples, torch.Generator().manual_seed(settings.seed))
 
 
-def of_all_pairs(settings: ScoreSettings, reference: Reference, sequences: pd.DataFrame) -> Rows:
-    """Score how each pair of layers' heads compose and what flows through the chosen layers' pairs, beside chance."""
+def of_all_pairs(
+    settings: ScoreSettings,
+    reference: Reference,
+    sequences: pd.DataFrame,
+    composed: dict[LayerPair, Scores],
+    followed: list[LayerPair],
+) -> Rows:
+    """Put chance beside how each pair of layers' heads compose, and what flows through pairs of the followed ones."""
     rows, weights, folded = Rows(), reference.weights, reference.folded
     text = sequences_of(sequences, "text")
     trace = forward(weights, text[: settings.path_sentences])
     counts = resamples(settings, len(trace.tokens))
-    for source, reader in tqdm(list(combinations(range(weights.n_layers), 2)), desc="pairs"):
-        scores = measure_pairs.composition_scores(folded, source, reader)
-        if (source, reader) in settings.layer_pairs:
+    random = RandomPairs.of(reference)
+    for (source, reader), scores in tqdm(composed.items(), desc="pairs"):
+        if (source, reader) in followed:
             writers = [(source, head) for head in range(weights.n_heads)]
-            through = (reader, reference.ranked, settings.tile)
+            through = (reader, reference.ranked, settings.tile, reference.between)
             scores |= stacked([measure_pairs.circuit_scores(folded, head, *through) for head in writers])
             scores |= stacked([measure_pairs.path_scores(weights, trace, head, reader) for head in writers])
         axes, layers = "src_head dst_head", {"src_layer": source, "dst_layer": reader}
         rows.scores.append(score_rows(axes, scores, counts, settings.confidence, **layers))
-        rows.nulls.append(null_rows(axes, of_pairs(reference, source, reader, scores, text), **layers))
+        rows.nulls.append(null_rows(axes, of_pairs(reference, random, source, reader, scores, text), **layers))
         rows.sentences.append(sentence_rows(axes, scores, eval_set="text", **layers))
     return rows
 
 
+def strongest(composed: dict[LayerPair, Scores]) -> list[LayerPair]:
+    """List the layers of the two heads that compose most through keys; none where no head feeds another."""
+    most = {
+        layers: scores["K_composition", "frobenius"].value.nan_to_num().max() for layers, scores in composed.items()
+    }
+    return sorted(most, key=most.__getitem__)[-1:]
+
+
 def virtual_tokens(
-    settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame, vocabulary: pd.DataFrame
+    settings: ScoreSettings,
+    weights: Weights,
+    sequences: pd.DataFrame,
+    vocabulary: pd.DataFrame,
+    followed: list[LayerPair],
 ) -> Iterator[pd.DataFrame]:
-    """Yield the tokens that the chosen pairs of heads promote on the demonstration sentence."""
+    """Yield the tokens that the followed pairs of heads promote on the demonstration sentence."""
     if weights.ln1_gain is not None:
         return  # what a pair adds to the logits then depends on everything else too
     trace = forward(weights, sequences_of(sequences, "demo"))
     tokens = vocabulary.set_index("token_id")["token"]
-    pairs = [pair for pair in settings.layer_pairs if pair[1] < weights.n_layers]
+    pairs = [pair for pair in followed if pair[1] < weights.n_layers]
     for (source, reader), head in product(pairs, range(weights.n_heads)):
         promoted = measure_pairs.promoted_tokens(weights, trace, (source, head), reader, settings.top_tokens)
         for path, (logits, ids) in promoted.items():

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.definition import OfLosses
-from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.measure_heads import circuit_scores, products_between, sequence_scores, text_scores
 from pipeline.circuits.definitions.registry import HEADS, MODELS, measured_as
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
@@ -67,7 +67,7 @@ def measured(
     settings: ScoreCheckpointsSettings, weights: Weights, sequences: pd.DataFrame, first: int
 ) -> Iterator[tuple[Table, pd.DataFrame]]:
     """Yield all measures of one checkpoint, and the tables that they are rows of."""
-    ranked = spread(weights.d_vocab, settings.ranked_tokens)
+    ranking = spread(weights.d_vocab, settings.ranked_tokens), settings.tile, products_between(weights)
     for eval_set, period in sets_of(sequences):
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
@@ -79,14 +79,14 @@ def measured(
         yield CHECKPOINT_SCORES, of_losses(settings, losses, labels).assign(**which)
         yield CHECKPOINT_LOSSES, loss_rows(losses, labels, 1, **which).drop(columns=["part", "parts"])
     for layer in range(weights.n_layers):
-        scores = circuit_scores(weights, layer, ranked, settings.tile)
+        scores = circuit_scores(weights, layer, *ranking)
         yield CHECKPOINT_SCORES, rows("head", scores, layer=layer, eval_set="weights")
     for source, reader in combinations(range(weights.n_layers), 2):
         pair = {"src_layer": source, "layer": reader, "eval_set": "weights"}
         composed = measure_pairs.composition_scores(weights, source, reader)
         yield CHECKPOINT_SCORES, rows("src_head head", composed, **pair)
         for head in range(weights.n_heads):
-            scores = measure_pairs.circuit_scores(weights, (source, head), reader, ranked, settings.tile)
+            scores = measure_pairs.circuit_scores(weights, (source, head), reader, *ranking)
             yield CHECKPOINT_SCORES, rows("head", scores, src_head=head, **pair)
 
 

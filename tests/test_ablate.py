@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,12 @@ from ranked_scores import scores
 from weights_frame import weights_frame
 
 from pipeline import ablate
+from pipeline.circuits.causes.ablation import METHODS, every_ablation
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.claims.best_heads import SCORES
+from pipeline.frames.tensors import sequences_of
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import (
@@ -29,14 +32,16 @@ from pipeline.tables.ablate import (
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score import HEAD_SCORES, SENTENCE_SCORES
+from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, SENTENCE_SCORES
 
 WRITES = (ABLATIONS, SET_ABLATIONS, SET_CURVES, SENTENCE_SETS, PATHS, TERM_ORDERS, SENTENCE_ORDERS, EDGES)
 
 SETTINGS = {
     "seed": 0,
     "eval_sets": ["repeated_text", "repeated_tokens"],
+    "methods": list(METHODS),
     "sentences": 3,
+    "positions": None,
     "batch": 2,
     "heads": 64,
     "best_heads": 0,
@@ -48,6 +53,7 @@ SETTINGS = {
     "role_attention": 0.5,
     "role_copying": 0.5,
     "layer_pairs": [[0, 1]],
+    "edge_heads": 8,
     "edge_sentences": 2,
     "path_eval_sets": ["repeated_text", "repeated_tokens"],
     "path_sentences": 2,
@@ -73,9 +79,22 @@ def sequences():
     return pd.DataFrame(rows, columns=names, dtype=object).astype({"period": "Int64"})
 
 
+def composed(weights):
+    """Heads compose the more, the larger their numbers; of two layers that were followed."""
+    rows = [
+        (layers[0], source, layers[1], reader, metric, source + reader)
+        for layers in combinations(range(weights.n_layers), 2)
+        for source, reader in product(range(weights.n_heads), repeat=2)
+        for metric in ("K_composition", *["K_circuit"] * (layers[1] == weights.n_layers - 1))
+    ]
+    frame = pd.DataFrame(rows, columns=["src_layer", "src_head", "dst_layer", "dst_head", "metric", "value"])
+    frame = frame.assign(definition="frobenius", eval_set="weights", confidence=0.95, source="", gauge_invariant=True)
+    return frame.reindex(columns=HEAD_PAIRS.names).astype({"value": float})
+
+
 @pytest.fixture
 def run(tmp_path):
-    names = ("weights", "sequences", "vocabulary", "head_scores", "sentence_scores")
+    names = ("weights", "sequences", "vocabulary", "head_scores", "sentence_scores", "head_pairs")
     inputs = Paths([tmp_path / f"{name}.parquet" for name in names])
     outputs = Paths([tmp_path / f"{table.name}.parquet" for table in WRITES])
     write(SEQUENCES, sequences(), inputs)
@@ -86,6 +105,7 @@ def run(tmp_path):
         write(WEIGHTS, weights_frame(weights), inputs)
         for table, rows in zip((HEAD_SCORES, SENTENCE_SCORES), scores(weights, known or {}), strict=True):
             write(table, rows, inputs)
+        write(HEAD_PAIRS, composed(weights), inputs)
         ablate.run(AblateSettings.parse(SETTINGS | settings), inputs, outputs)
         return {table.name: read(table, outputs) for table in WRITES}
 
@@ -166,6 +186,26 @@ def test_what_is_shared_out_is_the_fall_from_even_guessing(run):
     assert alone.loc[direct, "after_direct"].isna().all()
     assert alone.loc[~direct, "after_direct"].notna().all()
     assert orders.dropna(subset="order")[["first", "after_direct", "last"]].isna().all(axis=None)
+
+
+def test_edges_are_cut_between_the_heads_that_compose_most_in_the_layers_that_were_followed(run):
+    every = run(network(3), layer_pairs=None)["edges"]
+    assert set(zip(every["src_layer"], every["dst_layer"], strict=True)) == {(0, 2), (1, 2)}
+    few = run(network(3), layer_pairs=[[0, 2]], edge_heads=1)["edges"]
+    assert set(zip(few["src_head"], few["dst_head"], strict=True)) == {(1, 1)}
+    shared = every.query("src_layer == 0 and src_head == 1 and dst_head == 1")
+    pd.testing.assert_frame_equal(few.reset_index(drop=True), shared.reset_index(drop=True))
+
+
+def test_some_methods_at_some_positions_are_what_all_say_of_these(run):
+    few = run(network(), methods=["mean"], positions=3)["ablations"]
+    assert set(few["method"]) == {"mean"}
+    assert (few.query("token_class == 'all'")["n"] == 3 * 3).all()
+    weights, tokens = network(), sequences_of(sequences(), "repeated_text")[:3]
+    [losses], whole = every_ablation(weights, tokens, [(((1, 0),), "mean")], torch.Generator().manual_seed(0), 2)
+    of_head = few.query("layer == 1 and head == 0 and eval_set == 'repeated_text' and token_class == 'all'")
+    spread = 1 + torch.arange(3) * (LENGTH - 1) // 3
+    assert of_head["difference"].item() == pytest.approx((losses - whole)[:, spread].mean().item(), rel=1e-5)
 
 
 def test_a_whole_model_s_loss_is_the_same_in_every_table(run):

@@ -271,6 +271,16 @@ def test_paths_through_layer_norm_have_no_score_of_their_own(run):
         np.testing.assert_allclose(rows["value"], value.flatten())
 
 
+def test_the_layers_of_the_heads_that_compose_most_are_followed(run):
+    read = {"K_composition", "Q_composition", "V_composition"}
+    weights = network(n_layers=3)
+    weights["W_K"][2, 1] = weights["W_O"][1, 0].mT  # a reader of layer 2 sees what a head of layer 1 writes
+    pairs = run(weights, layer_pairs=None)["head_pairs"]
+    followed = pairs[~pairs["metric"].isin(read)]
+    assert set(zip(followed["src_layer"], followed["dst_layer"], strict=True)) == {(1, 2)}
+    assert set(zip(pairs["src_layer"], pairs["dst_layer"], strict=True)) == {(0, 1), (0, 2), (1, 2)}
+
+
 def test_olsson_copying_starts_after_begin(run):
     tables = run(network())
     tokens = sequences_of(sequences(), "repeated_tokens", PERIOD)

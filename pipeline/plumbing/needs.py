@@ -148,7 +148,7 @@ def check_together(cfg: dict, usual: dict, files: tuple[str, ...]) -> None:
     """
     layers, n_ctx = cfg["model"].get("n_layers"), cfg["model"]["n_ctx"]
     for stage in ("score", "ablate"):
-        pairs = cfg[stage]["layer_pairs"]
+        pairs = cfg[stage]["layer_pairs"] or []
         lacking = [pair for pair in pairs if layers is not None and pair[1] >= layers]
         if lacking and pairs != usual[stage]["layer_pairs"]:
             raise ConfigError(

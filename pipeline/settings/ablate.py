@@ -1,6 +1,6 @@
 """Settings of the ablate stage."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,7 @@ STAGE = Stage(
         "prepare": ("vocabulary",),
         "probe": ("sequences",),
         "extract": ("weights",),
-        "score": ("head_scores", "sentence_scores"),
+        "score": ("head_scores", "sentence_scores", "head_pairs"),
     },
     tables=(
         "ablations",
@@ -30,12 +30,17 @@ STAGE = Stage(
 )
 
 
+Method = Literal["zero", "mean", "resample", "pattern_preserving", "random_direction"]
+
+
 class AblateSettings(Bootstrap):
     """What is taken away, how much it is measured on, and how sure the numbers must be."""
 
     seed: Seed
     eval_sets: tuple[EvalSet, ...] = Field(min_length=1)
+    methods: tuple[Method, ...] = Field(min_length=1)
     sentences: int = Field(ge=2)  # resample ablation needs another sentence
+    positions: Count | None
     batch: Count
     heads: Count
     best_heads: int = Field(ge=0)
@@ -46,7 +51,8 @@ class AblateSettings(Bootstrap):
     random_candidates: Count
     role_attention: float = Field(gt=0, le=1)
     role_copying: float = Field(ge=-1, le=1)
-    layer_pairs: LayerPairs
+    layer_pairs: LayerPairs | None
+    edge_heads: Count
     edge_sentences: Count
     path_eval_sets: tuple[EvalSet, ...]
     path_sentences: Count

@@ -35,7 +35,7 @@ class ScoreSettings(Bootstrap):
     batch: Count
     tile: Count
     ranked_tokens: Count
-    layer_pairs: LayerPairs
+    layer_pairs: LayerPairs | None
     path_sentences: Count
     top_tokens: Count
     draws: int = Field(ge=20, multiple_of=2)  # with fewer, no p value lies below 0.05

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import Trace, forward, run_layer, unembed
-from pipeline.circuits.transformer.losses import token_losses
+from pipeline.circuits.transformer.losses import losses_of
 from pipeline.circuits.transformer.weights import Head, Heads, Weights
 
 METHODS = ("zero", "mean", "resample", "pattern_preserving", "random_direction")
@@ -44,6 +44,7 @@ def every_ablation(
     ablations: Collection[Ablation],
     generator: Generator,
     at_once: int,
+    places: Int[Tensor, " place"] | None = None,
 ) -> tuple[Float64[Tensor, "ablation batch position"], Float64[Tensor, "batch position"]]:
     """Ablate each of some sets of heads.
 
@@ -53,9 +54,10 @@ def every_ablation(
         ablations: sets, each with one of METHODS.
         generator: decides whose output stands in for whose, and the random directions; the same for every set.
         at_once: sequences in one forward pass; bounds memory, not the result.
+        places: positions of the tokens whose losses are wanted, from 1 on; None for all.
 
     Returns:
-        Losses as `token_losses` gives them, and those of the model as it is.
+        Losses as `token_losses` gives them, NaN at other places, and those of the model as it is.
 
     Raises:
         ValueError: there is no other sequence whose output could stand in.
@@ -73,13 +75,17 @@ def every_ablation(
     ablated, whole = [], []
     for part in parts:
         trace, others = forward(weights, tokens[part]), Others(mean, z[donors[part]], directions[part])
-        ablated.append(_losses(weights, trace, ablations, others))
-        whole.append(token_losses(trace.logits, trace.tokens))
+        ablated.append(_losses(weights, trace, ablations, others, places))
+        whole.append(losses_at(weights, trace.resid[:, -1], trace.tokens, places))
     return torch.cat(ablated, 1), torch.cat(whole)
 
 
 def _losses(
-    weights: Weights, trace: Trace, ablations: Collection[Ablation], others: Others
+    weights: Weights,
+    trace: Trace,
+    ablations: Collection[Ablation],
+    others: Others,
+    places: Int[Tensor, " place"] | None,
 ) -> Float64[Tensor, "ablation batch position"]:
     """Losses of each ablation; one that comes again is computed once."""
     losses, last = {}, weights.n_layers - 1
@@ -89,7 +95,7 @@ def _losses(
             method = "zero"  # no later pattern could change
         key = frozenset(heads), method
         if key not in losses:
-            losses[key] = losses_with(weights, trace, change_of(weights, trace, heads, method, others))
+            losses[key] = losses_with(weights, trace, change_of(weights, trace, heads, method, others), places)
         return losses[key]
 
     return torch.stack([found(heads, method) for heads, method in ablations])
@@ -131,9 +137,27 @@ def written(weights: Weights, trace: Trace, heads: Heads, layer: int) -> Float[T
     return reduce(torch.add, [trace.z[:, *head] @ weights.W_O[head] for head in heads if head[0] == layer])
 
 
-def losses_with(weights: Weights, trace: Trace, change: Change) -> Float64[Tensor, "batch position"]:
-    """Losses when something is changed; arguments as of `resid_with`."""
-    return token_losses(unembed(weights, resid_with(weights, trace, change)), trace.tokens)
+def losses_with(
+    weights: Weights, trace: Trace, change: Change, places: Int[Tensor, " place"] | None = None
+) -> Float64[Tensor, "batch position"]:
+    """Losses when something is changed; arguments as of `resid_with` and `every_ablation`."""
+    return losses_at(weights, resid_with(weights, trace, change), trace.tokens, places)
+
+
+def losses_at(
+    weights: Weights,
+    resid: Float[Tensor, "batch position d_model"],
+    tokens: Int[Tensor, "batch position"],
+    places: Int[Tensor, " place"] | None = None,
+) -> Float64[Tensor, "batch position"]:
+    """Losses of the stream after the last layer, at some places: logits are made of what these need alone.
+
+    Of a large vocabulary the unembedding costs as much as half the layers.
+    """
+    places = torch.arange(1, tokens.shape[1]) if places is None else places
+    losses = torch.full(tokens.shape, torch.nan, dtype=torch.float64)
+    losses[:, places] = losses_of(unembed(weights, resid[:, places - 1]), tokens[:, places])
+    return losses
 
 
 def resid_with(weights: Weights, trace: Trace, change: Change) -> Float[Tensor, "batch position d_model"]:

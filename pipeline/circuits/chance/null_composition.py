@@ -25,31 +25,38 @@ def singular_values(
     return torch.linalg.svdvals(left @ right.mT)
 
 
+def squared_corners(d_model: int, d_head: int, draws: int, generator: Generator) -> Float64[Tensor, "draw rank other"]:
+    """Draw the squares of Z's entries, which serve every pair of heads of a model.
+
+    Args:
+        d_model: width of the residual stream.
+        d_head: rank of the heads' matrices.
+        draws: how many.
+        generator: decides the draws.
+    """
+    rank = min(d_model, d_head)
+    parts = torch.arange(draws).split(AT_ONCE)
+    return torch.cat([orthogonal_block(len(part), d_model, rank, generator).square() for part in parts])
+
+
 def rotations(
     source: Float[Tensor, "source rank"],
     reader: Float[Tensor, "reader rank"],
-    d_model: int,
-    draws: int,
-    generator: Generator,
+    squares: Float64[Tensor, "draw rank rank"],
 ) -> Float64[Tensor, "draw source reader"]:
-    """Draw composition of every pair of heads with the singular values that they have.
+    """Composition, under each draw of Z, of every pair of heads with the singular values that they have.
 
     Args:
         source: singular values of W_OV of the heads that write.
         reader: of W_QK (Q and K) or W_OV (V) of the heads that read.
-        d_model: width of the residual stream.
-        draws: how many.
-        generator: decides the draws.
+        squares: of `squared_corners`.
 
     Returns:
         NaN where a matrix is zero.
     """
     source, reader = (values.double() / values.double().norm(dim=-1, keepdim=True) for values in (source, reader))
     axes = "source left, draw left right, reader right -> draw source reader"
-    parts = []
-    for part in torch.arange(draws).split(AT_ONCE):
-        squares = orthogonal_block(len(part), d_model, source.shape[-1], generator).square()
-        parts.append(einsum(source.square(), squares, reader.square(), axes).sqrt())
+    parts = [einsum(source.square(), part, reader.square(), axes).sqrt() for part in squares.split(AT_ONCE)]
     return torch.cat(parts)
 
 

@@ -71,6 +71,7 @@ def gaussians(
     d_head: int,
     tokens: Int[Tensor, " row"],
     tile: int,
+    most: int,
     draws: int,
     generator: Generator,
 ) -> Int[Tensor, "draw row"]:
@@ -82,6 +83,7 @@ def gaussians(
         d_head: rank of the random heads.
         tokens: which rows are ranked.
         tile: rows held at a time; bounds memory, not the result.
+        most: where to stop counting.
         draws: how many.
         generator: decides the draws.
 
@@ -91,7 +93,7 @@ def gaussians(
     ranks = []
     for _ in range(draws):
         W_V, W_O = gaussian(2, W_E.shape[1], d_head, generator=generator).to(W_E.dtype)
-        ranks.append(diagonal_rank(W_E @ W_V, W_U.mT @ W_O, tokens, tile))
+        ranks.append(diagonal_rank(W_E @ W_V, W_U.mT @ W_O, tokens, tile, most))
     return torch.stack(ranks)
 
 

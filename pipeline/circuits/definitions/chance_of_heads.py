@@ -39,7 +39,13 @@ from pipeline.circuits.definitions.definition import (
     OfPrefixes,
     OfRanks,
 )
-from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores
+from pipeline.circuits.definitions.measure_heads import (
+    Between,
+    circuit_scores,
+    most_ranked,
+    products_between,
+    sequence_scores,
+)
 from pipeline.circuits.definitions.registry import DEFINITIONS, HEADS, measured_as
 from pipeline.circuits.definitions.views import Tokens, Turned
 from pipeline.circuits.scores import induction
@@ -77,7 +83,7 @@ class Reference:
     ranked: Int[Tensor, " token"]  # the tokens whose rows are ranked
     draws: Draws
     generator: Generator
-    between: Mapping[str, Grams]  # what heads stand between: OV, QK, or nothing (stream)
+    between: Between
 
     @classmethod
     def of(
@@ -85,13 +91,7 @@ class Reference:
     ) -> "Reference":
         """Take the products of the model's embeddings that all its heads share; arguments as the fields."""
         folded = gains_folded(weights)
-        identity = torch.eye(folded.d_model, dtype=torch.float64)
-        between = {
-            "OV": Grams.of(folded.W_E, folded.W_U.mT),
-            "QK": Grams.of(folded.W_E, folded.W_E),
-            "stream": Grams.of(identity, identity),
-        }
-        return cls(weights, folded, before, ranked, draws, generator, between)
+        return cls(weights, folded, before, ranked, draws, generator, products_between(folded))
 
 
 def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> RandomHeads:
@@ -107,7 +107,8 @@ def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> R
         model = reference.between[circuit]
         drawn |= null_circuits.gaussians(model, folded.d_head, functions, draws.heads, generator)
     tokens = torch.cat([reference.ranked, text.flatten()]).unique()
-    rank = null_ranks.gaussians(folded.W_E, folded.W_U, folded.d_head, tokens, draws.tile, draws.ranks, generator)
+    ranking = (tokens, draws.tile, most_ranked(), draws.ranks, generator)
+    rank = null_ranks.gaussians(folded.W_E, folded.W_U, folded.d_head, *ranking)
     every = torch.isin(tokens, reference.ranked).double()
     often = text.flatten().bincount(minlength=folded.d_vocab)[tokens].double()
     for entry, measure in measured_as(OfRanks, HEADS):

@@ -1,5 +1,7 @@
 """What chance gives for every score of pairs of heads, as `chance_of_heads` does for single heads."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float64, Int
 from torch import Tensor
@@ -9,26 +11,52 @@ from pipeline.circuits.chance.null_circuits import balanced
 from pipeline.circuits.chance.significance import of_counts, of_draws, of_few
 from pipeline.circuits.definitions.chance_of_heads import Chances, Reference, ordered
 from pipeline.circuits.definitions.definition import Name, OfComposition, OfPairCircuit, OfPairRanks, OfPath
-from pipeline.circuits.definitions.measure_pairs import composition_scores, path_scores, ranked_circuit
+from pipeline.circuits.definitions.measure_heads import halves_of
+from pipeline.circuits.definitions.measure_pairs import composition_scores, pair_circuits, path_scores, ranked_circuit
 from pipeline.circuits.definitions.registry import PAIRS, measured_as
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
 
 
+@dataclass(frozen=True)
+class RandomPairs:
+    """Draws that serve all pairs of a model's heads."""
+
+    squares: Float64[Tensor, "pair_draw rank rank"]  # of `null_composition.squared_corners`
+    composition: Float64[Tensor, " draw"]  # of heads with Gaussian factors
+
+    @classmethod
+    def of(cls, reference: Reference) -> "RandomPairs":
+        """Draw them."""
+        d_model, d_head = reference.folded.d_model, reference.folded.d_head
+        # As many more draws as there are more pairs than heads: the least p falls as the number of scores rises.
+        many = reference.draws.heads * reference.folded.n_heads
+        return cls(
+            null_composition.squared_corners(d_model, d_head, many, reference.generator),
+            null_composition.gaussians(d_model, d_head, reference.draws.heads, reference.generator),
+        )
+
+
 def of_pairs(
-    reference: Reference, source: int, reader: int, scores: Scores, text: Int[Tensor, "batch position"]
+    reference: Reference,
+    random: RandomPairs,
+    source: int,
+    reader: int,
+    scores: Scores,
+    text: Int[Tensor, "batch position"],
 ) -> Chances:
     """Return what chance gives for the scores of two layers' pairs, [source head, reader head] each.
 
     Args:
         reference: to the model.
+        random: of it.
         source: the earlier layer.
         reader: the later layer.
         scores: of these layers.
         text: on which the model before training is scored.
     """
-    chances = _of_composition(reference, source, reader, scores)
+    chances = _of_composition(reference, random, source, reader, scores)
     if any(entry.name in scores for entry, _ in measured_as(OfPairCircuit, PAIRS)):
         chances |= _of_circuits(reference, source, reader, scores)
     for name, kinds in _of_step_0(reference, source, reader, scores, text).items():
@@ -36,16 +64,14 @@ def of_pairs(
     return {name: ordered(name, kinds) for name, kinds in chances.items()}
 
 
-def _of_composition(reference: Reference, source: int, reader: int, scores: Scores) -> Chances:
-    folded, draws, generator = reference.folded, reference.draws.heads, reference.generator
+def _of_composition(reference: Reference, random: RandomPairs, source: int, reader: int, scores: Scores) -> Chances:
+    folded = reference.folded
     written = null_composition.singular_values(folded.W_V[source], folded.W_O[source].mT)
     # The reader's singular values through its keys are those through its queries.
     scales = null_composition.singular_values(folded.W_Q[reader], folded.W_K[reader])
     scales = torch.cat([scales, null_composition.singular_values(folded.W_V[reader], folded.W_O[reader].mT)])
-    # As many more draws as there are more pairs than heads: the least p falls as the number of scores rises.
-    many = draws * folded.n_heads
-    rotated = null_composition.rotations(written, scales, folded.d_model, many, generator)
-    anywhere = null_composition.gaussians(folded.d_model, folded.d_head, draws, generator)[:, None, None]
+    rotated = null_composition.rotations(written, scales, random.squares)
+    anywhere = random.composition[:, None, None]
     attended, moved = rotated.chunk(2, dim=-1)
     turned = {"Q": attended, "K": attended, "V": moved}
     chances = {}
@@ -70,13 +96,10 @@ def _of_circuits(reference: Reference, source: int, reader: int, scores: Scores)
     OV = [balanced(folded.W_V[reader, head], folded.W_O[reader, head].mT) for head in heads]
     rotated, largest = [], []
     for first in heads:
-        carried = folded.W_V[source, first].double() @ folded.W_O[source, first].double()
         for second in heads:
-            (asks, offers), (takes, gives) = QK[second], OV[second]
-            circuits = {
-                "K_circuit": reference.between["QK"].through(asks, carried @ offers),
-                "virtual": reference.between["OV"].through(carried @ takes, gives),
-            }
+            circuits = pair_circuits(
+                reference.between, halves_of(folded, "OV", (source, first)), QK[second], OV[second]
+            )
             rotated.append(_rotations(reference, circuits))
             ranked = [
                 ranked_circuit(folded, measure, (source, first), (reader, second))

@@ -1,11 +1,11 @@
 """Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.definitions.definition import (
@@ -30,8 +30,10 @@ from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import head_outputs
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import Factors, gains_folded, ov_circuit, qk_circuit
+from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit
 
+Between = Mapping[str, Grams]  # by circuit, OV, QK or stream: its sides, without what a head puts between them
+Halves = tuple[Float64[Tensor, "d_model rank"], Float64[Tensor, "d_model rank"]]  # W is the first @ the second^T
 CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
 
 
@@ -91,7 +93,23 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     return scores
 
 
-def circuit_scores(weights: Weights, layer: int, ranked: Int[Tensor, " token"], tile: int) -> Scores:
+def products_between(weights: Weights) -> Between:
+    """Take the products of the model's embeddings that the circuits of all its heads share.
+
+    Args:
+        weights: with layer norm's gains folded in.
+    """
+    identity = torch.eye(weights.d_model, dtype=torch.float64)
+    return {
+        "OV": Grams.of(weights.W_E, weights.W_U.mT),
+        "QK": Grams.of(weights.W_E, weights.W_E),
+        "stream": Grams.of(identity, identity),
+    }
+
+
+def circuit_scores(
+    weights: Weights, layer: int, ranked: Int[Tensor, " token"], tile: int, between: Between | None = None
+) -> Scores:
     """Score the circuits of one layer's heads, without any sequence.
 
     Args:
@@ -99,11 +117,13 @@ def circuit_scores(weights: Weights, layer: int, ranked: Int[Tensor, " token"], 
         layer: which layer.
         ranked: the tokens whose rows are ranked.
         tile: rows ranked at a time; bounds memory, not the result.
+        between: of `products_between`; taken anew where it is not given.
 
     Returns:
         The scores, [head] each; those of positions only where the model has W_pos.
     """
-    heads = [_head_scores(weights, (layer, head), ranked, tile) for head in range(weights.n_heads)]
+    between = products_between(weights) if between is None else between
+    heads = [_head_scores(weights, between, (layer, head), ranked, tile) for head in range(weights.n_heads)]
     values = {entry: torch.stack([scores[entry] for scores in heads]) for entry in heads[0]}
     return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
 
@@ -150,11 +170,16 @@ def prefix_circuits(weights: Weights, previous: Float[Tensor, "layer head"]) -> 
     ]
 
 
-def circuit_of(weights: Weights, name: str, head: Head) -> Factors:
-    """Return a head's own circuit: OV, QK, or stream."""
-    if name == "stream":
-        return weights.W_V[head], weights.W_O[head].mT
-    return {"OV": ov_circuit, "QK": qk_circuit}[name](weights, head)
+def most_ranked() -> int:
+    """Return the largest k of the scores that ask whether a token is among its own top k."""
+    return max(measure.most for _, measure in measured_as(OfRanks, HEADS))
+
+
+def halves_of(weights: Weights, name: str, head: Head) -> Halves:
+    """Return what a head's own circuit puts between the sides of `Between`: W_V and W_O^T, or W_Q and W_K."""
+    if name == "QK":
+        return weights.W_Q[head].double(), weights.W_K[head].double()
+    return weights.W_V[head].double(), weights.W_O[head].mT.double()
 
 
 class _Patterns:
@@ -219,10 +244,10 @@ def _of_outputs(
 
 
 def _head_scores(
-    weights: Weights, head: Head, ranked: Int[Tensor, " token"], tile: int
+    weights: Weights, between: Between, head: Head, ranked: Int[Tensor, " token"], tile: int
 ) -> dict[Definition, Float[Tensor, ""]]:
-    circuits = {name: Grams.of(*circuit_of(weights, name, head)) for name in ("OV", "QK", "stream")}
-    rank = diagonal_rank(*ov_circuit(weights, head), ranked, tile)
+    circuits = {name: shared.through(*halves_of(weights, name, head)) for name, shared in between.items()}
+    rank = diagonal_rank(*ov_circuit(weights, head), ranked, tile, most_ranked())
     values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in measured_as(OfCircuit, HEADS)}
     for entry, measure in measured_as(OfRanks, HEADS):
         if not measure.weighed_by_text:
@@ -241,6 +266,6 @@ def _shares_of_text(
     """Return the share of each sentence's tokens that are among the largest of their own row of the OV circuit."""
     occurring, place = text.unique(return_inverse=True)
     heads = [(layer, head) for layer in range(weights.n_layers) for head in range(weights.n_heads)]
-    ranks = [diagonal_rank(*ov_circuit(weights, head), occurring, tile) for head in heads]
+    ranks = [diagonal_rank(*ov_circuit(weights, head), occurring, tile, most) for head in heads]
     shares = torch.stack([(rank < most).double()[place].mean(-1) for rank in ranks])
     return rearrange(shares, "(layer head) batch -> batch layer head", layer=weights.n_layers)

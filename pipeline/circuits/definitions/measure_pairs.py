@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.circuits.definitions.definition import OfComposition, OfPairCircuit, OfPairRanks, OfPath
+from pipeline.circuits.definitions.measure_heads import Between, Halves, halves_of, products_between
 from pipeline.circuits.definitions.registry import PAIRS, measured_as
 from pipeline.circuits.definitions.views import Paths
 from pipeline.circuits.scores import virtual_heads
@@ -15,9 +16,7 @@ from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.score import Score, Scores, pooled
 from pipeline.circuits.transformer.forward import Trace
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import Factors, k_circuit, virtual_ov_circuit
-
-CIRCUITS = {"K_circuit": k_circuit, "virtual": virtual_ov_circuit}
+from pipeline.circuits.vocabulary.factors import Factors
 
 
 def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
@@ -29,7 +28,14 @@ def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
     return scores
 
 
-def circuit_scores(weights: Weights, source: Head, layer: int, ranked: Int[Tensor, " token"], tile: int) -> Scores:
+def circuit_scores(
+    weights: Weights,
+    source: Head,
+    layer: int,
+    ranked: Int[Tensor, " token"],
+    tile: int,
+    between: Between | None = None,
+) -> Scores:
     """Score the circuits through one head and each head of a later layer, without any sequence.
 
     Args:
@@ -38,19 +44,37 @@ def circuit_scores(weights: Weights, source: Head, layer: int, ranked: Int[Tenso
         layer: of the second heads.
         ranked: the tokens whose rows are ranked.
         tile: rows ranked at a time; bounds memory, not the result.
+        between: of `measure_heads.products_between`; taken anew where it is not given.
 
     Returns:
         The scores, [reader head] each.
     """
-    values = {}
+    between, values = products_between(weights) if between is None else between, {}
     for head in range(weights.n_heads):
-        circuits = {name: circuit(weights, source, (layer, head)) for name, circuit in CIRCUITS.items()}
+        attends, moves = (halves_of(weights, name, (layer, head)) for name in ("QK", "OV"))
+        circuits = pair_circuits(between, halves_of(weights, "OV", source), attends, moves)
         for entry, measure in measured_as(OfPairCircuit, PAIRS):
-            values.setdefault(entry, []).append(measure.function(Grams.of(*circuits[measure.circuit])))
+            values.setdefault(entry, []).append(measure.function(circuits[measure.circuit]))
         for entry, measure in measured_as(OfPairRanks, PAIRS):
-            rank = diagonal_rank(*ranked_circuit(weights, measure, source, (layer, head)), ranked, tile)
+            rank = diagonal_rank(*ranked_circuit(weights, measure, source, (layer, head)), ranked, tile, 1)
             values.setdefault(entry, []).append((rank < 1).double().mean())
     return {entry.name: Score(torch.stack(heads), *entry.levels(weights)) for entry, heads in values.items()}
+
+
+def pair_circuits(between: Between, source: Halves, attends: Halves, moves: Halves) -> dict[str, Grams]:
+    """Return the circuits of `factors.k_circuit` and `factors.virtual_ov_circuit` by their small products.
+
+    Args:
+        between: of `products_between`.
+        source: of the first head's OV circuit, as `halves_of`.
+        attends: of the second head's QK circuit.
+        moves: of its OV circuit.
+    """
+    (takes, writes), (asks, offers), (again, gives) = source, attends, moves
+    return {
+        "K_circuit": between["QK"].through(asks, takes @ (writes.mT @ offers)),
+        "virtual": between["OV"].through(takes @ (writes.mT @ again), gives),
+    }
 
 
 def ranked_circuit(weights: Weights, measure: OfPairRanks, source: Head, reader: Head) -> Factors:

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int
 from torch import Generator, Tensor
 
 from pipeline.circuits.definitions.definition import OfPrefixes
-from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.measure_heads import circuit_scores, products_between, sequence_scores, text_scores
 from pipeline.circuits.definitions.registry import HEADS, measured_as
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
@@ -52,8 +52,8 @@ def protocol_scores(weights: Weights, sequences: Sequences, batch: int, tile: in
         Scores [layer, head]; several are of a period each, and the least of them counts.
     """
     folded = gains_folded(weights)
-    ranked = spread(weights.d_vocab, weights.d_vocab)
-    layers = [circuit_scores(folded, layer, ranked, tile) for layer in range(weights.n_layers)]
+    ranking = spread(weights.d_vocab, weights.d_vocab), tile, products_between(folded)
+    layers = [circuit_scores(folded, layer, *ranking) for layer in range(weights.n_layers)]
     of_weights = {name: Score(torch.stack([layer[name].value for layer in layers])) for name in layers[0]}
     on_text = _scores(weights, sequences.text, None, batch)
     of_text = text_scores(folded, sequences.text, 1, on_text["previous_token", "mean"].value, tile)

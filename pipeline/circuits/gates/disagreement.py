@@ -144,7 +144,7 @@ def _diagonal_z(matrix: Float64[Tensor, "token token"]) -> Float64[Tensor, ""]:
 
 def _top1(factors: Factors) -> Float64[Tensor, ""]:
     tokens = torch.arange(len(factors[0]))
-    return (diagonal_rank(*factors, tokens, len(tokens)) < 1).double().mean()
+    return (diagonal_rank(*factors, tokens, len(tokens), 1) < 1).double().mean()
 
 
 def _outside(share: Float64[Tensor, ""], matrix: Float64[Tensor, "token token"]) -> Float64[Tensor, ""]:

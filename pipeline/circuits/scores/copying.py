@@ -1,8 +1,10 @@
 """Does a head send a token back to itself? Scores of a token-to-token circuit's diagonal."""
 
+import math
+
 import einops
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.scores.grams import Grams
@@ -43,29 +45,55 @@ def _trace(matrix: Float64[Tensor, "... n n"]) -> Float64[Tensor, "..."]:
 
 
 def diagonal_rank(
-    rows: Float[Tensor, "d_vocab rank"], columns: Float[Tensor, "d_vocab rank"], tokens: Int[Tensor, " row"], tile: int
+    rows: Float[Tensor, "d_vocab rank"],
+    columns: Float[Tensor, "d_vocab rank"],
+    tokens: Int[Tensor, " row"],
+    tile: int,
+    most: int,
 ) -> Int[Tensor, " row"]:
-    """Count, in some rows of a circuit, the other entries at least as large as the one on the diagonal.
+    """Count, in some rows of a circuit, the other entries at least as large as the one on the diagonal, up to `most`.
 
     The token is among its own top k if fewer than k others reach it; ties count against it, so a circuit
     of zeros copies nothing. By chance, k / d_vocab of the tokens are among their own top k.
+
+    A row that surpasses its diagonal `most` times among a few columns needs no others: of rows ranked by chance,
+    all but most / few of them.
 
     Args:
         rows: the circuit is rows @ columns^T.
         columns: as many.
         tokens: which rows to look at; each is compared with the whole vocabulary.
         tile: rows held at a time; memory is tile x d_vocab numbers.
+        most: where to stop counting.
 
     Returns:
-        0 where the diagonal is the strict maximum of its row.
+        0 where the diagonal is the strict maximum of its row, at most `most`.
     """
-    counts = []
-    for part in tokens.split(tile):
-        entries = rows[part] @ columns.mT
+    few = spread(len(columns), math.isqrt(most * len(columns)))
+    counts = torch.full_like(tokens, most)
+    parts = torch.arange(len(tokens)).split(tile)
+    left = torch.cat([part[_within(rows[tokens[part]], columns, tokens[part], few, most)] for part in parts])
+    for part in left.split(tile):
+        entries = rows[tokens[part]] @ columns.mT
         # Taken from the product itself: computed another way it could differ in its last bit.
-        diagonal = entries.gather(1, einops.rearrange(part, "row -> row 1"))
-        counts.append((entries >= diagonal).sum(-1) - 1)
-    return torch.cat(counts)
+        diagonal = entries.gather(1, einops.rearrange(tokens[part], "row -> row 1"))
+        counts[part] = ((entries >= diagonal).sum(-1) - 1).clamp(max=most)
+    return counts
+
+
+def _within(
+    rows: Float[Tensor, "row rank"],
+    columns: Float[Tensor, "d_vocab rank"],
+    tokens: Int[Tensor, " row"],
+    few: Int[Tensor, " column"],
+    most: int,
+) -> Bool[Tensor, " row"]:
+    """Say which rows surpass their diagonal less than `most` times among a few columns, whatever rounding does."""
+    own = columns[tokens]
+    longest = columns[few].norm(dim=-1).amax().maximum(own.norm(dim=-1))
+    rounding = 4 * rows.shape[-1] * torch.finfo(rows.dtype).eps * rows.norm(dim=-1) * longest
+    surpassed = einops.rearrange((rows * own).sum(-1) + rounding, "row -> row 1")
+    return (rows @ columns[few].mT > surpassed).sum(-1) < most
 
 
 def spread(d_vocab: int, most: int) -> Int[Tensor, " token"]:

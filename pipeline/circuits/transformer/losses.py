@@ -14,10 +14,19 @@ def token_losses(
 
     The loss stands at the position of the token predicted; NaN at position 0, which nothing predicts.
     """
-    log_probabilities = logits[:, :-1].log_softmax(-1, dtype=torch.float64)
-    following = einops.rearrange(tokens[:, 1:], "batch position -> batch position 1")
-    losses = -einops.rearrange(log_probabilities.gather(-1, following), "batch position 1 -> batch position")
-    return functional.pad(losses, (1, 0), value=torch.nan)
+    return functional.pad(losses_of(logits[:, :-1], tokens[:, 1:]), (1, 0), value=torch.nan)
+
+
+def losses_of(logits: Float[Tensor, "*place d_vocab"], following: Int[Tensor, "*place"]) -> Float64[Tensor, "*place"]:
+    """Negative log-likelihood of each token under its own logits, in nats.
+
+    Of float32 logits it is exact to some 1e-7: their exponentials are float32 and their sum is not, since a float64
+    copy of the logits of a large vocabulary costs more than the logits.
+    """
+    largest = logits.amax(-1, keepdim=True)
+    total = (logits - largest).exp_().sum(-1, dtype=torch.float64)
+    own = logits.gather(-1, einops.rearrange(following, "... -> ... 1"))
+    return total.log() - einops.rearrange(own.double() - largest.double(), "... 1 -> ...")
 
 
 def divergences(

@@ -22,7 +22,7 @@ def _head_left_out(after_layer: Function) -> Function:
 
 
 def _rows_for_columns(diagonal_rank: Function) -> Function:
-    return lambda rows, columns, tokens, tile: diagonal_rank(columns, rows, tokens, tile)
+    return lambda rows, columns, *others: diagonal_rank(columns, rows, *others)
 
 
 def _of_a_sample(diagonal_z: Function) -> Function:

@@ -190,3 +190,14 @@ def test_portions_bound_memory_and_change_nothing():
         *(ablated(network(), some_tokens(), heads, batch=n)[0].values() for n in (1, 9)), strict=True
     ):
         assert_close(one, all_at_once, equal_nan=True)
+
+
+def test_losses_at_some_places_are_those_of_all_places():
+    weights, ablations = network(), [(((0, 1),), "zero"), (((1, 0), (0, 0)), "resample")]
+    by_places = [
+        every_ablation(weights, some_tokens(), ablations, torch.Generator().manual_seed(0), 3, places)
+        for places in (None, torch.tensor([2, 5, 6]))
+    ]
+    for every, few in zip(*by_places, strict=True):
+        assert_close(few[..., [2, 5, 6]], every[..., [2, 5, 6]])
+        assert few[..., [0, 1, 3, 4]].isnan().all()

@@ -22,6 +22,11 @@ def dense(first, second):
     return norm(first @ second) / norm(first) / norm(second)
 
 
+def rotations(source, reader, draws=DRAWS):
+    squares = null_composition.squared_corners(D_MODEL, source.shape[-1], draws, seeded())
+    return null_composition.rotations(source, reader, squares)
+
+
 def assert_same_distribution(ours, theirs):
     for power in (1, 2, 4):
         error = (2 * (theirs**power).var() / DRAWS).sqrt()
@@ -38,7 +43,7 @@ def test_rotations_are_those_of_dense_heads_turned_against_each_other():
     heads = random(2, D_MODEL, D_HEAD) @ random(2, D_HEAD, D_MODEL, seed=1)
     readers = random(3, D_MODEL, D_HEAD, seed=2) @ random(3, D_HEAD, D_MODEL, seed=3)
     values = [torch.linalg.svdvals(matrices)[:, :D_HEAD] for matrices in (heads, readers)]
-    ours = null_composition.rotations(*values, D_MODEL, DRAWS, seeded())
+    ours = rotations(*values)
     assert ours.shape == (DRAWS, 2, 3)
     turned = heads[1] @ orthogonal(DRAWS, D_MODEL, seeded(1))
     assert_same_distribution(ours[:, 1, 2], dense(turned, readers[2]))
@@ -52,7 +57,7 @@ def test_gaussians_are_those_of_dense_heads(d_head):
 
 def test_mean_square_is_one_over_d_model_whatever_the_singular_values():
     values = torch.tensor([[5.0, 0.1, 0.0], [1.0, 1.0, 1.0]])
-    squares = null_composition.rotations(values, values, D_MODEL, DRAWS, seeded()).square()
+    squares = rotations(values, values).square()
     assert ((squares.mean(0) - 1 / D_MODEL).abs() < 5 * squares.std(0) / DRAWS**0.5).all()
 
 
@@ -64,9 +69,9 @@ def test_a_reader_of_all_that_is_written_is_beyond_its_rotations():
     value = composition(Weights("none", embedding, embedding, both, both, both, both.mT), 0, 1)["K"]
     torch.testing.assert_close(value, torch.full((1, 1), D_HEAD**-0.5, dtype=torch.float64))
     ones = torch.ones(1, D_HEAD)
-    assert (null_composition.rotations(ones, ones, D_MODEL, 500, seeded()) < value - 1e-3).all()
+    assert (rotations(ones, ones, 500) < value - 1e-3).all()
 
 
 def test_a_head_of_zeros_has_no_chance():
     zero, one = torch.zeros(1, D_HEAD), torch.ones(1, D_HEAD)
-    assert null_composition.rotations(zero, one, D_MODEL, 4, seeded()).isnan().all()
+    assert rotations(zero, one, 4).isnan().all()

@@ -45,7 +45,7 @@ def test_relabelled_tokens_of_a_large_vocabulary_match_as_poissons_do():
 
 def test_gaussian_heads_are_ranked_as_dense_circuits():
     W_E, W_U, tokens = random(D_VOCAB, 5), random(5, D_VOCAB, seed=1), torch.tensor([4, 1])
-    found = null_ranks.gaussians(W_E, W_U, 2, tokens, 1, 3, seeded())
+    found = null_ranks.gaussians(W_E, W_U, 2, tokens, 1, 9, 3, seeded())
     generator = seeded()
     for rank in found:
         W_V, W_O = gaussian(2, 5, 2, generator=generator)

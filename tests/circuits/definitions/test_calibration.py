@@ -12,7 +12,7 @@ import torch
 from pipeline.circuits.chance.false_discovery import false_discovery
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.chance_of_heads import Draws, Reference, of_circuits, of_sequences, random_heads
-from pipeline.circuits.definitions.chance_of_pairs import of_pairs
+from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.score import stacked
@@ -66,7 +66,7 @@ def chances(seed, tied):
     scores = measure_pairs.composition_scores(weights, 0, 1)
     heads = [(0, head) for head in range(8)]
     scores |= stacked([measure_pairs.circuit_scores(weights, head, 1, ranked, D_VOCAB) for head in heads])
-    yield "pairs", of_pairs(reference, 0, 1, scores, sets[None])
+    yield "pairs", of_pairs(reference, RandomPairs.of(reference), 0, 1, scores, sets[None])
 
 
 def p_values(models, tied):

@@ -3,7 +3,7 @@ import torch
 from untrained import D_MODEL, EVERY, N_HEADS, copier, model, sequences
 
 from pipeline.circuits.definitions.chance_of_heads import Draws, Reference
-from pipeline.circuits.definitions.chance_of_pairs import of_pairs
+from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_pairs import circuit_scores, composition_scores, path_scores
 from pipeline.circuits.definitions.registry import PAIRS
 from pipeline.circuits.scores.score import stacked
@@ -22,7 +22,7 @@ def measured(weights):
 
 def compared(weights, before, scores, seed=0):
     reference = Reference.of(weights, before, EVERY, DRAWS, torch.Generator().manual_seed(seed))
-    return of_pairs(reference, 0, 1, scores, TEXT)
+    return of_pairs(reference, RandomPairs.of(reference), 0, 1, scores, TEXT)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ from hand_wired import shifter_and_matcher
 from pipeline.circuits.definitions.definition import OfPattern
 from pipeline.circuits.definitions.measure_heads import (
     challenge_scores,
-    circuit_of,
     circuit_scores,
+    halves_of,
     prefix_circuits,
+    products_between,
     sequence_scores,
     text_scores,
 )
@@ -337,13 +338,16 @@ def test_what_no_query_tells_has_no_value():
 
 @pytest.mark.parametrize("name", ["OV", "QK", "stream"])
 def test_a_heads_own_circuits(name):
-    rows, columns = circuit_of(W, name, (1, 0))
+    circuit = products_between(W)[name].through(*halves_of(W, name, (1, 0)))
     dense = {
         "OV": W.W_E @ W.W_V[1, 0] @ W.W_O[1, 0] @ W.W_U,
         "QK": W.W_E @ W.W_Q[1, 0] @ W.W_K[1, 0].mT @ W.W_E.mT,
         "stream": W.W_V[1, 0] @ W.W_O[1, 0],
     }
-    torch.testing.assert_close(rows @ columns.mT, dense[name])
+    torch.testing.assert_close(circuit.whole_cross.trace(), dense[name].double().trace())
+    torch.testing.assert_close(circuit.deviation, dense[name].double().std(correction=0))
+    expected = torch.linalg.eigvals(dense[name].double()).abs().sum()
+    torch.testing.assert_close(torch.linalg.eigvals(circuit.whole_cross).abs().sum(), expected)
 
 
 def test_prefix_circuits_are_small_and_have_the_trace_and_eigenvalues_of_the_dense_ones():

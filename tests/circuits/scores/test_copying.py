@@ -102,13 +102,25 @@ def test_rank_counts_the_others_that_reach_the_diagonal(tile):
     rows, columns = random(9, 2), random(9, 2, seed=1)
     circuit = rows @ columns.mT
     expected = [sum(bool(circuit[t, c] >= circuit[t, t]) for c in range(9) if c != t) for t in (0, 3, 8)]
-    assert diagonal_rank(rows, columns, torch.tensor([0, 3, 8]), tile).tolist() == expected
+    assert diagonal_rank(rows, columns, torch.tensor([0, 3, 8]), tile, 9).tolist() == expected
 
 
 def test_ties_count_against_the_token():
     every = torch.arange(6)
-    assert diagonal_rank(torch.zeros(6, 2), torch.zeros(6, 2), every, 6).tolist() == [5] * 6
-    assert diagonal_rank(torch.eye(6), torch.eye(6), every, 6).tolist() == [0] * 6
+    assert diagonal_rank(torch.zeros(6, 2), torch.zeros(6, 2), every, 6, 9).tolist() == [5] * 6
+    assert diagonal_rank(torch.eye(6), torch.eye(6), every, 6, 9).tolist() == [0] * 6
+
+
+@pytest.mark.parametrize("most", [1, 3, 10])
+def test_rank_counts_no_further_than_asked(most):
+    rows, columns = random(400, 5), random(400, 5, seed=1) + 0.3 * random(400, 5)  # from copied to ranked by chance
+    circuit = rows @ columns.mT
+    whole = (circuit >= circuit.diagonal()[:, None]).sum(-1) - 1
+    counted = diagonal_rank(rows, columns, torch.arange(400), 64, most)
+    assert counted.tolist() == whole.clamp(max=most).tolist()
+    assert 0 < (counted < most).sum() < 400
+    copies = torch.ones(400, 1).float() / 3  # all entries are equal but for rounding: no diagonal is surpassed
+    assert diagonal_rank(copies, copies, torch.arange(400), 64, most).tolist() == [most] * 400
 
 
 def test_spread_takes_all_of_a_small_vocabulary_and_evenly_of_a_large_one():

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.transformer.losses import divergences, in_context_learning, token_losses
+from pipeline.circuits.transformer.losses import divergences, in_context_learning, losses_of, token_losses
 
 
 def test_even_logits_lose_the_logarithm_of_the_vocabulary():
@@ -33,3 +33,11 @@ def test_a_divergence_is_0_of_equals_and_counts_by_what_was_likely():
     known = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
     torch.testing.assert_close(divergences(p, torch.zeros(1, 1, 2)), torch.tensor([[known]], dtype=torch.float64))
     torch.testing.assert_close(divergences(p, 7 + p), torch.zeros(1, 1, dtype=torch.float64))
+
+
+def test_losses_of_float32_logits_are_those_of_their_float64_softmax():
+    logits = 40 * torch.randn(3, 5, 5000, generator=torch.Generator().manual_seed(0))
+    following = logits[..., :9].argmin(-1)  # likely and unlikely tokens
+    exact = -logits.log_softmax(-1, dtype=torch.float64).gather(-1, following[..., None])[..., 0]
+    torch.testing.assert_close(losses_of(logits, following), exact, rtol=0, atol=3e-7)
+    torch.testing.assert_close(losses_of(logits.double(), following), exact, rtol=0, atol=1e-12)
