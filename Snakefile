@@ -6,6 +6,7 @@ What a stage reads and writes is declared in pipeline/settings/<stage>.py; the r
 import hashlib
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from runpy import run_path
 
@@ -18,6 +19,11 @@ min_version("9.27")
 PLAN_VARIABLE = f"HEADSCOPE_PLAN_{hashlib.sha256(repr(sorted(config.items())).encode()).hexdigest()[:8].upper()}"
 if workflow.is_main_process:
     home = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+    if not home.is_dir():  # this file came alone, from a repository's address: the rest is what is installed
+        installed = find_spec("pipeline")
+        home = Path(installed.origin).parents[1] if installed and installed.origin else home
+        if not (home / "workflow/rules").is_dir():
+            sys.exit("config error: this workflow's code is not installed; clone it and run: pip install -e FOLDER")
     FROZEN = run_path(str(home / "pipeline/plumbing/freeze.py"))["freeze"](home)
 else:
     FROZEN = Path(os.environ[PLAN_VARIABLE]).parents[1]
@@ -30,7 +36,7 @@ include: FROZEN / "workflow/rules/study.smk"
 include: FROZEN / "workflow/rules/apart.smk"
 
 
-report: FROZEN / "workflow/report/workflow.rst"
+report: "workflow/report/workflow.rst"
 
 
 envvars:

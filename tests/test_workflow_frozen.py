@@ -7,7 +7,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from test_workflow import SNAKEMAKE, copied, snakemake
+from test_workflow import ROOT, SNAKEMAKE, copied, snakemake
 
 # Where jobs are started by a Snakemake of their own, as on a cluster, which reads all rules anew; and from another
 # folder, as a part of another workflow.
@@ -40,6 +40,28 @@ def test_another_workflow_can_use_this_one(folder):
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere/Snakefile").write_text(ELSEWHERE)
     planned = snakemake(folder / "elsewhere", "-n", "--cores", "1")
+    assert planned.returncode == 0, planned.stderr
+    assert "render_study" in planned.stdout
+
+
+def test_it_can_be_used_under_a_prefix(folder):
+    (folder / "elsewhere").mkdir()
+    prefixed = ELSEWHERE.partition("use rule")[0] + '    prefix: "heads"\n\nuse rule * from headscope as heads_*\n'
+    (folder / "elsewhere/Snakefile").write_text(prefixed.replace('"smoke"}\n\n', '"smoke"}\n'))
+    made = snakemake(folder / "elsewhere", "--cores", "1", "--until", "heads_probe")
+    assert made.returncode == 0, made.stderr
+    assert list(folder.glob("elsewhere/heads/results/store/probe/*/sequences.parquet"))
+
+
+def test_its_rules_can_be_read_from_a_repository(tmp_path):
+    commands = ("init -q", "add Snakefile", "-c user.name=a -c user.email=a@b.c commit -qm a")
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository/Snakefile").write_text((ROOT / "Snakefile").read_text())
+    for command in commands:
+        subprocess.run(["git", *command.split()], cwd=tmp_path / "repository", check=True)
+    address = f'gitfile("{tmp_path}/repository", path="Snakefile", ref="HEAD")'
+    (tmp_path / "Snakefile").write_text(ELSEWHERE.replace('"../Snakefile"', address).partition("use rule probe")[0])
+    planned = snakemake(tmp_path, "-n", "--cores", "1")
     assert planned.returncode == 0, planned.stderr
     assert "render_study" in planned.stdout
 

@@ -1,5 +1,6 @@
 """Tables of when the parts of a circuit appeared in training."""
 
+from pipeline.claims.emergence import EVENTS
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.columns import CONFIDENCE
 
@@ -8,7 +9,6 @@ EVENT = (
     "induction head's keys; prefix_matching: that head attends to what followed its token before; copying: its OV "
     "circuit copies; loss_drop: second copies in text are predicted better than first ones"
 )
-EVENTS = ("previous_token", "k_composition", "prefix_matching", "copying", "loss_drop")
 EXPERIMENT = Column("experiment", "string", "name", "the experiment")
 EMERGENCE = Table(
     name="emergence",

@@ -11,7 +11,6 @@ EVENT = {"experiment": "base", "event": "copying", "confidence": 0.95}
 
 
 def test_events_are_those_that_are_looked_for_and_each_is_explained():
-    assert declared.EVENTS == EVENTS
     assert options(EMERGENCE, "event") == options(EMERGENCE_ORDER, "second") == set(EVENTS)
     assert [part.partition(": ")[0] for part in declared.EVENT.split("; ")] == list(EVENTS)
 
