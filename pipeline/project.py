@@ -63,6 +63,7 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
     tag = tag_of(inputs, outputs)
     if settings.normaliser == "notebook":
         lens = replace(lens, means=means_of(lens.weights, progress / "means.safetensors", tag))
+    check_layers(settings, lens.weights.n_layers)
     names = tuple(table.name for table in TABLES)
     layers = range(lens.weights.n_layers)
     layers = layers if settings.part is None else layers[settings.part :: settings.parts]
@@ -74,6 +75,14 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
                 write(table, frame, tables)
     put_together(done.values(), outputs)
     shutil.rmtree(progress, ignore_errors=True)
+
+
+def check_layers(settings: ProjectSettings, n_layers: int) -> None:
+    """Refuse a head or neuron of a layer that the model lacks; ValueError."""
+    neurons = settings.neurons if isinstance(settings.neurons, tuple) else ()
+    for unit in (*(settings.heads or ()), *neurons):
+        if int(unit.partition(".")[0]) >= n_layers:
+            raise ValueError(f"{unit}: the model has {n_layers} layers, counted from 0; name one of them")
 
 
 def put_together(portions: Collection[Paths], outputs: Paths) -> None:
@@ -98,8 +107,9 @@ def layer_tables(
 ) -> dict[Table, pd.DataFrame]:
     """Return one layer's rows of every table; `shown` is every vocabulary item as tables show it."""
     alone = lens.weights.one_layer(layer)
-    pairs, spectra, units = [], [], list(neuron_rows(settings, lens, alone))
-    for head in tqdm(range(alone.n_heads), desc=f"layer {layer} of {lens.weights.n_layers}, heads"):
+    pairs, spectra, units = [], [], list(neuron_rows(settings, lens, alone, layer))
+    heads = within(settings.heads, layer, alone.n_heads)
+    for head in tqdm(heads, desc=f"layer {layer} of {lens.weights.n_layers}, heads"):
         answers = circuits.responses(alone, (0, head), shared.tokens)
         units += [rows.assign(head=head) for rows in dimension_rows(settings, lens, answers)]
         of_items = circuits.full_circuits(circuits.responses(alone, (0, head), shared.items))
@@ -109,11 +119,11 @@ def layer_tables(
             whole = spectrum(*factors, shared.meetings[circuit], settings.directions)
             spectra.append(spectrum_rows(whole, lens.n_tokens).assign(circuit=circuit, head=head))
             units += [rows.assign(head=head) for rows in direction_rows(settings, lens, circuit, whole)]
-    pairs = pd.concat(pairs).assign(layer=layer, exact=True, normaliser=settings.normaliser)
+    pairs = together(VOCAB_PAIRS, pairs).assign(layer=layer, exact=True, normaliser=settings.normaliser)
     pairs = pairs.assign(filters=filters_name(settings), ln_mode=lens.ln_mode, emb_mode=lens.emb_mode)
-    pairs = pairs.assign(**{f"{side}_token": shown[pairs[f"{side}_id"]] for side in ("row", "column")})
+    pairs = pairs.assign(**{f"{side}_token": shown[pairs[f"{side}_id"].astype(int)] for side in ("row", "column")})
     units = together(VOCAB_UNITS, units).assign(layer=layer, token=lambda rows: shown[rows["token_id"].astype(int)])
-    counts, spectra = count_rows(pairs), pd.concat(spectra).assign(layer=layer)
+    counts, spectra = count_rows(pairs), together(SPECTRA, spectra).assign(layer=layer)
     return {VOCAB_PAIRS: pairs, VOCAB_COUNTS: counts, VOCAB_UNITS: units, SPECTRA: spectra}
 
 
@@ -173,19 +183,37 @@ def dimension_rows(settings: ProjectSettings, lens: Lens, answers: dict[str, Tal
         yield unit_rows(settings, lens, matrix, listed.contiguous())
 
 
-def neuron_rows(settings: ProjectSettings, lens: Lens, alone: Weights) -> Iterator[pd.DataFrame]:
+def within(units: tuple[str, ...] | None, layer: int, count: int) -> list[int]:
+    """Return the numbers of those named layer.number that lie in a layer of so many; None for all.
+
+    Raises:
+        ValueError: the layer has no such number.
+    """
+    if units is None:
+        return list(range(count))
+    numbers = sorted(int(unit.partition(".")[2]) for unit in units if int(unit.partition(".")[0]) == layer)
+    if numbers and numbers[-1] >= count:
+        raise ValueError(
+            f"{layer}.{numbers[-1]}: layer {layer} has {count} such units, counted from 0; name one of them"
+        )
+    return numbers
+
+
+def neuron_rows(settings: ProjectSettings, lens: Lens, alone: Weights, layer: int) -> Iterator[pd.DataFrame]:
     """Yield the tokens that excite each listed neuron of a layer (key), and those it promotes (value)."""
     if alone.ff_keys is None:
         return
+    chosen, count = settings.neurons, len(alone.ff_keys[0])
+    listed = within(chosen, layer, count) if isinstance(chosen, tuple) else list(range(count))[:chosen]
     maps = {
         "FF_key": (alone.ff_keys[0], alone.W_E[: lens.n_tokens].T),
         "FF_value": (alone.parameter("ff_values")[0], alone.W_U),
     }
     for matrix, (vectors, to_tokens) in maps.items():
         reading, scale = within_range(vectors, to_tokens)
-        for number, part in enumerate(reading[: settings.neurons].split(PORTION)):
-            rows = unit_rows(settings, lens, matrix, part @ to_tokens)
-            yield rows.assign(unit=rows["unit"] + number * PORTION, value=scale * rows["value"], head=None)
+        for part in torch.tensor(listed, dtype=torch.int64).split(PORTION):
+            rows = unit_rows(settings, lens, matrix, reading[part] @ to_tokens)
+            yield rows.assign(unit=part.numpy()[rows["unit"]], value=scale * rows["value"], head=None)
 
 
 def unit_rows(settings: ProjectSettings, lens: Lens, matrix: str, components: Tensor) -> pd.DataFrame:

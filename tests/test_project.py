@@ -27,6 +27,7 @@ SETTINGS = {
     "directions": 2,
     "dimensions": 2,
     "neurons": 3,
+    "heads": None,
     "ln_mode": "folded",
     "emb_mode": "embedding",
     "normaliser": "none",
@@ -344,3 +345,25 @@ def test_mistakes_are_named_and_nothing_is_written(run, tmp_path):
         ProjectSettings.parse(SETTINGS | {"min_value": 2.0, "max_value": 1.0})
     with pytest.raises(ValidationError, match="is there twice"):
         ProjectSettings.parse(SETTINGS | {"filters": ["exclude_same", "exclude_same"]})
+
+
+def test_chosen_heads_and_neurons_are_read_as_among_all(run):
+    every, some = (
+        dict(zip([table.name for table in TABLES], run(network(feed_forward=True), **chosen), strict=True))
+        for chosen in ({"neurons": None}, {"heads": ["1.0"], "neurons": ["0.4", "1.2", "0.1"]})
+    )
+    of_neurons = every["vocab_units"]["head"].isna()
+    chosen = every["vocab_units"][["layer", "unit"]].apply(tuple, axis=1).isin([(0, 1), (0, 4), (1, 2)])
+    of_head = (every["vocab_units"]["layer"] == 1) & (every["vocab_units"]["head"] == 0)
+    expected = every["vocab_units"][(of_neurons & chosen) | of_head]
+    pd.testing.assert_frame_equal(some["vocab_units"], expected.reset_index(drop=True))
+    for name in ("vocab_pairs", "spectra", "vocab_counts"):
+        rows = every[name].query("layer == 1 and head == 0").reset_index(drop=True)
+        pd.testing.assert_frame_equal(some[name], rows)
+
+
+@pytest.mark.parametrize("chosen", [{"heads": ["2.0"]}, {"heads": ["0.2"]}, {"neurons": ["0.5"]}])
+def test_a_head_or_neuron_that_is_not_there_is_named(run, chosen):
+    [[unit]] = chosen.values()
+    with pytest.raises(ValueError, match=rf"^{unit}: .*counted from 0; name one of them"):
+        run(network(feed_forward=True), **chosen)

@@ -14,6 +14,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from pipeline.plumbing.errors import ConfigError, at, nearest
 
+OF_UNITS = ("project.heads", "project.neurons")
+UNIT, _QUOTED = r"(?<![\w.'\"])\d+\.\d+(?![\w.'\"])", r"'\g<0>'"
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -98,7 +100,7 @@ def parse(overrides: tuple[str, ...] | list[str]) -> list[Override]:
     parsed = []
     for line in overrides:
         try:
-            (override,) = OverridesParser.create().parse_overrides([line])
+            (override,) = OverridesParser.create().parse_overrides([_named(line)])
         except (HydraException, RecursionError, ValueError) as error:
             raise ConfigError(
                 f"overrides: {line}: cannot be read as key=value; write numbers and words as they are, lists as [1,2], "
@@ -112,6 +114,12 @@ def parse(overrides: tuple[str, ...] | list[str]) -> list[Override]:
             raise ConfigError(f"overrides: {line}: no such setting; conf/ names every key there is")
         parsed.append(override)
     return parsed
+
+
+def _named(line: str) -> str:
+    """Quote layer.head and layer.neuron, which would be read as decimals: 19.170 is not 19.17."""
+    key, equals, value = line.partition("=")
+    return f"{key}={re.sub(UNIT, _QUOTED, value)}" if equals and key in OF_UNITS else line
 
 
 def parse_once(overrides: tuple[str, ...] | list[str]) -> list[Override]:

@@ -1,6 +1,6 @@
 """Settings of the project stage."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ STAGE = Stage(
     runtime=240,
 )
 
+Unit = Annotated[str, Field(pattern=r"^\d+\.\d+$")]  # layer.head, or layer.neuron
 Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same", "exclude_fuzzy"]
 
 
@@ -29,7 +30,8 @@ class ProjectSettings(StageSettings):
     unit_tokens: Count
     directions: int = Field(ge=0)
     dimensions: int | None = Field(ge=0)
-    neurons: int | None = Field(ge=0)
+    neurons: Annotated[int, Field(ge=0)] | tuple[Unit, ...] | None
+    heads: tuple[Unit, ...] | None
     ln_mode: Literal["raw", "folded", "folded_centred"]
     emb_mode: Literal["embedding", "after_mlp0"]
     normaliser: Literal["none", "notebook"]

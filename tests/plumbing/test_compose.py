@@ -41,3 +41,10 @@ def test_what_conf_does_not_know_is_one_line(overrides, message):
 def test_keys_are_neither_added_nor_removed(override):
     with pytest.raises(ConfigError, match="conf/ names every key there is"):
         parse([override])
+
+
+def test_heads_and_neurons_are_names_and_no_decimals():
+    own = ("project.neurons=[19.170,3.1]", "project.heads=['23.9', 0.10]")
+    project = compose((), own, "base", 0)["project"]
+    assert project["neurons"] == ["19.170", "3.1"]
+    assert project["heads"] == ["23.9", "0.10"]
