@@ -17,7 +17,8 @@ function responsive(draw, label) {
 }
 
 function canvas(width, height, label, ...children) {
-  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, children);
+  const role = children.flat(3).some((child) => child?.tagName === "a") ? "group" : "img"; // what can be entered is no image
+  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role, "aria-label": label }, children);
 }
 
 function domainOf(numbers, pad = 0.05) {
@@ -87,7 +88,7 @@ function dots(rows, { label, unit, rowHeight = 24, labelWidth = 170, zero = true
       const chance = row.chance === null || row.chance === undefined ? [] : [el("span", {}, `chance ${number(row.chance)}`)];
       const told = [el("strong", {}, row.label), el("span", {}, `${number(row.value)} ${interval(row.lo, row.hi)}`), ...chance, ...(row.hint ? [el("span", {}, row.hint)] : [])];
       const hit = svg("rect", { class: "hit", x: 0, y: y - rowHeight / 2, width, height: rowHeight, onpointermove: (event) => tell(event, told), onpointerleave: hush });
-      return row.href ? svg("a", { href: row.href, tabindex: -1 }, name, marks, hit) : svg("g", {}, name, marks, hit);
+      return row.href ? svg("a", { href: row.href, "aria-label": `${row.label}: ${number(row.value)}` }, name, marks, hit) : svg("g", {}, name, marks, hit);
     });
     const none = x.domain()[0] < 0 && x.domain()[1] > 0 ? svg("line", { class: "zero", x1: x(0), x2: x(0), y1: margin.top, y2: height - margin.bottom }) : null;
     return canvas(width, height, label, axes({ x, width, height, margin, xName: unit }), none, drawn);

@@ -17,6 +17,7 @@ function runPage(main, [experiment, seedText]) {
   main.append(
     el("nav", { class: "crumbs", "aria-label": "Where this is" }, link("#/", study.study), " / "),
     el("header", { class: "lead" }, el("h1", { tabindex: -1 }, `${capital(words(experiment))}, seed ${seed}`), el("p", { class: "intro" }, study.questions[experiment])),
+    el("h2", { class: "unseen" }, "Heads"),
     figure({ title: `Its ${heads.length} heads`, say: "Sort by any column; a head opens its page.", chart: dataTable(heads, columns, { limit: 400, filter: true, caption: "Heads of the run" }), made: { table: "head_roles", query: queryOf({ experiment, seed }) }, wide: true }),
     el("section", {}, el("h2", {}, "How this run was made"), el("p", { class: "say" }, "Every stage's job, and the settings it was given."), settingsOf(run)),
   );
@@ -63,6 +64,7 @@ function comparePage(main, parts, params) {
   main.append(
     el("header", { class: "lead" }, el("h1", { tabindex: -1 }, "Runs side by side"), el("p", { class: "intro" }, "A head's counterpart in another run is the one whose OV circuit goes with its own (within an experiment), or that scores most like it (between experiments).")),
     el("div", { class: "controls" }, choice("Run", runs, view.a, (value) => ((view.a = value), draw())), choice("beside", runs, view.b, (value) => ((view.b = value), draw())), choice("by", seriesOptions(), view.score, (value) => ((view.score = value), draw()))),
+    el("h2", { class: "unseen" }, "Two runs"),
     holder,
     effectsSection(),
   );

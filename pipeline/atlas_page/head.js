@@ -507,7 +507,7 @@ function runsSection({ head }) {
     { name: "likeness", align: "right", get: ({ partner }) => partner.likeness, show: ({ partner }) => el("b", {}, number(partner.likeness)) },
     { name: "chance", align: "right", get: ({ partner }) => partner.chance },
     { name: "by", get: ({ partner }) => partner.by },
-    { name: "beside", text: "", show: ({ run }) => link(`#/compare?${new URLSearchParams({ a: `${own.experiment}/${own.seed}`, b: `${run.experiment}/${run.seed}` })}`, "side by side") },
+    { name: "beside", text: "compare", show: ({ run }) => link(`#/compare?${new URLSearchParams({ a: `${own.experiment}/${own.seed}`, b: `${run.experiment}/${run.seed}` })}`, "side by side") },
   ];
   const same = rows.filter(({ mate }) => mate?.role === head.role).length;
   return figure({ title: `Its counterpart plays the same role in ${same} of ${rows.length} other runs`, say: "Within an experiment the head whose OV circuit goes with its own, in the best matching of all heads; between experiments the one that scores most like it.", chart: dataTable(rows, columns, { limit: 40, caption: "Counterparts" }), made: { table: "alignment" } });

@@ -18,6 +18,7 @@ function howPage(main, [first, second]) {
   main.append(
     el("header", { class: "lead" }, el("h1", { tabindex: -1 }, "How every number was made"), el("p", { class: "intro" }, "Each figure of this page says under its chart which file and rows it is drawn from, with a line of pandas and the command that makes them again. Here is what the numbers mean.")),
     el("dl", { class: "made" }, pair("This study", el("code", { class: "copy" }, `snakemake --config ${study.request}`)), pair("This page", el("code", { class: "copy" }, commandFor(`results/studies/${study.study}/atlas.html`))), pair("Rounding", "Numbers are held to a few parts in ten thousand, and shown to three digits; the tables have all of them.")),
+    el("h2", { class: "unseen" }, "Definitions and tables"),
     figure({ title: "Definitions of scores", chart: dataTable(study.definitions, columns, { filter: true, limit: 80, caption: "Definitions" }), wide: true }),
     figure({ title: "Tables that this page is made of", chart: dataTable(tables, [{ name: "name", text: "table", show: (row) => link(address("how", "table", row.name), row.name) }, { name: "row", text: "a row is" }, { name: "stage", text: "made by" }], { filter: true, caption: "Tables" }), wide: true }),
     el("section", {}, el("h2", {}, "Runs"), el("p", { class: "say" }, "Each run's page lists the settings and folder of every stage."), el("ul", { class: "columns" }, study.runs.map((run) => el("li", {}, link(address("run", run.experiment, run.seed), runWords(run)))))),

@@ -52,6 +52,7 @@ function overview(main, params) {
   const intro = `${study.heads.length} heads of ${study.runs.length} ${study.runs.length === 1 ? "run" : "runs"}${several ? `, in ${study.experiments.length} experiments` : ""}. ` + "Choose any two scores; click a head for everything that is known of it.";
   main.append(
     el("header", { class: "lead" }, el("h1", { tabindex: -1 }, "What does each head do?"), el("p", { class: "intro" }, intro)),
+    el("h2", { class: "unseen" }, "All heads"),
     roles,
     el("div", { class: "two" }, points, tiles),
     claimsSection(params),
@@ -213,13 +214,13 @@ function mosaic(runs, view, scores, scale) {
       const gap = 8;
       const apart = heads.length > 40; // a row a layer, where all heads of a run in one row would be too narrow
       const across = apart ? d3.max(layers, ([, each]) => each.length) : heads.length;
-      const side = Math.max(3, Math.min(26, (width - left - (apart ? 0 : gap * (layers.length - 1))) / across));
+      const side = Math.max(3, Math.min(38, (width - left - (apart ? 0 : gap * (layers.length - 1))) / across));
       if (run.experiment !== last) {
         y += last === null ? 0 : 12;
         labels.push(svg("text", { class: "group", x: 0, y: y - 6 }, words(run.experiment)));
         last = run.experiment;
       }
-      labels.push(svg("text", { class: "label", x: left - 8, y: y + Math.min(side, 26) / 2, dy: "0.32em", "text-anchor": "end" }, run.seed));
+      labels.push(svg("text", { class: "label", x: left - 8, y: y + side / 2 - 1, dy: "0.32em", "text-anchor": "end" }, run.seed));
       let x = left;
       for (const [, each] of layers) {
         for (const head of each) {
@@ -277,7 +278,7 @@ function claimRow(claim, open) {
   const line = strip({ ...claim, domain, ideal: null }, 150);
   const x = d3.scaleLinear(domain, [4, 146]);
   line.append(svg("line", { class: "threshold", x1: x(claim.threshold), x2: x(claim.threshold), y1: 1, y2: 17 }));
-  const beside = [`chance ${number(claim.chance)}`, `threshold ${number(claim.threshold)}`, `least shown ${number(claim.least_shown)}`];
+  const beside = [`chance ${tickText(claim.chance)}`, `threshold ${tickText(claim.threshold)}`, `least shown ${tickText(claim.least_shown)}`];
   const numbers = el("span", { class: "numbers" }, el("span", {}, el("b", {}, number(claim.value)), ` ${interval(claim.lo, claim.hi)}`), el("small", {}, beside.join(" \u00b7 ")));
   const verdict = el("span", { class: `verdict ${claim.verdict.replaceAll(" ", "-")}` }, claim.verdict);
   const summary = el("summary", {}, el("span", { class: "statement" }, claim.statement), line, numbers, verdict);
