@@ -13,7 +13,7 @@ from pipeline.atlas_page.contents import RUN, Part, by_block, parts, where_token
 from pipeline.atlas_page.page import page
 from pipeline.circuits.definitions.registry import DEFINITIONS
 from pipeline.circuits.definitions.words import level_in_words
-from pipeline.plumbing.artefacts import Paths, nullable_integers, read, read_file, read_parts, recorded
+from pipeline.plumbing.artefacts import Paths, read, read_file, read_parts, recorded
 from pipeline.plumbing.stage import main
 from pipeline.settings.atlas import AtlasSettings
 from pipeline.tables.align import ALIGNMENT
@@ -47,10 +47,10 @@ def run(settings: AtlasSettings, inputs: Paths, outputs: Paths) -> None:
 
 
 def rows_of(name: str, part: Part, inputs: Paths) -> pd.DataFrame:
-    """Return what the page holds of a table, integers nullable."""
+    """Return what the page holds of a table; in arrow's types, whose integers may be null."""
     columns = list(dict.fromkeys([*part.keys, *part.columns]))
     rows = [chosen(rows, part).select(columns) for rows in read_parts(TABLES[name][1], inputs)]
-    return pa.concat_tables(rows).to_pandas(types_mapper=nullable_integers).reset_index(drop=True)
+    return pa.concat_tables(rows).to_pandas(types_mapper=pd.ArrowDtype).reset_index(drop=True)
 
 
 def chosen(rows: pa.Table, part: Part) -> pa.Table:

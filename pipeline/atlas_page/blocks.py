@@ -55,7 +55,7 @@ def _column(values: pd.Series, bits: int) -> tuple[dict[str, Any], bytes]:
     if pd.api.types.is_integer_dtype(values.dtype):
         return _integers(values, "int")
     if pd.api.types.is_float_dtype(values.dtype):
-        return {"kind": "float", "width": 4}, _planes(rounded(values.to_numpy("f8"), bits))
+        return {"kind": "float", "width": 4}, _planes(rounded(values.to_numpy("f8", na_value=np.nan), bits))
     if pd.api.types.is_string_dtype(values):
         codes, names = pd.factorize(values, sort=True)
         entry, data = _integers(pd.Series(codes, dtype="int64"), "string")

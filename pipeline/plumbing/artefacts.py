@@ -186,11 +186,11 @@ def read_file(table: Table, path: Path) -> pd.DataFrame:
     frame = data.to_pandas()
     for column in table.columns:
         if column.nullable and column.type.startswith("int"):
-            frame[column.name] = data[column.name].to_pandas(types_mapper=nullable_integers)
+            frame[column.name] = data[column.name].to_pandas(types_mapper=_nullable)
     return frame
 
 
-def nullable_integers(kind: pa.DataType) -> pd.Int64Dtype | None:
+def _nullable(kind: pa.DataType) -> pd.Int64Dtype | None:
     """Return the type of integers that may be null; None for what needs none."""
     return pd.Int64Dtype() if kind == pa.int64() else None
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from unpacked import opened
 
@@ -25,6 +26,11 @@ def test_what_goes_in_comes_out():
     assert tables["heads"]["token"] == ["</script>", None, "\u202e", "a\x00b", "</script>"]
     np.testing.assert_array_equal(tables["heads"]["score"], FRAME["score"].to_numpy("f4"))
     assert tables["none"] == {name: [] for name in FRAME}
+
+
+def test_arrows_types_are_packed_as_pandas_own():
+    table = pa.Table.from_pandas(FRAME, preserve_index=False)
+    assert pack({"heads": table.to_pandas(types_mapper=pd.ArrowDtype)}, 12) == pack({"heads": FRAME}, 12)
 
 
 @pytest.mark.parametrize("bits", [7, 12, 23])
