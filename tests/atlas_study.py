@@ -98,7 +98,7 @@ ROWS = {
     ],
     "alignment": [
         {"experiment": experiment, "seed_a": 0, "seed_b": 1, "layer_a": layer, "head_a": head, "layer_b": layer}
-        | {"head_b": 1 - head, "space": "vocabulary", "matrix": "OV", "correlation": 0.7, "matched": True}
+        | {"head_b": HEADS - 1 - head, "space": "vocabulary", "matrix": "OV", "correlation": 0.7, "matched": True}
         for experiment, layer, head in product(("base", "other"), range(LAYERS), range(HEADS))
     ],
     "head_pairs": [

@@ -53,22 +53,21 @@ def _column(values: pd.Series, bits: int) -> tuple[dict[str, Any], bytes]:
     if pd.api.types.is_bool_dtype(values.dtype):
         return {"kind": "bool", "width": 1}, values.to_numpy("u1").tobytes()
     if pd.api.types.is_integer_dtype(values.dtype):
-        return _integers(values, "int")
+        return _integers(values.to_numpy("i8", na_value=0), values.isna().to_numpy(), "int")
     if pd.api.types.is_float_dtype(values.dtype):
         return {"kind": "float", "width": 4}, _planes(rounded(values.to_numpy("f8", na_value=np.nan), bits))
     if pd.api.types.is_string_dtype(values):
         codes, names = pd.factorize(values, sort=True)
-        entry, data = _integers(pd.Series(codes, dtype="int64"), "string")
+        entry, data = _integers(codes, codes < 0, "string")
         return entry | {"values": names.tolist()}, data
     raise ValueError(f"column {values.name}: {values.dtype} cannot be packed; give numbers, booleans or strings")
 
 
-def _integers(values: pd.Series, kind: str) -> tuple[dict[str, Any], bytes]:
-    """Return integers as offsets from the least of them, 0 where null, in as few bytes as hold them."""
-    known = values.dropna()
-    least = int(known.min()) - 1 if len(known) else 0
-    offsets = (values - least).fillna(0).to_numpy("i8")
-    width = next(width for width in (1, 2, 4) if offsets.max(initial=0) < 256**width)
+def _integers(values: np.ndarray, missing: np.ndarray, kind: str) -> tuple[dict[str, Any], bytes]:
+    """Return integers as offsets from the least of them, 0 where missing, in as few bytes as hold them."""
+    least = int(values[~missing].min(initial=2**62)) - 1
+    offsets = np.where(missing, 0, values - least)
+    width = next(width for width in (1, 2, 4, 8) if offsets.max(initial=0) < 256**width)
     return {"kind": kind, "width": width, "least": least}, _planes(offsets.astype(f"<u{width}"))
 
 

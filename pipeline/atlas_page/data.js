@@ -33,9 +33,9 @@ function values({ kind, width, at, least, values: names }, rows, bytes, start) {
     for (let row = 0; row < rows; row++) whole[row * width + plane] = bytes[from + row];
   }
   const view = new DataView(whole.buffer);
-  const get = { 1: "getUint8", 2: "getUint16", 4: kind === "float" ? "getFloat32" : "getUint32" }[width];
+  const get = { 1: "getUint8", 2: "getUint16", 4: kind === "float" ? "getFloat32" : "getUint32", 8: "getBigUint64" }[width];
   return Array.from({ length: rows }, (_, row) => {
-    const value = view[get](row * width, true);
+    const value = kind === "float" ? view[get](row * width, true) : Number(view[get](row * width, true));
     if (kind === "bool") return value === 1;
     if (kind === "float") return Number.isNaN(value) ? null : value;
     if (value === 0) return null;

@@ -131,7 +131,8 @@ function attentionText({ own, query }) {
       to.focus();
     });
   }
-  show(tokens.length - 1);
+  const telling = entries.filter((row) => row.key > 0 && row.key < row.query);
+  show(telling[d3.maxIndex(telling, (row) => row.pattern)]?.query ?? 0); // the query that rests on the first key least
   return figure({
     title: "Point at a token: where it looks, and what looks at it",
     say: "The demonstration sentence. A fuller colour is more attention.",

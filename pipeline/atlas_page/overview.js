@@ -216,7 +216,7 @@ function mosaic(runs, view, scores, scale) {
       const across = apart ? d3.max(layers, ([, each]) => each.length) : heads.length;
       const side = Math.max(3, Math.min(38, (width - left - (apart ? 0 : gap * (layers.length - 1))) / across));
       if (run.experiment !== last) {
-        y += last === null ? 0 : 12;
+        y += last === null ? 0 : 26;
         labels.push(svg("text", { class: "group", x: 0, y: y - 6 }, words(run.experiment)));
         last = run.experiment;
       }

@@ -11,6 +11,7 @@ FRAME = pd.DataFrame(
         "score": [0.1, -2.5, np.nan, 1e-9, 12345.678],
         "step": pd.array([0, 70000, None, 255, -3], dtype="Int64"),
         "seed": [2**31, 2**31 + 7, 2**31, 2**31 + 70000, 2**31],
+        "far": [0, 2**40, 0, 0, 1],
         "kept": [True, False, True, True, False],
         "token": ["</script>", None, "\u202e", "a\x00b", "</script>"],
     }
@@ -22,6 +23,7 @@ def test_what_goes_in_comes_out():
     assert about == {"study": "mine"}
     assert tables["heads"]["step"] == [0, 70000, None, 255, -3]
     assert tables["heads"]["seed"] == FRAME["seed"].tolist()
+    assert tables["heads"]["far"] == FRAME["far"].tolist()
     assert tables["heads"]["kept"] == FRAME["kept"].tolist()
     assert tables["heads"]["token"] == ["</script>", None, "\u202e", "a\x00b", "</script>"]
     np.testing.assert_array_equal(tables["heads"]["score"], FRAME["score"].to_numpy("f4"))

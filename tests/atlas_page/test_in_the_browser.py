@@ -4,7 +4,6 @@ import re
 
 import pytest
 from atlas_study import HOSTILE, PLACES, make_page, value_of
-from playwright.sync_api import sync_playwright
 
 pytestmark = pytest.mark.browser
 VIEWS = ["#/", "#/run/base/0", "#/run/base/1/head/1.0", "#/compare", "#/how", "#/how/induction/mass", "#/token/x"]
@@ -18,6 +17,8 @@ def file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         yield chromium
