@@ -284,6 +284,7 @@ function coverageFigure({ own, query }) {
   });
 }
 
+const METHODS = ["zero", "mean", "resample", "pattern_preserving", "random_direction"];
 const CLASS_COLOURS = { second_copy: "var(--role-induction)", first_copy: "var(--role-previous-token)", novel: "var(--role-previous-token)", all: "var(--muted)" };
 
 function ablationFigure({ own, query }) {
@@ -292,9 +293,10 @@ function ablationFigure({ own, query }) {
   const sets = [...new Set(rows.map((row) => row.eval_set))];
   const holder = el("div");
   const draw = (set) => {
-    const shownRows = rows.filter((row) => row.eval_set === set && row.token_class !== "all");
+    const of = rows.filter((row) => row.eval_set === set && row.token_class !== "all");
+    const shownRows = d3.sort(of, (row) => METHODS.indexOf(row.method), (row) => row.token_class);
     const control = new Map(shownRows.filter((row) => row.method === "random_direction").map((row) => [row.token_class, row.difference]));
-    holder.replaceChildren(dots(shownRows.map((row) => ({ ...row, label: `${words(row.method)} \u00b7 ${words(row.token_class)}`, value: row.difference, chance: row.method === "random_direction" ? null : control.get(row.token_class) ?? null, colour: CLASS_COLOURS[row.token_class] })), { label: "Loss added by removing the head", unit: "nats per token added", labelWidth: 200 }));
+    holder.replaceChildren(dots(shownRows.map((row) => ({ ...row, label: `${words(row.method)} \u00b7 ${words(row.token_class)}`, value: row.difference, chance: row.method === "random_direction" ? null : control.get(row.token_class) ?? null, colour: CLASS_COLOURS[row.token_class] })), { label: "Loss added by removing the head", unit: "nats per token added", labelWidth: 222, rowHeight: 21 }));
   };
   draw(sets.includes("repeated_text") ? "repeated_text" : sets[0]);
   return figure({

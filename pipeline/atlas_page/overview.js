@@ -214,15 +214,19 @@ function mosaic(runs, view, scores, scale) {
       const gap = 8;
       const apart = heads.length > 40; // a row a layer, where all heads of a run in one row would be too narrow
       const across = apart ? d3.max(layers, ([, each]) => each.length) : heads.length;
-      const side = Math.max(3, Math.min(38, (width - left - (apart ? 0 : gap * (layers.length - 1))) / across));
+      const side = Math.max(3, Math.min(apart ? 22 : 38, (width - left - (apart ? 0 : gap * (layers.length - 1))) / across));
       if (run.experiment !== last) {
         y += last === null ? 0 : 26;
         labels.push(svg("text", { class: "group", x: 0, y: y - 6 }, words(run.experiment)));
         last = run.experiment;
       }
-      labels.push(svg("text", { class: "label", x: left - 8, y: y + side / 2 - 1, dy: "0.32em", "text-anchor": "end" }, run.seed));
+      const label = (text) => labels.push(svg("text", { class: "label", x: left - 8, y: y + side / 2 - 1, dy: "0.32em", "text-anchor": "end" }, text));
+      if (apart) labels.push(svg("text", { x: left, y: y + 8 }, `seed ${run.seed}, a row a layer`));
+      if (apart) y += 14;
+      else label(run.seed);
       let x = left;
-      for (const [, each] of layers) {
+      for (const [layer, each] of layers) {
+        if (apart) label(layer);
         for (const head of each) {
           cells.push({ head, x, y, side });
           x += side;
