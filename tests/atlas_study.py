@@ -120,6 +120,14 @@ ROWS = {
             for circuit, end, (rank, token) in product(("OV", "QK"), ("top", "bottom"), enumerate(HOSTILE))
         )
     ),
+    "vocab_units": _by_head(
+        *(
+            {"matrix": matrix, "unit": 0, "end": end, "rank": rank, "token": token, "value": 1.0}
+            for matrix, end, (rank, token) in product(
+                ("OV_SVD_left", "OV_SVD_right", "W_Q"), ("top", "bottom"), enumerate(HOSTILE)
+            )
+        )
+    ),
     "spectra": _by_head(*({"circuit": circuit, "index": 0, "real": 2.0} for circuit in ("OV", "QK"))),
     "ablations": _by_head(
         *(
@@ -150,7 +158,12 @@ SENTENCES = [
 
 def make_page(folder):
     """Write the study's tables and its page; return the page's file."""
-    held = parts(SETTINGS["pairs"], tuple(map(tuple, SETTINGS["by_sentence"])), tuple(SETTINGS["sentences_of"]))
+    held = parts(
+        SETTINGS["pairs"],
+        SETTINGS["direction_tokens"],
+        tuple(map(tuple, SETTINGS["by_sentence"])),
+        tuple(SETTINGS["sentences_of"]),
+    )
     inputs = Paths([folder / f"{name}.parquet" for name in (*held, *WHOLE, "runs")])
     for name in (*held, *WHOLE):
         table = TABLES[name][1]

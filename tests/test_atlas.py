@@ -61,6 +61,10 @@ def test_the_page_says_how_its_numbers_were_made(blocks):
     assert mass["nulls"][0] == "permuted_tokens"
 
 
+def test_of_vectors_of_weights_singular_directions_are_shown(blocks):
+    assert set(blocks["head/base/0/0.0"][0]["vocab_units"]["matrix"]) == {"OV_SVD_left", "OV_SVD_right"}
+
+
 def test_only_matched_heads_are_counterparts(folder, blocks):
     assert len(blocks["study"][0]["alignment"]["head_a"]) == len(ROWS["alignment"])
     assert set(blocks["study"][0]["alignment"]["matrix"]) == {"OV"}

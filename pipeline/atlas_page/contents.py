@@ -9,6 +9,7 @@ import pandas as pd
 RUN = ["experiment", "seed"]
 HEAD = [*RUN, "layer", "head"]
 TERMS = ("position", "stream", "total")
+DIRECTIONS = ("OV_SVD_left", "OV_SVD_right", "QK_SVD_left", "QK_SVD_right")
 LEVELS = ("value", "lo", "hi", "chance")
 
 
@@ -35,11 +36,14 @@ EDGES = ("src_layer", "src_head", "dst_layer", "dst_head")
 CHANGES = ("eval_set", "period", "token_class", "difference", "lo", "hi")
 
 
-def parts(pairs: int, by_sentence: tuple[tuple[str, str], ...], sentences_of: tuple[str, ...]) -> dict[str, Part]:
+def parts(
+    pairs: int, direction_tokens: int, by_sentence: tuple[tuple[str, str], ...], sentences_of: tuple[str, ...]
+) -> dict[str, Part]:
     """Return what the page holds of each table, by the table's name.
 
     Args:
         pairs: of each circuit and end.
+        direction_tokens: of each end of each singular direction.
         by_sentence: metric and definition whose values by sentence it holds.
         sentences_of: the sets of sequences of these.
     """
@@ -66,7 +70,12 @@ def parts(pairs: int, by_sentence: tuple[tuple[str, str], ...], sentences_of: tu
             ("circuit", "end", "rank", "row_token", "column_token", "value", "z", "normaliser", "ln_mode", "emb_mode"),
             {"rank": tuple(range(pairs))},
         ),
-        "spectra": Part("head", ("circuit", "index", "real", "imaginary", "singular_value")),
+        "vocab_units": Part(
+            "head",
+            ("matrix", "unit", "end", "rank", "token", "value"),
+            {"matrix": DIRECTIONS, "rank": tuple(range(direction_tokens))},
+        ),
+        "spectra": Part("head", ("circuit", "index", "real", "imaginary", "singular_value", "gap")),
         "ablations": Part("head", ("method", *CHANGES, "n")),
         "role_coverage": Part(
             "head", ("role", "effect", "mass", "share", "lo", "hi", "chance", "chance_hi", "above_lo", "above_hi")

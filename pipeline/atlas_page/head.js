@@ -356,7 +356,38 @@ function vocabularySection({ own, query }) {
         wide: true,
       });
     });
-  return el("div", { class: "grid" }, figures, spectrumFigure({ own, query }));
+  return el("div", { class: "grid" }, figures, spectrumFigure({ own, query }), directionsFigure({ own, query }));
+}
+
+/** Singular directions: what each reads, and what it writes or is looked for by; an end of one side goes with its end of the other. */
+function directionsFigure({ own, query }) {
+  const units = rowsOf(own.vocab_units);
+  if (!units.length) return null;
+  const spectrum = new Map(rowsOf(own.spectra).map((row) => [`${row.circuit} ${row.index}`, row]));
+  const sides = d3.group(units, (row) => row.matrix.slice(0, 2), (row) => row.unit, (row) => row.end);
+  const rows = [...sides].flatMap(([circuit, each]) =>
+    [...each].flatMap(([unit, ends]) =>
+      [...ends].map(([end, found]) => ({ circuit, unit, end, left: found.filter((row) => row.matrix.endsWith("left")), right: found.filter((row) => row.matrix.endsWith("right")), ...spectrum.get(`${circuit} ${unit}`) })),
+    ),
+  );
+  const tokens = (found) => found.flatMap((row) => [tokenLink(row.token), " "]);
+  const columns = [
+    { name: "circuit" },
+    { name: "unit", text: "direction", align: "right" },
+    { name: "end" },
+    { name: "singular_value", align: "right" },
+    { name: "gap", align: "right" },
+    { name: "left", text: "attended to; or the query", get: (row) => row.left[0]?.token ?? null, show: (row) => tokens(row.left) },
+    { name: "right", text: "raised; or the key", get: (row) => row.right[0]?.token ?? null, show: (row) => tokens(row.right) },
+  ];
+  return figure({
+    title: "Directions: what goes in together, and what comes out for it",
+    say: "The largest singular directions of each circuit, and the tokens furthest along them; one end of the left goes with the same end of the right. Gap: to the next singular value, as a share; near 0 the direction is arbitrary.",
+    chart: dataTable(d3.sort(rows, (row) => row.circuit, (row) => row.unit, (row) => (row.end === "top" ? 0 : 1)), columns, { limit: 8, caption: "Singular directions" }),
+    rows: units,
+    made: { table: "vocab_units", query },
+    wide: true,
+  });
 }
 
 function tokenLink(text) {

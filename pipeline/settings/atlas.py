@@ -19,6 +19,7 @@ class AtlasSettings(StageSettings):
     significance: Significance
     bits: int = Field(ge=7, le=23)
     pairs: Count
+    direction_tokens: Count
     by_sentence: tuple[tuple[str, str], ...]  # metric, definition
     sentences_of: tuple[EvalSet, ...]
     # From the planner, not from conf/: what the study is.

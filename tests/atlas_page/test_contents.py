@@ -2,7 +2,7 @@ import pandas as pd
 
 from pipeline.atlas_page.contents import HEAD, Part, by_block, parts, where_tokens_are
 
-HELD = parts(3, (("induction", "mass"), ("copying", "olsson")), ("text",))
+HELD = parts(3, 2, (("induction", "mass"), ("copying", "olsson")), ("text",))
 PAIRS = pd.DataFrame(
     [
         ("base", 0, 0, 1, "OV", "top", 0, "a", "b"),
@@ -15,6 +15,7 @@ PAIRS = pd.DataFrame(
 
 def test_settings_say_which_rows_are_kept():
     assert HELD["vocab_pairs"].where == {"rank": (0, 1, 2)}
+    assert HELD["vocab_units"].where["rank"] == (0, 1)
     kept = {"metric": ("induction", "copying"), "definition": ("mass", "olsson"), "eval_set": ("text",)}
     assert HELD["sentence_scores"].where == kept
 
