@@ -97,5 +97,5 @@ def test_every_command_names_what_there_is(page):
     assert [name for name in rules if not re.search(rf"^(use )?rule (\w+ as )?{name}\b", RULES, re.MULTILINE)] == []
     paths = re.findall(r"(?<![\w/])((?:pipeline|conf|tests|docs|workflow|profiles)/[\w/.-]*)(?![<*{])\b", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
-    tests = re.findall(r"\bpytest (?:-\S+ (?:slow|parity) )?(tests/\S+)", text)
+    tests = re.findall(r"\bpytest (?:-\S+ (?:slow|parity|browser) )?(tests/\S+)", text)
     assert [path for path in tests if not (ROOT / path.partition("::")[0]).exists()] == []

@@ -25,6 +25,7 @@ OF_MANY = {
     "test_workflow_frozen.py",
     "test_workflow_of_checkpoints.py",
     "circuits/definitions/test_calibration.py",
+    "atlas_page/test_in_the_browser.py",
     "faults/test_damaged_tables.py",
     "faults/test_strangers.py",
     "faults/test_requests.py",

@@ -1,11 +1,11 @@
 """The data dictionary: `python -m pipeline.documentation.tables > docs/tables.md`."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 
-from pipeline.circuits.definitions.definition import Definition, Level
+from pipeline.circuits.definitions.definition import Definition
 from pipeline.circuits.definitions.registry import HEADS, MODELS, PAIRS
+from pipeline.circuits.definitions.words import level_in_words
 from pipeline.plumbing import graph
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.registry import TABLES
@@ -124,17 +124,10 @@ def _definitions() -> list[str]:
 
 
 def _definition(entry: Definition) -> str:
-    levels = [_level(number) for number in (entry.ideal, entry.chance)]
+    levels = [level_in_words(number) for number in (entry.ideal, entry.chance)]
     gauge = "invariant" if entry.gauge_invariant else "depends"
     cells = [entry.metric, entry.definition, entry.unit, *levels, ", ".join(entry.nulls), gauge]
     return "| " + " | ".join([*cells, _cell(entry.meaning), _cell(entry.source)]) + " |"
-
-
-def _level(number: Level) -> str:
-    """Return a level in words; one that depends on model or sequences stands in the tables."""
-    if callable(number):
-        return "by model"
-    return "in the table" if math.isnan(number) else f"{number:g}"
 
 
 def _cell(text: str) -> str:

@@ -17,6 +17,7 @@ from pipeline.plumbing.graph import STAGES
 from pipeline.plumbing.words import without_words
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = (".js", ".css")  # of a page, in the package of the module that puts it together
 
 
 @functools.cache
@@ -37,6 +38,9 @@ def code_of(stage: str) -> tuple[str, dict[str, str]]:
     digest = hashlib.sha256()
     for module in sorted(ours | parents):
         digest.update(f"{module}\0{_code(module)}\0".encode())
+    for file in sorted(file for package in parents for file in ROOT.joinpath(*package.split(".")).glob("*.*")):
+        if file.suffix in PARTS:
+            digest.update(f"{file.name}\0{file.read_text(encoding='utf-8')}\0".encode())
     versions = {}
     for package in sorted(reached - ours):
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 STORE = Path("results/store/frozen")
 FROZEN = ("pipeline", "workflow", "conf", "environment.yml")
-ENDINGS = (".py", ".smk", ".rst", ".yaml", ".yml")
+ENDINGS = (".py", ".smk", ".rst", ".yaml", ".yml", ".js", ".css", ".txt")
 KEPT = 20  # copies; older ones go, unless a study runs them
 
 

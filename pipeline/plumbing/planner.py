@@ -74,6 +74,7 @@ def _facts(planned: Plan, request: Request, questions: dict[str, str]) -> dict[s
         "judge": {"experiments": planned.experiments},
         "known_answers": {"work": work_of(planned.runs, planned.jobs)},
         "render": {"questions": list(questions.items())},
+        "atlas": {"study": planned.study, "request": request.text, "questions": list(questions.items())},
     }
 
 

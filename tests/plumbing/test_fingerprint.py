@@ -50,3 +50,10 @@ def test_a_range_in_a_module_is_its_code(monkeypatch):
     before, source = fingerprint._code("pipeline.tables.columns"), fingerprint._source
     monkeypatch.setattr(fingerprint, "_source", lambda name: source(name).replace('from 0", 0)', 'from 0", 1)'))
     assert fingerprint._code.__wrapped__("pipeline.tables.columns") != before
+
+
+def test_what_a_page_is_drawn_with_is_code_of_the_stage_that_makes_it_alone(monkeypatch):
+    before = {stage: code_of(stage) for stage in ("atlas", "render")}
+    monkeypatch.setattr(fingerprint, "PARTS", (".css",))  # as if there were no scripts
+    assert code_of.__wrapped__("atlas") != before["atlas"]
+    assert code_of.__wrapped__("render") == before["render"]

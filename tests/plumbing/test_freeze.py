@@ -13,7 +13,14 @@ HOLD = (
     "import sys, pathlib; from pipeline.plumbing import freeze; freeze.freeze(pathlib.Path(sys.argv[1])); "
     "print('held', flush=True); sys.stdin.read()"
 )
-CODE = {"pipeline/a.py", "pipeline/deep/b.py", "conf/config.yaml", "workflow/rules/run.smk", "environment.yml"}
+CODE = {
+    "pipeline/a.py",
+    "pipeline/deep/b.py",
+    "pipeline/deep/b.js",
+    "conf/config.yaml",
+    "workflow/rules/run.smk",
+    "environment.yml",
+}
 
 
 @pytest.fixture
@@ -22,6 +29,7 @@ def home(tmp_path, monkeypatch):
     for place in (
         "pipeline/a.py",
         "pipeline/deep/b.py",
+        "pipeline/deep/b.js",
         "conf/config.yaml",
         "workflow/rules/run.smk",
         "environment.yml",

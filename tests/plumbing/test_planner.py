@@ -44,7 +44,7 @@ def rerun(before: Plan, after: Plan) -> set[str]:
             {"train", "extract", "project", "overlap", "challenge", "align", "summarise"} | OF_SEQUENCES,
         ),
         ("benchmark.repeats=3", {"benchmark"}),
-        ("tokenizer.d_vocab=300", EVERY_STAGE - {"judge", "render", "timing", "benchmark"}),
+        ("tokenizer.d_vocab=300", EVERY_STAGE - {"judge", "render", "atlas", "timing", "benchmark"}),
     ],
 )
 def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, stages):
@@ -55,8 +55,9 @@ def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, sta
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("pipeline.circuits.scores.copying", {"verify", "score", "score_checkpoints", "challenge"}),
+        ("pipeline.circuits.scores.copying", {"verify", "score", "score_checkpoints", "challenge", "atlas"}),
         ("pipeline.circuits.vocabulary.top_pairs", {"project", "benchmark"}),
+        ("pipeline.atlas_page.page", {"atlas"}),
         ("pipeline.circuits.vocabulary.alignment", {"align"}),
         ("pipeline.figures.style", {"render", "timing", "benchmark"}),
         ("pipeline.models.training", {"train"}),

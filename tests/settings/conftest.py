@@ -9,6 +9,7 @@ from pipeline.plumbing.planner import check
 
 FROM_THE_PLANNER = {
     "align": {"runs": []},
+    "atlas": {"study": "mine", "request": "study=mine", "questions": []},
     "known_answers": {"work": {"runs": [], "jobs": [], "slices": [], "code": {}}},
     "render": {"questions": []},
     "summarise": {"request": "{}", "runs": []},

@@ -1,0 +1,28 @@
+"""Settings of the atlas stage."""
+
+from pydantic import Field
+
+from pipeline.settings.base import Count, EvalSet, Significance, StageSettings
+from pipeline.settings.stage import EVERY, Stage
+
+STAGE = Stage(
+    of="study",
+    reads={"probe": ("sequences",), "summarise": (EVERY,), "judge": (EVERY,), "align": (EVERY,)},
+    files=("atlas.html",),
+    mem_mb=4000,
+)
+
+
+class AtlasSettings(StageSettings):
+    """How much of the tables the page holds."""
+
+    significance: Significance
+    bits: int = Field(ge=7, le=23)
+    pairs: Count
+    direction_tokens: Count
+    by_sentence: tuple[tuple[str, str], ...]  # metric, definition
+    sentences_of: tuple[EvalSet, ...]
+    # From the planner, not from conf/: what the study is.
+    study: str
+    request: str  # as `snakemake --config` takes it
+    questions: tuple[tuple[str, str], ...]  # of each experiment, in the study's order
