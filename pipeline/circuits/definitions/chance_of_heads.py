@@ -46,7 +46,7 @@ from pipeline.circuits.scores import induction
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.forward import forward
-from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 
 Kinds = dict[NullKind, Chance]
@@ -150,6 +150,36 @@ def of_circuits(reference: Reference, layer: int, scores: Scores, random: Random
     if reference.before is not None:
         before = circuit_scores(reference.before, layer, reference.ranked, draws.tile)
     return _all(chances, _of_random_heads(scores, random), of_step_0(scores, before))
+
+
+def of_rotation(weights: Weights, head: Head, scores: Scores, draws: int, generator: Generator) -> Chances:
+    """Return what *rotation* alone gives for the `of_circuits` of one head, [1] each, of its own small products.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        head: which.
+        scores: its scores.
+        draws: how many; even.
+        generator: decides them.
+    """
+    chances: Chances = {}
+    for name, (read, written) in _matrices(weights, head).items():
+        left, right = {
+            "OV": (weights.W_E, weights.W_U.mT),
+            "QK": (weights.W_E, weights.W_E),
+        }.get(name, (torch.eye(weights.d_model),) * 2)
+        inner, outer = balanced(read, written)
+        circuit = Grams.of(left.double() @ inner, right.double() @ outer)
+        functions = {entry.name: measure.function for entry, measure in _of_circuit(name)}
+        rotated = rotations([circuit], functions, draws, generator)
+        chances |= {each: {"rotation": of_draws(scores[each].value, drawn)} for each, drawn in rotated.items()}
+    return chances
+
+
+def _matrices(weights: Weights, head: Head) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the halves, read and written, of a head's own matrix in each circuit."""
+    OV, QK = (weights.W_V[head], weights.W_O[head].mT), (weights.W_Q[head], weights.W_K[head])
+    return {"OV": OV, "QK": QK, "stream": OV}
 
 
 def of_sequences(reference: Reference, sequences: Tokens, scores: Scores, random: RandomHeads) -> Chances:

@@ -1,6 +1,6 @@
 """Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -53,7 +53,7 @@ def sequence_scores(
     unembedding = gains_folded(weights).W_U
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
-        patterns.add(trace, part)
+        patterns.add(trace.pattern, part)
         losses.append(token_losses(trace.logits, part.tokens))
         if part.period is not None:
             sample = slice(part.first, part.first + part.period)
@@ -68,6 +68,13 @@ def sequence_scores(
     return scores, torch.cat(losses)
 
 
+def pattern_scores(pattern: Float[Tensor, "batch layer head query key"], sequences: Tokens) -> Scores:
+    """Score patterns on sequences, [layer, head] each, whatever computed them."""
+    patterns = _Patterns(HEADS)
+    patterns.add(pattern, sequences)
+    return patterns.scores()
+
+
 def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     """Run the model on sequences made to mislead, and score its heads' patterns and its predictions.
 
@@ -77,7 +84,7 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     patterns, sums = _Patterns(CHALLENGING), {}
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
-        patterns.add(trace, part)
+        patterns.add(trace.pattern, part)
         predictions = Predictions(trace, part)
         for entry, measure in measured_as(OfPredictions, CHALLENGING):
             if (of_tokens := measure.function(predictions)) is not None:
@@ -103,8 +110,13 @@ def circuit_scores(weights: Weights, layer: int, ranked: Int[Tensor, " token"], 
     Returns:
         The scores, [head] each; those of positions only where the model has W_pos.
     """
-    heads = [_head_scores(weights, (layer, head), ranked, tile) for head in range(weights.n_heads)]
-    values = {entry: torch.stack([scores[entry] for scores in heads]) for entry in heads[0]}
+    return of_circuits(weights, [(layer, head) for head in range(weights.n_heads)], ranked, tile)
+
+
+def of_circuits(weights: Weights, heads: Sequence[Head], ranked: Int[Tensor, " token"], tile: int) -> Scores:
+    """Score the circuits of some heads, [head] each; the rest as of `circuit_scores`."""
+    measured = [_head_scores(weights, head, ranked, tile) for head in heads]
+    values = {entry: torch.stack([scores[entry] for scores in measured]) for entry in measured[0]}
     return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
 
 
@@ -165,11 +177,11 @@ class _Patterns:
         self.any_without_begin = not all(measure.begin for _, measure in self.definitions)
         self.sums: dict[Name, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
-    def add(self, trace: Trace, part: Tokens) -> None:
-        everywhere = torch.ones(trace.pattern.shape[:-1], dtype=torch.bool)
-        self._add(trace.pattern, everywhere, part, begin=True)
+    def add(self, pattern: Float[Tensor, "batch layer head query key"], part: Tokens) -> None:
+        everywhere = torch.ones(pattern.shape[:-1], dtype=torch.bool)
+        self._add(pattern, everywhere, part, begin=True)
         if self.any_without_begin and part.without_begin is not None:
-            self._add(*head_patterns.without_first(trace.pattern), part.without_begin, begin=False)
+            self._add(*head_patterns.without_first(pattern), part.without_begin, begin=False)
 
     def _add(
         self,

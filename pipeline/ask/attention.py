@@ -1,0 +1,140 @@
+"""Where one head looks in one sentence: as coloured text in a terminal, as a page, as a picture."""
+
+import html
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.text import Text
+
+from pipeline.ask.printing import visible
+
+BLUE, RED = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's, told apart with any kind of colour blindness
+FADED = 0.02  # of the largest value; what is less has no colour
+
+
+def looks(terms: pd.DataFrame) -> pd.DataFrame:
+    """Return the pattern's rows of a head's terms."""
+    return terms[terms["query_source"] == "total"]
+
+
+def names_of(terms: pd.DataFrame) -> list[str]:
+    """Return the terms' names, `stream-position`, the whole last."""
+    pairs = terms[["query_source", "key_source"]].drop_duplicates().itertuples(index=False)
+    return [f"{query}-{key}" for query, key in pairs if query != "total"] + ["total"]
+
+
+def of_query(terms: pd.DataFrame, query: int) -> pd.DataFrame:
+    """Return one query's row a key: attention, and the score of every term, less its mean over keys."""
+    rows = terms[terms["query"] == query]
+    name = rows["query_source"].where(rows["query_source"] == "total", rows["query_source"] + "-" + rows["key_source"])
+    scores = rows.assign(term=name).pivot(index="key", columns="term", values="score")
+    scores = scores[names_of(terms)] - scores[names_of(terms)].mean()
+    whole = rows[rows["query_source"] == "total"].set_index("key")
+    return scores.assign(key_token=whole["key_token"], attention=whole["pattern"]).reset_index()[
+        ["key", "key_token", "attention", *names_of(terms)]
+    ]
+
+
+def strongest_keys(terms: pd.DataFrame, k: int) -> pd.DataFrame:
+    """Return every query's k keys with most attention."""
+    whole = looks(terms).sort_values(["query", "pattern"], ascending=[True, False])
+    return whole.groupby("query", sort=True).head(k)
+
+
+def coloured(tokens: list[str], values: np.ndarray, largest: float) -> Text:
+    """Return a sentence, every token behind its value: blue above 0, orange below."""
+    text = Text()
+    for token, value in zip(tokens, values, strict=True):
+        text.append(visible(token), style=_style(value / largest if largest else 0.0))
+        text.append(" ")
+    return text
+
+
+def _style(share: float) -> str:
+    strength = min(abs(share), 1.0)
+    if not strength > FADED:
+        return ""
+    mixed = tuple(round(255 + (channel - 255) * strength) for channel in (BLUE if share > 0 else RED))
+    ink = "black" if sum(mixed) > 420 else "white"
+    return f"{ink} on rgb({mixed[0]},{mixed[1]},{mixed[2]})"
+
+
+def page(title: str, terms: pd.DataFrame) -> str:
+    """Return a page that shows every query's attention, and its terms under it; it runs no code."""
+    tokens = _tokens(terms)
+    parts = [
+        f"<h1>{html.escape(visible(title))}</h1><p>Each line: one token looks (bold), the shade is how much it "
+        "attends. Under the pointer: the number. Open a line for the score of every term, each less its mean.</p>"
+    ]
+    names = names_of(terms)
+    for query, token in enumerate(tokens):
+        rows = of_query(terms, query)
+        values = rows["attention"].to_numpy(float)
+        parts.append(f"<details><summary><b>{html.escape(visible(token))}</b> {_spans(tokens, values, 1.0)}</summary>")
+        largest = float(np.abs(rows[names].to_numpy(float)).max()) or 1.0
+        for name in names:
+            values = rows[name].to_numpy(float)
+            parts.append(f"<p><i>{html.escape(name)}</i> {_spans(tokens, values, largest)}</p>")
+        parts.append("</details>")
+    style = (
+        "body{font:15px/1.7 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}"
+        "span{padding:.1em .15em;border-radius:.2em;white-space:pre}i{display:inline-block;min-width:11em;color:#555}"
+    )
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+        f'content="{policy}"><meta name="viewport" content="width=device-width"><title>{html.escape(visible(title))}'
+        f"</title><style>{style}</style>{''.join(parts)}</html>\n"
+    )
+
+
+def _spans(tokens: list[str], values: np.ndarray, largest: float) -> str:
+    spans = []
+    for token, value in zip(tokens, values, strict=False):  # keys after the query have none
+        red, green, blue = BLUE if value > 0 else RED
+        strength = min(abs(value) / largest, 1.0)
+        ink = "#fff" if strength > 0.6 else "#222"
+        style = f"background:rgba({red},{green},{blue},{strength:.3f});color:{ink}"
+        spans.append(f'<span style="{style}" title="{value:.4g}">{html.escape(visible(token))}</span>')
+    return "".join(spans)
+
+
+def _tokens(terms: pd.DataFrame) -> list[str]:
+    whole = looks(terms).drop_duplicates("query").sort_values("query")
+    return list(whole["query_token"])
+
+
+def picture(title: str, terms: pd.DataFrame, file: Path) -> None:
+    """Draw the pattern and every term's row-centred scores, token by token, as .png or .svg."""
+    from matplotlib.colors import CenteredNorm, Normalize
+
+    from pipeline.figures.grids import causal, heat_map
+    from pipeline.figures.style import PROBABILITIES, SCORES, label, new, save
+
+    tokens = [label(token) for token in _tokens(terms)]
+    size, side = len(tokens), max(2.4, 0.13 * len(tokens) + 0.8)
+    maps = {"pattern": causal(looks(terms), "pattern", size)}
+    for name in names_of(terms):
+        query, key = ("total", "total") if name == "total" else name.split("-", 1)
+        rows = terms[(terms["query_source"] == query) & (terms["key_source"] == key)]
+        scores = causal(rows, "score", size)
+        maps[name] = scores - np.nanmean(scores, axis=1, keepdims=True)
+    columns = min(4, len(maps))
+    lines = -(-len(maps) // columns)
+    figure = new(
+        label(title, 200),
+        "Rows look, columns are looked at. Scores less their row's mean.",
+        columns * side + 0.6,
+        lines * side + 0.8,
+    )
+    grid = figure.subplots(lines, columns, squeeze=False)
+    largest = max(float(np.nanmax(np.abs(values))) for name, values in maps.items() if name != "pattern") or 1.0
+    for axes in grid.flat[len(maps) :]:
+        axes.axis("off")
+    for axes, (name, values) in zip(grid.flat, maps.items(), strict=False):
+        norm = Normalize(0, 1) if name == "pattern" else CenteredNorm(0, largest)
+        image = heat_map(axes, values, tokens, tokens, PROBABILITIES if name == "pattern" else SCORES, norm)
+        axes.set_title(name)
+        figure.colorbar(image, ax=axes, shrink=0.7)
+    save(figure, file, file.suffix.removeprefix("."), 150)
