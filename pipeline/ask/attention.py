@@ -19,15 +19,15 @@ def looks(terms: pd.DataFrame) -> pd.DataFrame:
 
 
 def names_of(terms: pd.DataFrame) -> list[str]:
-    """Return the terms' names, `stream-position`, the whole last."""
+    """Return the terms' names, `stream position`, the whole last."""
     pairs = terms[["query_source", "key_source"]].drop_duplicates().itertuples(index=False)
-    return [f"{query}-{key}" for query, key in pairs if query != "total"] + ["total"]
+    return [f"{query} {key}" for query, key in pairs if query != "total"] + ["total"]
 
 
 def of_query(terms: pd.DataFrame, query: int) -> pd.DataFrame:
     """Return one query's row a key: attention, and the score of every term, less its mean over keys."""
     rows = terms[terms["query"] == query]
-    name = rows["query_source"].where(rows["query_source"] == "total", rows["query_source"] + "-" + rows["key_source"])
+    name = rows["query_source"].where(rows["query_source"] == "total", rows["query_source"] + " " + rows["key_source"])
     scores = rows.assign(term=name).pivot(index="key", columns="term", values="score")
     scores = scores[names_of(terms)] - scores[names_of(terms)].mean()
     whole = rows[rows["query_source"] == "total"].set_index("key")
@@ -116,7 +116,7 @@ def picture(title: str, terms: pd.DataFrame, file: Path) -> None:
     size, side = len(tokens), max(2.4, 0.13 * len(tokens) + 0.8)
     maps = {"pattern": causal(looks(terms), "pattern", size)}
     for name in names_of(terms):
-        query, key = ("total", "total") if name == "total" else name.split("-", 1)
+        query, key = ("total", "total") if name == "total" else name.split(" ")
         rows = terms[(terms["query_source"] == query) & (terms["key_source"] == key)]
         scores = causal(rows, "score", size)
         maps[name] = scores - np.nanmean(scores, axis=1, keepdims=True)

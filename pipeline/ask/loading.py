@@ -84,7 +84,7 @@ def verify(weights: Weights, folder: Path, settings: dict) -> Verified:
             f"check {gate}{where}: largest error of {quantity} {error:.3g}, tolerance {allowed:.3g}; what was read is "
             "not what the model computes, so nothing is said of it"
         )
-    return Verified(len(worst), n, f"{gate} of {quantity}", error, allowed)
+    return Verified(len(worst), n, gate if gate == quantity else f"{gate} of {quantity}", error, allowed)
 
 
 def _fitting(own: Tokenizer | None, named: str | None, d_vocab: int) -> Tokenizer:

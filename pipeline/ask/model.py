@@ -61,7 +61,7 @@ class Verified:
     def __str__(self) -> str:
         """Say it in one line."""
         return (
-            f"verified: {self.checks} checks on {self.tokens} tokens against its own forward pass; nearest to its "
+            f"verified against its own forward pass on {self.tokens} tokens: {self.checks} checks; nearest to its "
             f"tolerance: {self.nearest}, {self.error:.1g} of {self.tolerance:.1g}"
         )
 

@@ -26,6 +26,7 @@ SHOWN = (
     ("copying", "top1"),
     ("same_token_preference", "diagonal_z"),
 )
+ZERO = 1e-12  # what is no more than rounding is shown as 0
 EIGENVALUES, PARTNERS, ROWS = 6, 5, 12  # how many a screen shows
 
 
@@ -75,27 +76,29 @@ def scores(one: OneHead) -> Section:
     order = {name: place for place, name in enumerate(SHOWN)}
     place = [order[name] for name in zip(chosen["metric"], chosen["definition"], strict=True)]
     chosen = chosen.assign(place=place).sort_values(["place", "eval_set"])
+    chance = chosen["null_mean"].where(chosen["null_mean"].notna(), chosen["chance"])
+    assumed = np.where(chosen["eval_set"] == "weights", "random weights", "even attention")
     shown = pd.DataFrame(
         {
-            "score": chosen["metric"] + " " + chosen["definition"],
+            "score": chosen["metric"].str.replace("_", " ") + " " + chosen["definition"],
             "on": [_on(*pair) for pair in zip(chosen["eval_set"], chosen["period"], strict=True)],
             "value": chosen["value"],
-            "chance": chosen["null_mean"].where(chosen["null_mean"].notna(), chosen["chance"]),
-            "by": chosen["null_kind"].where(chosen["null_kind"].notna(), "even attention"),
+            "chance": chance.where(chance.abs() > ZERO, 0.0),
+            "by": chosen["null_kind"].where(chosen["null_kind"].notna(), assumed).str.replace("_", " "),
             "z": [value if pd.notna(value) else "not measured" for value in chosen["z"]],
         }
     )
     if "q" in chosen:
         shown["q"] = chosen["q"]
     if one.model.run:
-        note = f"of the study {one.model.run.study.folder.name}; at the worst period"
+        note = f"of the study {one.model.run.study.folder.name}; of random tokens that repeat, at the worst period"
     else:
         note = "measured now, on weights and on random tokens that repeat (worst period); --json has all definitions"
     return Section("Scores", frame, shown.reset_index(drop=True), note)
 
 
 def _on(eval_set: str, period: object) -> str:
-    return eval_set if pd.isna(period) else f"{eval_set}, period {period:g}"  # type: ignore[str-format]
+    return eval_set if pd.isna(period) else f"period {period:g}"  # type: ignore[str-format]
 
 
 def shares(one: OneHead, sentence: str | None) -> Section:
@@ -107,6 +110,7 @@ def shares(one: OneHead, sentence: str | None) -> Section:
         own["query_source"].isin(["stream", "position", "bias"]) & own["key_source"].isin(["stream", "position"])
     ]
     wide = four.pivot_table(index=["query_source", "key_source"], columns="statistic", values="value").reset_index()
+    wide = wide[wide["share"].abs() > ZERO]
     columns = [name for name in ("share", "naive_share", "divergence", "mean") if name in wide]
     shown = wide[["query_source", "key_source", *columns]].sort_values("share", ascending=False)
     shown = shown.rename(columns={"query_source": "query from", "key_source": "key from", "divergence": "nats without"})
@@ -201,14 +205,16 @@ def attend(one: OneHead, sentence: str | None, query: int | None, fine: bool, k:
     yield Section("Pattern", attention.looks(terms), looks)
     own = attention.of_query(terms, query)
     names = attention.names_of(terms)
-    text = Text(f"attention of {tokens[query]!r} ({query}), then the score of every term, less its mean over keys\n")
+    text = Text(f"{'attention':>20} ", style="dim")
     text.append_text(attention.coloured(list(own["key_token"]), own["attention"].to_numpy(float), 1.0))
     largest = float(own[names].abs().to_numpy(float).max())
     for name in names:
         text.append(f"\n{name:>20} ", style="dim")
         text.append_text(attention.coloured(list(own["key_token"]), own[name].to_numpy(float), largest))
     if not fine:
-        yield Section("Terms of one query as text", pd.DataFrame(), text, coloured=True)
+        said = "terms: source of the query, source of the key; scores, each less its mean over keys; orange is below 0"
+        title = f"Query {query} as text: what {tokens[query]!r} looks at"
+        yield Section(title, pd.DataFrame(), text, said, coloured=True)
     top = own.reindex(own["attention"].sort_values(ascending=False).index).head(ROWS)
     whole = top[["key", "key_token", "attention", "total"]]
     sizes = own[names].abs().max().sort_values(ascending=False).index

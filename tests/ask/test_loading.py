@@ -40,7 +40,7 @@ def test_a_checkpoint_gives_its_own_logits(save):
     tokens = torch.tensor([[3, 1, 4, 1, 5]])
     assert_close(forward(read.weights, tokens).logits, own(tokens).logits, atol=1e-4, rtol=1e-4)
     assert "25 tokens" not in str(read.verified)
-    assert str(read.verified).startswith("verified: 7 checks on 8 tokens")
+    assert str(read.verified).startswith("verified against its own forward pass on 8 tokens: 7 checks")
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors", "other.safetensors"])

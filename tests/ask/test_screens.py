@@ -22,7 +22,7 @@ def text_of(sections):
 def test_a_heads_screen_says_what_a_study_knows(model):
     text = text_of(screens.head(model.head("1.0"), 3, None))
     assert "no study knows this model" in text  # this one judged nothing
-    assert "of the study tiny; at the worst period" in text
+    assert "of the study tiny; of random tokens that repeat, at the worst period" in text
     assert "OV pairs" in text
     assert text.count("→") >= 12
     row = model.head("1.0").top_pairs("OV", 3).iloc[0]
@@ -74,7 +74,7 @@ def test_attention_is_told_in_words_and_numbers(model):
     pattern = model.head("1.0").pattern(DEMO)[3]
     best = int(pattern.argmax())
     assert f"{float(pattern[best]):.2f} {model.shown[model.tokens(DEMO)[0, best]]} ({best})" in text
-    assert "stream-position" in text
+    assert "stream position" in text
     with pytest.raises(ValueError, match="--query 99: the sentence has positions 0 to"):
         list(screens.attend(model.head("1.0"), DEMO, 99, False, 2))
 
