@@ -2,6 +2,7 @@
 
 import html
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,11 @@ from rich.text import Text
 
 from pipeline.ask.printing import visible
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BLUE, RED = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's, told apart with any kind of colour blindness
+DPI = 150
 FADED = 0.02  # of the largest value; what is less has no colour
 
 
@@ -42,22 +47,26 @@ def strongest_keys(terms: pd.DataFrame, k: int) -> pd.DataFrame:
     return whole.groupby("query", sort=True).head(k)
 
 
-def coloured(tokens: list[str], values: np.ndarray, largest: float) -> Text:
-    """Return a sentence, every token behind its value: blue above 0, orange below."""
+def coloured(tokens: list[str], values: np.ndarray, largest: float, scores: bool = False) -> Text:
+    """Return a sentence, every token on its value: attention in blue; scores orange above 0, blue below."""
     text = Text()
     for token, value in zip(tokens, values, strict=True):
-        text.append(visible(token), style=_style(value / largest if largest else 0.0))
+        text.append(visible(token), style=_style(value / largest if largest else 0.0, scores))
         text.append(" ")
     return text
 
 
-def _style(share: float) -> str:
+def _style(share: float, scores: bool) -> str:
     strength = min(abs(share), 1.0)
     if not strength > FADED:
         return ""
-    mixed = tuple(round(255 + (channel - 255) * strength) for channel in (BLUE if share > 0 else RED))
-    ink = "black" if sum(mixed) > 420 else "white"
+    mixed = tuple(round(255 + (channel - 255) * strength) for channel in _hue(share, scores))
+    ink = "#000000" if sum(mixed) > 420 else "#ffffff"
     return f"{ink} on rgb({mixed[0]},{mixed[1]},{mixed[2]})"
+
+
+def _hue(value: float, scores: bool) -> tuple[int, int, int]:
+    return RED if scores and value > 0 else BLUE
 
 
 def page(title: str, terms: pd.DataFrame) -> str:
@@ -75,11 +84,12 @@ def page(title: str, terms: pd.DataFrame) -> str:
         largest = float(np.abs(rows[names].to_numpy(float)).max()) or 1.0
         for name in names:
             values = rows[name].to_numpy(float)
-            parts.append(f"<p><i>{html.escape(name)}</i> {_spans(tokens, values, largest)}</p>")
+            parts.append(f"<p><i>{html.escape(name)}</i> {_spans(tokens, values, largest, True)}</p>")
         parts.append("</details>")
     style = (
         "body{font:15px/1.7 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}"
-        "span{padding:.1em .15em;border-radius:.2em;white-space:pre}i{display:inline-block;min-width:11em;color:#555}"
+        "span{padding:.1em .15em;border-radius:.2em;white-space:pre}"
+        "b{display:inline-block;min-width:6em}i{display:inline-block;min-width:11em;color:#555}"
     )
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
@@ -89,10 +99,10 @@ def page(title: str, terms: pd.DataFrame) -> str:
     )
 
 
-def _spans(tokens: list[str], values: np.ndarray, largest: float) -> str:
+def _spans(tokens: list[str], values: np.ndarray, largest: float, scores: bool = False) -> str:
     spans = []
     for token, value in zip(tokens, values, strict=False):  # keys after the query have none
-        red, green, blue = BLUE if value > 0 else RED
+        red, green, blue = _hue(value, scores)
         strength = min(abs(value) / largest, 1.0)
         ink = "#fff" if strength > 0.6 else "#222"
         style = f"background:rgba({red},{green},{blue},{strength:.3f});color:{ink}"
@@ -107,10 +117,21 @@ def _tokens(terms: pd.DataFrame) -> list[str]:
 
 def picture(title: str, terms: pd.DataFrame, file: Path) -> None:
     """Draw the pattern and every term's row-centred scores, token by token, as .png or .svg."""
+    # Costs a second to import, so only where something is drawn.
+    import matplotlib
+
+    from pipeline.figures.style import RC, save
+
+    with matplotlib.rc_context(RC):
+        figure = _drawn(title, terms)
+    save(figure, file, file.suffix.removeprefix("."), DPI)
+
+
+def _drawn(title: str, terms: pd.DataFrame) -> "Figure":
     from matplotlib.colors import CenteredNorm, Normalize
 
     from pipeline.figures.grids import causal, heat_map
-    from pipeline.figures.style import PROBABILITIES, SCORES, label, new, save
+    from pipeline.figures.style import PROBABILITIES, SCORES, label, new
 
     tokens = [label(token) for token in _tokens(terms)]
     size, side = len(tokens), max(2.4, 0.13 * len(tokens) + 0.8)
@@ -120,21 +141,22 @@ def picture(title: str, terms: pd.DataFrame, file: Path) -> None:
         rows = terms[(terms["query_source"] == query) & (terms["key_source"] == key)]
         scores = causal(rows, "score", size)
         maps[name] = scores - np.nanmean(scores, axis=1, keepdims=True)
-    columns = min(4, len(maps))
+    columns = min(3, len(maps))
     lines = -(-len(maps) // columns)
-    figure = new(
-        label(title, 200),
-        "Rows look, columns are looked at. Scores less their row's mean.",
-        columns * side + 0.6,
-        lines * side + 0.8,
+    caption = (
+        "Rows look, columns are looked at. Terms: source of the query, source of the key; scores less their row's mean."
     )
+    figure = new(label(title, 200), caption, columns * side + 0.8, lines * side + 0.8)
     grid = figure.subplots(lines, columns, squeeze=False)
     largest = max(float(np.nanmax(np.abs(values))) for name, values in maps.items() if name != "pattern") or 1.0
+    colours = {"pattern": (PROBABILITIES, Normalize(0, 1))}
     for axes in grid.flat[len(maps) :]:
         axes.axis("off")
+    images = {}
     for axes, (name, values) in zip(grid.flat, maps.items(), strict=False):
-        norm = Normalize(0, 1) if name == "pattern" else CenteredNorm(0, largest)
-        image = heat_map(axes, values, tokens, tokens, PROBABILITIES if name == "pattern" else SCORES, norm)
+        cmap, norm = colours.get(name, (SCORES, CenteredNorm(0, largest)))
+        images[name] = heat_map(axes, values, tokens, tokens, cmap, norm)
         axes.set_title(name)
-        figure.colorbar(image, ax=axes, shrink=0.7)
-    save(figure, file, file.suffix.removeprefix("."), 150)
+    figure.colorbar(images["pattern"], ax=grid, shrink=0.5, label="attention (probability)")
+    figure.colorbar(images["total"], ax=grid, shrink=0.5, label="score, row-centred")
+    return figure

@@ -205,14 +205,15 @@ def attend(one: OneHead, sentence: str | None, query: int | None, fine: bool, k:
     yield Section("Pattern", attention.looks(terms), looks)
     own = attention.of_query(terms, query)
     names = attention.names_of(terms)
-    text = Text(f"{'attention':>20} ", style="dim")
+    text = Text()
+    text.append(f"{'attention':>20} ", style="dim")
     text.append_text(attention.coloured(list(own["key_token"]), own["attention"].to_numpy(float), 1.0))
     largest = float(own[names].abs().to_numpy(float).max())
     for name in names:
         text.append(f"\n{name:>20} ", style="dim")
-        text.append_text(attention.coloured(list(own["key_token"]), own[name].to_numpy(float), largest))
+        text.append_text(attention.coloured(list(own["key_token"]), own[name].to_numpy(float), largest, scores=True))
     if not fine:
-        said = "terms: source of the query, source of the key; scores, each less its mean over keys; orange is below 0"
+        said = "terms: source of the query, source of the key; scores less their mean; orange is above 0, blue below"
         title = f"Query {query} as text: what {tokens[query]!r} looks at"
         yield Section(title, pd.DataFrame(), text, said, coloured=True)
     top = own.reindex(own["attention"].sort_values(ascending=False).index).head(ROWS)

@@ -34,10 +34,12 @@ def test_the_strongest_keys_come_first(terms):
 
 
 def test_colours_tell_sign_and_size():
-    text = attention.coloured(["a", "b", "c"], np.array([1.0, -0.5, 0.0]), 1.0)
+    text = attention.coloured(["a", "b", "c"], np.array([1.0, -0.5, 0.0]), 1.0, scores=True)
     assert isinstance(text, Text)
     styles = [str(span.style) for span in text.spans]
-    assert styles == ["white on rgb(0,114,178)", "black on rgb(234,174,128)"]
+    assert styles == ["#ffffff on rgb(213,94,0)", "#000000 on rgb(128,184,216)"]
+    (span,) = attention.coloured(["a"], np.array([0.5]), 0.5).spans
+    assert str(span.style) == "#ffffff on rgb(0,114,178)"
     assert text.plain == "a b c "
 
 

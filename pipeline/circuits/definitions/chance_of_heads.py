@@ -48,6 +48,7 @@ from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.circuits.vocabulary.tall import Rows, Tall
 
 Kinds = dict[NullKind, Chance]
 RandomHeads = Mapping[Name, Float[Tensor, " draw"]]  # scores of heads that all of a model's share
@@ -162,14 +163,13 @@ def of_rotation(weights: Weights, head: Head, scores: Scores, draws: int, genera
         draws: how many; even.
         generator: decides them.
     """
+    tokens, out = Rows(weights.W_E), Rows(weights.W_U.mT.contiguous())
+    identity = Rows(torch.eye(weights.d_model, dtype=torch.float64))
+    between = {"OV": (tokens, out), "QK": (tokens, tokens), "stream": (identity, identity)}
     chances: Chances = {}
-    for name, (read, written) in _matrices(weights, head).items():
-        left, right = {
-            "OV": (weights.W_E, weights.W_U.mT),
-            "QK": (weights.W_E, weights.W_E),
-        }.get(name, (torch.eye(weights.d_model),) * 2)
-        inner, outer = balanced(read, written)
-        circuit = Grams.of(left.double() @ inner, right.double() @ outer)
+    for name, halves in _matrices(weights, head).items():
+        sides = zip(between[name], balanced(*halves), strict=True)
+        circuit = Grams.of(*(Tall(rows, half).formed() for rows, half in sides))
         functions = {entry.name: measure.function for entry, measure in _of_circuit(name)}
         rotated = rotations([circuit], functions, draws, generator)
         chances |= {each: {"rotation": of_draws(scores[each].value, drawn)} for each, drawn in rotated.items()}
