@@ -281,7 +281,7 @@ def patch(frame: pd.DataFrame) -> Iterator[Section]:
     stream = frame[frame["kind"] == "stream"]
     grid = stream.pivot(index=["position", "token"], columns="layer", values="recovered").reset_index()
     grid.columns = [str(column) for column in grid.columns]
-    shown = grid.assign(**{name: grid[name].map("{:.2f}".format) for name in grid.columns[2:]})
+    shown = grid.assign(**{name: grid[name].map("{:z.2f}".format) for name in grid.columns[2:]})
     yield Section(
         "Stream", stream, shown, "recovered, by position and by the layer before which the stream is replaced"
     )

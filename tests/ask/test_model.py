@@ -227,4 +227,4 @@ def test_the_normaliser_divides_by_mean_responses(gpt2):
     key = ["matrix", "end", "token_id"]
     both = plain.merge(divided, on=key)
     both = both[(both["matrix"] == "FF_key") & (both["end"] == "top")]
-    np.testing.assert_allclose(both["value_x"] / means[both["token_id"].to_numpy()].numpy(), both["value_y"], rtol=1e-4)
+    np.testing.assert_allclose(both["value_x"] / means[both["token_id"].tolist()].numpy(), both["value_y"], rtol=1e-4)
