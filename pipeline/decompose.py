@@ -1,7 +1,7 @@
 """Split every head's attention scores by what fed its queries and keys."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 
 import numpy as np
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.terms.decomposition import TOTAL, Decomposition, decompose
-from pipeline.circuits.terms.sources import streams, terms
+from pipeline.circuits.terms.sources import QueriesKeys, streams, terms
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.attention import pattern
 from pipeline.circuits.transformer.weights import Weights
@@ -118,9 +118,21 @@ def profile_rows(of_head: Decomposition) -> pd.DataFrame:
     return named(frame, of_head.pairs)
 
 
-def maps(layer: Layer, shown: np.ndarray) -> Iterator[pd.DataFrame]:
-    """Yield one layer's score maps on the tokens shown of the demonstration sentence."""
-    split = list(terms(streams(layer.queries_keys())))
+def maps(
+    layer: Layer,
+    shown: np.ndarray,
+    heads: slice = slice(None),
+    grouped: Callable[[QueriesKeys], QueriesKeys] = streams,
+) -> Iterator[pd.DataFrame]:
+    """Yield score maps of a layer's heads, counted from the first of them, on the tokens shown of one sentence.
+
+    Args:
+        layer: which layer, run on the sentence.
+        shown: the sentence's tokens.
+        heads: which of its heads.
+        grouped: merges sources; as the notebook does, if not given.
+    """
+    split = list(terms(grouped(layer.queries_keys(heads))))
     total = reduce(torch.add, [term for _, _, term in split])
     attention = pattern(total)[0]
     for query_source, key_source, term in [*split, (*TOTAL, total)]:

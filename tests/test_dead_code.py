@@ -15,7 +15,7 @@ USED_ELSEWHERE = [
     "visit_*",  # by ast
     "OF_A_STAGE",  # by tests: it completes the registry of figures
 ]
-DECORATORS = ["@model_validator", "@field_validator"]  # pydantic calls these
+DECORATORS = ["@model_validator", "@field_validator", "@app.command"]  # pydantic and typer call these
 
 
 def names_said():

@@ -45,7 +45,7 @@ def mirror_of(module, package):
     """The test file of a module, relative to the tests."""
     path = module.relative_to(package)
     path = path.parent if path.stem == "__init__" else path.with_suffix("")
-    return (path.parent / f"test_{path.name}.py").as_posix()
+    return (path.parent / f"test_{path.name or package.name}.py").as_posix()
 
 
 def strays(package, tests, of_many):

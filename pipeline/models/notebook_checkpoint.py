@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.models.hub import checked, hub_vocabulary_size, unpickled
@@ -34,7 +35,7 @@ def obtain_notebook_checkpoint(path: Path, n_heads: int, config_file: Path, mode
     can hold nothing but tensors.
 
     Args:
-        path: the file, as `torch.save` wrote it.
+        path: the file, as `torch.save` or safetensors wrote it.
         n_heads: heads in each layer, which the tensors do not tell.
         config_file: where its configuration goes.
         model_file: where its tensors go.
@@ -66,8 +67,8 @@ def obtain_notebook_checkpoint(path: Path, n_heads: int, config_file: Path, mode
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
-        return unpickled(path, mmap=False)
-    except ValueError as error:
+        return load_file(path) if path.suffix == ".safetensors" else unpickled(path, mmap=False)
+    except (OSError, SafetensorError, ValueError) as error:
         raise ValueError(f"model.path={path}: cannot be read as tensors only ({first_line(error)})") from error
 
 

@@ -97,16 +97,16 @@ def _wrong(file: Path, job: Job, reads: list[Path]) -> tuple[str, str] | None:
     return ("stale", f"{newer[0]} was made after it") if newer else None
 
 
-def main() -> None:
-    """Print every finding and the command that mends it; exit with 1 if there is any."""
+def main(arguments: list[str] | None = None) -> int:
+    """Print every finding and the command that mends it; return 1 if there is any."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.plumbing.audit", description=__doc__)
     parser.add_argument("folder", nargs="?", default=".", type=Path, help="that holds results/ (default: here)")
-    found = list(audit(parser.parse_args().folder))
+    found = list(audit(parser.parse_args(arguments).folder))
     for finding in found:
         print(f"{finding.kind} {finding.file}: {finding.why}\n    {finding.mend}")
     print(f"{len(found)} findings")
-    sys.exit(bool(found))
+    return bool(found)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

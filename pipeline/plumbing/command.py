@@ -19,25 +19,24 @@ HOME = Path(__file__).resolve().parents[2]
 USAGE = "headscope run KEY=VALUE ... [Snakemake's options, such as -n or -c 4]"
 
 
-def main() -> None:
-    """Check what was asked for, show Snakemake's call, make it, and end as it does."""
+def main(arguments: list[str]) -> int:
+    """Check what was asked for, show Snakemake's call, make it, and return how it ended."""
     try:
-        call = called(sys.argv[1:])
+        call = called(arguments)
     except ConfigError as error:
-        sys.exit(f"config error: {error}")
+        print(f"config error: {error}", file=sys.stderr)
+        return 1
     print(shlex.join(call), file=sys.stderr)
-    sys.exit(subprocess.call([sys.executable, "-m", *call]))
+    return subprocess.call([sys.executable, "-m", *call])
 
 
 def called(arguments: list[str]) -> list[str]:
-    """Return Snakemake's command line for that of `headscope`.
+    """Return Snakemake's command line for what follows `headscope run`.
 
     Raises:
         ConfigError: what was asked for cannot be carried out, or not be said to Snakemake.
     """
-    if arguments[:1] != ["run"]:
-        raise ConfigError(f"{' '.join(arguments)}: no such command; write {USAGE}")
-    asked = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments[1:]))
+    asked = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
     if wrong := [each for each in asked if "=" not in each]:
         raise ConfigError(f"{wrong[0]}: is no KEY=VALUE; write {USAGE}")
     refuse_twice(asked)
@@ -50,5 +49,5 @@ def called(arguments: list[str]) -> list[str]:
     # Snakemake takes quotes away from the ends of a value, and spaces after that.
     said = [f"{key}={value}" + " " * value.endswith(("'", '"')) for key, value in config.items()]
     snakefile = [] if Path("Snakefile").exists() else ["--snakefile", str(HOME / "Snakefile")]
-    options = [*snakefile, *arguments[1 + len(asked) :]]
+    options = [*snakefile, *arguments[len(asked) :]]
     return ["snakemake", *options, *(["--config", *said] if said else [])]

@@ -107,13 +107,8 @@ def test_a_job_of_no_plan_is_an_orphan(made):
     assert (found.kind, found.mend) == ("orphaned", f"rm -r results/store/train/{'c' * 12}")
 
 
-def test_findings_are_printed_and_fail_the_command(made, capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["audit", str(made)])
-    with pytest.raises(SystemExit) as ended:
-        audit_module.main()
-    assert (ended.value.code, capsys.readouterr().out) == (0, "0 findings\n")
+def test_findings_are_printed_and_fail_the_command(made, capsys):
+    assert (audit_module.main([str(made)]), capsys.readouterr().out) == (0, "0 findings\n")
     empty(made / FIGURE)
-    with pytest.raises(SystemExit) as ended:
-        audit_module.main()
-    assert ended.value.code == 1
+    assert audit_module.main([str(made)]) == 1
     assert f"altered {FIGURE}: the figure is not whole\n    snakemake --forcerun" in capsys.readouterr().out

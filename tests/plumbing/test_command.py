@@ -20,34 +20,33 @@ def config_of(call):
 
 
 def test_settings_become_overrides_and_options_are_handed_on():
-    call = called(["run", "name=eight", "seeds=0", "model.n_heads=8", "train.steps=700", "-n", "-c", "4"])
+    call = called(["name=eight", "seeds=0", "model.n_heads=8", "train.steps=700", "-n", "-c", "4"])
     assert call[:6] == ["snakemake", "--snakefile", str(HOME / "Snakefile"), "-n", "-c", "4"]
     assert config_of(call) == {"name": "eight", "seeds": 0, "overrides": "model.n_heads=8 train.steps=700"}
 
 
 def test_in_the_project_its_snakefile_is_found(tmp_path):
     Path("Snakefile").touch()
-    assert called(["run", "study=smoke"]) == ["snakemake", "--config", "study=smoke"]
-    assert called(["run", "-n"]) == ["snakemake", "-n"]
+    assert called(["study=smoke"]) == ["snakemake", "--config", "study=smoke"]
+    assert called(["-n"]) == ["snakemake", "-n"]
 
 
 def test_spaces_within_a_value_stay():
-    call = called(["run", "name=x", "probe.demo='We dog'"])
+    call = called(["name=x", "probe.demo='We dog'"])
     assert config_of(call)["overrides"] == r"probe.demo=\'We\ dog\'"
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "no such command; write headscope run KEY=VALUE"),
-        (["walk"], "walk: no such command"),
-        (["run", "name"], "name: is no KEY=VALUE"),
-        (["run", "model.n_heads=8"], "add name="),
-        (["run", "name=x", "model.n_heads=8", "model.n_heads=4"], "model.n_heads is there twice"),
-        (["run", "name=x", "overrides=model.n_heads=8", "model.n_heads=4"], "model.n_heads is there twice"),
-        (["run", "study=smoke", "study=paper"], "study is there twice, before as study=smoke"),
-        (["run", "name=007", "model.n_heads=8"], "name=007: reads as a value"),
-        (["run", "name=x", "model.n_heds=8"], "did you mean model.n_heads?"),
+        (["walk"], "walk: is no KEY=VALUE; write headscope run KEY=VALUE"),
+        (["name"], "name: is no KEY=VALUE"),
+        (["model.n_heads=8"], "add name="),
+        (["name=x", "model.n_heads=8", "model.n_heads=4"], "model.n_heads is there twice"),
+        (["name=x", "overrides=model.n_heads=8", "model.n_heads=4"], "model.n_heads is there twice"),
+        (["study=smoke", "study=paper"], "study is there twice, before as study=smoke"),
+        (["name=007", "model.n_heads=8"], "name=007: reads as a value"),
+        (["name=x", "model.n_heds=8"], "did you mean model.n_heads?"),
     ],
 )
 def test_what_is_wrong_is_said_before_snakemake_starts(arguments, told):
@@ -56,7 +55,7 @@ def test_what_is_wrong_is_said_before_snakemake_starts(arguments, told):
 
 
 def test_it_fails_with_one_line():
-    command = [sys.executable, "-c", "from pipeline.plumbing.command import main; main()", "run", "model.n_heads=8"]
+    command = [sys.executable, "-c", "from pipeline.ask.__main__ import main; main()", "run", "model.n_heads=8"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(HOME)})
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("config error: --config overrides=model.n_heads=8: add name=")

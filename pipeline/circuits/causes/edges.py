@@ -90,10 +90,16 @@ def without_edge(weights: Weights, trace: Trace, source: Head, layer: int) -> di
     Returns:
         By input. Q: taken from queries; K: from keys; V: from values, with the pattern as it was.
     """
+    return with_change(weights, trace, -trace.z[:, *source] @ weights.W_O[source], layer)
+
+
+def with_change(
+    weights: Weights, trace: Trace, change: Float[Tensor, "batch position d_model"], layer: int
+) -> dict[str, Attention]:
+    """What a layer's heads do when something joins what they read: one input at a time, as in `without_edge`."""
     stream = trace.resid[:, layer]
-    written = trace.z[:, *source] @ weights.W_O[source]
     whole, _ = what_heads_read(weights, stream, layer)
-    less, _ = what_heads_read(weights, stream - written, layer)
+    changed, _ = what_heads_read(weights, stream + change, layer)
     value = values(weights, whole, layer)
 
     def attending(query: Tensor, key: Tensor) -> Attention:
@@ -101,9 +107,9 @@ def without_edge(weights: Weights, trace: Trace, source: Head, layer: int) -> di
         return Attention(attention, attention @ value)
 
     return {
-        "Q": attending(queries(weights, less, layer), keys(weights, whole, layer)),
-        "K": attending(queries(weights, whole, layer), keys(weights, less, layer)),
-        "V": Attention(trace.pattern[:, layer], trace.pattern[:, layer] @ values(weights, less, layer)),
+        "Q": attending(queries(weights, changed, layer), keys(weights, whole, layer)),
+        "K": attending(queries(weights, whole, layer), keys(weights, changed, layer)),
+        "V": Attention(trace.pattern[:, layer], trace.pattern[:, layer] @ values(weights, changed, layer)),
     }
 
 

@@ -42,6 +42,7 @@ from pipeline.circuits.definitions.definition import (
 from pipeline.circuits.definitions.measure_heads import (
     Between,
     circuit_scores,
+    halves_of,
     most_ranked,
     products_between,
     sequence_scores,
@@ -52,8 +53,9 @@ from pipeline.circuits.scores import induction
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.forward import forward
-from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.circuits.vocabulary.tall import Rows, Tall
 
 Kinds = dict[NullKind, Chance]
 RandomHeads = Mapping[Name, Float[Tensor, " draw"]]  # scores of heads that all of a model's share
@@ -151,6 +153,29 @@ def of_circuits(reference: Reference, layer: int, scores: Scores, random: Random
     if reference.before is not None:
         before = circuit_scores(reference.before, layer, reference.ranked, draws.tile)
     return _all(chances, _of_random_heads(scores, random), of_step_0(scores, before))
+
+
+def of_rotation(weights: Weights, head: Head, scores: Scores, draws: int, generator: Generator) -> Chances:
+    """Return what *rotation* alone gives for the `of_circuits` of one head, [1] each, of its own small products.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        head: which.
+        scores: its scores.
+        draws: how many; even.
+        generator: decides them.
+    """
+    tokens, out = Rows(weights.W_E), Rows(weights.W_U.mT.contiguous())
+    identity = Rows(torch.eye(weights.d_model, dtype=torch.float64))
+    between = {"OV": (tokens, out), "QK": (tokens, tokens), "stream": (identity, identity)}
+    chances: Chances = {}
+    for name, sides in between.items():
+        sides = zip(sides, balanced(*halves_of(weights, name, head)), strict=True)
+        circuit = Grams.of(*(Tall(rows, half).formed() for rows, half in sides))
+        functions = {entry.name: measure.function for entry, measure in _of_circuit(name)}
+        rotated = rotations([circuit], functions, draws, generator)
+        chances |= {each: {"rotation": of_draws(scores[each].value, drawn)} for each, drawn in rotated.items()}
+    return chances
 
 
 def of_sequences(reference: Reference, sequences: Tokens, scores: Scores, random: RandomHeads) -> Chances:

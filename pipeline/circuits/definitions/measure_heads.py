@@ -1,6 +1,6 @@
 """Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -30,7 +30,7 @@ from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import head_outputs
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit
+from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit, qk_circuit
 
 Between = Mapping[str, Grams]  # by circuit, OV, QK or stream: its sides, without what a head puts between them
 Halves = tuple[Float64[Tensor, "d_model rank"], Float64[Tensor, "d_model rank"]]  # W is the first @ the second^T
@@ -55,7 +55,7 @@ def sequence_scores(
     unembedding = gains_folded(weights).W_U
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
-        patterns.add(trace, part)
+        patterns.add(trace.pattern, part)
         losses.append(token_losses(trace.logits, part.tokens))
         if part.period is not None:
             sample = slice(part.first, part.first + part.period)
@@ -70,6 +70,13 @@ def sequence_scores(
     return scores, torch.cat(losses)
 
 
+def pattern_scores(pattern: Float[Tensor, "batch layer head query key"], sequences: Tokens) -> Scores:
+    """Score patterns on sequences, [layer, head] each, whatever computed them."""
+    patterns = _Patterns(HEADS)
+    patterns.add(pattern, sequences)
+    return patterns.scores()
+
+
 def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     """Run the model on sequences made to mislead, and score its heads' patterns and its predictions.
 
@@ -79,7 +86,7 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     patterns, sums = _Patterns(CHALLENGING), {}
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
-        patterns.add(trace, part)
+        patterns.add(trace.pattern, part)
         predictions = Predictions(trace, part)
         for entry, measure in measured_as(OfPredictions, CHALLENGING):
             if (of_tokens := measure.function(predictions)) is not None:
@@ -117,14 +124,24 @@ def circuit_scores(
         layer: which layer.
         ranked: the tokens whose rows are ranked.
         tile: rows ranked at a time; bounds memory, not the result.
-        between: of `products_between`; taken anew where it is not given.
+        between: of `products_between`, which pays where many heads share it; without, each head's own factors do.
 
     Returns:
         The scores, [head] each; those of positions only where the model has W_pos.
     """
-    between = products_between(weights) if between is None else between
-    heads = [_head_scores(weights, between, (layer, head), ranked, tile) for head in range(weights.n_heads)]
-    values = {entry: torch.stack([scores[entry] for scores in heads]) for entry in heads[0]}
+    return of_circuits(weights, [(layer, head) for head in range(weights.n_heads)], ranked, tile, between)
+
+
+def of_circuits(
+    weights: Weights,
+    heads: Sequence[Head],
+    ranked: Int[Tensor, " token"],
+    tile: int,
+    between: Between | None = None,
+) -> Scores:
+    """Score the circuits of some heads, [head] each; the rest as of `circuit_scores`."""
+    measured = [_head_scores(weights, between, head, ranked, tile) for head in heads]
+    values = {entry: torch.stack([scores[entry] for scores in measured]) for entry in measured[0]}
     return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
 
 
@@ -182,6 +199,14 @@ def halves_of(weights: Weights, name: str, head: Head) -> Halves:
     return weights.W_V[head].double(), weights.W_O[head].mT.double()
 
 
+def circuits_of(weights: Weights, head: Head, between: Between | None = None) -> dict[str, Grams]:
+    """Return a head's own circuits; `between` as of `circuit_scores`."""
+    if between is not None:
+        return {name: shared.through(*halves_of(weights, name, head)) for name, shared in between.items()}
+    factors = {"OV": ov_circuit(weights, head), "QK": qk_circuit(weights, head)}
+    return {name: Grams.of(*both) for name, both in (factors | {"stream": halves_of(weights, "stream", head)}).items()}
+
+
 class _Patterns:
     """Scores of patterns, gathered a part of the sequences at a time."""
 
@@ -190,11 +215,11 @@ class _Patterns:
         self.any_without_begin = not all(measure.begin for _, measure in self.definitions)
         self.sums: dict[Name, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
-    def add(self, trace: Trace, part: Tokens) -> None:
-        everywhere = torch.ones(trace.pattern.shape[:-1], dtype=torch.bool)
-        self._add(trace.pattern, everywhere, part, begin=True)
+    def add(self, pattern: Float[Tensor, "batch layer head query key"], part: Tokens) -> None:
+        everywhere = torch.ones(pattern.shape[:-1], dtype=torch.bool)
+        self._add(pattern, everywhere, part, begin=True)
         if self.any_without_begin and part.without_begin is not None:
-            self._add(*head_patterns.without_first(trace.pattern), part.without_begin, begin=False)
+            self._add(*head_patterns.without_first(pattern), part.without_begin, begin=False)
 
     def _add(
         self,
@@ -244,9 +269,9 @@ def _of_outputs(
 
 
 def _head_scores(
-    weights: Weights, between: Between, head: Head, ranked: Int[Tensor, " token"], tile: int
+    weights: Weights, between: Between | None, head: Head, ranked: Int[Tensor, " token"], tile: int
 ) -> dict[Definition, Float[Tensor, ""]]:
-    circuits = {name: shared.through(*halves_of(weights, name, head)) for name, shared in between.items()}
+    circuits = circuits_of(weights, head, between)
     rank = diagonal_rank(*ov_circuit(weights, head), ranked, tile, most_ranked())
     values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in measured_as(OfCircuit, HEADS)}
     for entry, measure in measured_as(OfRanks, HEADS):

@@ -7,7 +7,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.circuits.transformer.layers import activation_of, added, at, attention_output, feed_forward, normalise
+from pipeline.circuits.transformer.layers import (
+    activation_of,
+    added,
+    at,
+    attend,
+    attention_output,
+    feed_forward,
+    normalise,
+)
 from pipeline.circuits.transformer.weights import Weights
 
 OF_A_LAYER = ("ln1_scale", "ln2_scale", "scores", "pattern", "z", "feed_forward")  # what a trace keeps of each
@@ -70,6 +78,19 @@ def forward(weights: Weights, tokens: Int[Tensor, "batch position"]) -> Trace:
         feed_forward=traced.get("feed_forward"),
         logits=unembed(weights, resid),
     )
+
+
+def attention_at(weights: Weights, tokens: Int[Tensor, "batch position"], layer: int) -> dict[str, Tensor]:
+    """Return what one layer's attention computes on sequences, as `attend` does; later layers are not run.
+
+    Raises:
+        ValueError: as of `forward`.
+    """
+    check(weights, tokens)
+    resid, _ = embed(weights, tokens)
+    for earlier in range(layer):
+        resid, _ = run_layer(weights, resid, earlier)
+    return attend(weights, resid, layer)
 
 
 def embed(

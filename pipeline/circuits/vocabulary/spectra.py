@@ -40,9 +40,7 @@ def spectrum(
     """
     size = min(len(P), P.rank)
     # AB and BA share their non-zero eigenvalues.
-    found = eigenvalues(Q.matrix.T @ meeting @ P.matrix)
-    for key in (torch.imag, torch.real, torch.abs):  # stable: the last key leads
-        found = found[torch.argsort(key(found), descending=True, stable=True)]
+    found = ordered_eigenvalues(Q.matrix.T @ meeting @ P.matrix)
     left, left_small = torch.linalg.qr(P.rows.root[0] @ P.matrix)
     right, right_small = torch.linalg.qr(Q.rows.root[0] @ Q.matrix)
     U, singular_values, Vh = torch.linalg.svd(left_small @ right_small.T)
@@ -51,6 +49,14 @@ def spectrum(
     signs = left.gather(0, left.abs().argmax(0, keepdim=True)).sign()
     singular_values = pad(singular_values, (0, P.rank - len(singular_values)))[:size]
     return Spectrum(found[:size], singular_values, left * signs, right * signs)
+
+
+def ordered_eigenvalues(matrix: Float64[Tensor, "n n"]) -> Complex128[Tensor, " n"]:
+    """Return a matrix's eigenvalues by decreasing size; equal sizes by decreasing real, then imaginary part."""
+    found = eigenvalues(matrix)
+    for key in (torch.imag, torch.real, torch.abs):  # stable: the last key leads
+        found = found[torch.argsort(key(found), descending=True, stable=True)]
+    return found
 
 
 def eigenvalues(matrix: Float64[Tensor, "... n n"]) -> Complex128[Tensor, "... n"]:

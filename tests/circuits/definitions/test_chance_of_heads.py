@@ -10,6 +10,7 @@ from pipeline.circuits.definitions.chance_of_heads import (
     Draws,
     Reference,
     of_circuits,
+    of_rotation,
     of_sequences,
     of_step_0,
     ordered,
@@ -17,6 +18,7 @@ from pipeline.circuits.definitions.chance_of_heads import (
     rotations,
 )
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.measure_heads import of_circuits as measured_circuits
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores import copying
 from pipeline.circuits.scores.score import Score
@@ -211,3 +213,18 @@ def test_turned_tokens_do_not_depend_on_the_batch(parts):
     ]
     assert view.tokens.shape[1] == LENGTH
     torch.testing.assert_close(draws[0].mean, draws[1].mean, atol=1e-6, rtol=0)
+
+
+def test_one_head_alone_has_the_rotations_of_its_layer():
+    weights = copier()
+    draws = replace(DRAWS, heads=4000)
+    beside = Reference.of(weights, None, EVERY, draws, torch.Generator().manual_seed(0))
+    whole = of_circuits(beside, 0, circuit_scores(weights, 0, EVERY, 5), {})
+    scores = measured_circuits(weights, [(0, 1)], EVERY, 5)
+    alone = of_rotation(weights, (0, 1), scores, 4000, torch.Generator().manual_seed(1))
+    assert {name for name, kinds in whole.items() if "rotation" in kinds} == alone.keys()
+    for name, kinds in alone.items():
+        assert kinds["rotation"].mean.abs().item() < 1e-9
+        # Of 4000 draws a deviation is known to about 1 %.
+        assert kinds["rotation"].sd.item() == pytest.approx(whole[name]["rotation"].sd[1].item(), rel=0.06)
+        assert scores[name].value.item() == pytest.approx(circuit_scores(weights, 0, EVERY, 5)[name].value[1].item())

@@ -9,7 +9,7 @@ from pipeline.circuits.definitions.definition import OfPattern
 from pipeline.circuits.definitions.measure_heads import (
     challenge_scores,
     circuit_scores,
-    halves_of,
+    circuits_of,
     prefix_circuits,
     products_between,
     sequence_scores,
@@ -337,8 +337,9 @@ def test_what_no_query_tells_has_no_value():
 
 
 @pytest.mark.parametrize("name", ["OV", "QK", "stream"])
-def test_a_heads_own_circuits(name):
-    circuit = products_between(W)[name].through(*halves_of(W, name, (1, 0)))
+@pytest.mark.parametrize("between", [None, products_between(W)])
+def test_a_heads_own_circuits(name, between):
+    circuit = circuits_of(W, (1, 0), between)[name]
     dense = {
         "OV": W.W_E @ W.W_V[1, 0] @ W.W_O[1, 0] @ W.W_U,
         "QK": W.W_E @ W.W_Q[1, 0] @ W.W_K[1, 0].mT @ W.W_E.mT,

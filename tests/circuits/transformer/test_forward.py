@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipeline.circuits.transformer.forward import forward
+from pipeline.circuits.transformer.forward import attention_at, forward
 from pipeline.circuits.transformer.layers import attention_constant, head_outputs
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.families import to_weights
@@ -111,3 +111,12 @@ def test_parts_and_constants_make_the_stream(gpt2):
 def test_what_the_model_cannot_run_is_refused(weights, tokens, message):
     with pytest.raises(ValueError, match=message):
         forward(weights, tokens)
+
+
+def test_one_layers_attention_is_that_of_the_whole_pass():
+    weights = toy()
+    trace = forward(weights, TOKENS)
+    for layer in range(weights.n_layers):
+        found = attention_at(weights, TOKENS, layer)
+        torch.testing.assert_close(found["pattern"], trace.pattern[:, layer])
+        torch.testing.assert_close(found["z"], trace.z[:, layer])
