@@ -17,7 +17,13 @@ from pipeline.plumbing import graph
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 EVERY_STAGE = [stage for stage, declared in graph.STAGES.items() if declared.of != "apart"]
-STUDY = {"summarise": 1, "judge": 1, "render": 2, "render_study": 1}  # the study stages' jobs, but for align's
+STUDY = {
+    "summarise": 1,
+    "judge": 1,
+    "manifest": 1,
+    "render": 2,
+    "render_study": 1,
+}  # the study stages' jobs, but for align's
 VERIFIED = [stage for stage, declared in graph.OF_A_RUN.items() if declared.gated]
 pytestmark = pytest.mark.slow
 

@@ -64,6 +64,12 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def recorded_digest(path: Path) -> str:
+    """Return the digest of a file that is no table, which is held against its record first; raises as that does."""
+    check_beside(path)
+    return json.loads(beside(path).read_text(encoding="utf-8"))["sha256"]
+
+
 def check_beside(path: Path) -> None:
     """Hold a file against the record beside it; outside the folders of jobs there need be none.
 

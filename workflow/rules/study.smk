@@ -1,6 +1,6 @@
 # The stages of the study: each reads what all runs have made.
 
-for stage in ("align", "summarise", "judge"):
+for stage in ("align", "summarise", "judge", "manifest"):
 
     rule:
         name:
@@ -70,7 +70,7 @@ use rule render as render_study with:
 
 
 RESULTS = [
-    *(file for stage in ("summarise", "judge", "align") for file in PLAN.writes(stage)),
+    *(file for stage in ("summarise", "judge", "align", "manifest") for file in PLAN.writes(stage)),
     *(figures(f"{experiment}/", OF_AN_EXPERIMENT) for experiment in PLAN.experiments),
     *figures("", OF_A_STUDY),
 ]
