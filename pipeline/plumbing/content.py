@@ -48,8 +48,9 @@ def _parts(values: pa.Array, depth: str = "") -> Iterator[tuple[str, bytes]]:
         yield from _parts(pc.list_flatten(values), f"{depth}member ")
     elif pa.types.is_string(values.type) and len(values):
         _, offsets, text = values.buffers()
-        assert offsets is not None and text is not None  # strings have both
-        ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+        assert offsets is not None  # strings have both
+        assert text is not None
+        ends = np.frombuffer(offsets.to_pybytes(), np.int32)[values.offset : values.offset + len(values) + 1]
         yield f"{depth}length", np.diff(ends).tobytes()
         yield f"{depth}value", text[ends[0] : ends[-1]].to_pybytes()
     elif len(values):
