@@ -85,5 +85,6 @@ def rows_of(files: Iterable[Path], runs: Iterable[tuple[str, int, dict[str, str]
 def _told(file: Path) -> dict[str, str | None]:
     """Return the digest of a file, and the versions that made it, which tables alone say."""
     if file.suffix != ".parquet":
-        return {"digest": intact.recorded_digest(file), "versions": None}
+        intact.check_beside(file)
+        return {"digest": intact.said_digest(file), "versions": None}
     return {"versions": json.dumps(provenance_of(file)["versions"], sort_keys=True), "digest": content_of(file)}

@@ -29,7 +29,8 @@ KEYS = {
 RESULTS = Path("results")
 CHECKPOINT = "checkpoint"  # the experiment that models made elsewhere start from
 LONGEST_NAME = 150  # bytes; with the ending that a file of its own has, below what file systems take
-READ_BY_THE_STUDY = ("significance",)  # of the head of conf/config.yaml, by no stage of a run
+# By a stage of the whole study, whose every experiment they are then: of the head of conf/config.yaml, or of a run's.
+READ_BY_THE_STUDY = ("confidence", "significance", "score_checkpoints.early", "score_checkpoints.late")
 NO_NAMES = ("null", "none", "true", "false", "yes", "no", "nan", "inf")
 
 
@@ -213,8 +214,9 @@ def _label(point: tuple[str, ...]) -> str:
 
 
 def _concerns_the_study(override: str) -> bool:
-    """Whether what is set is of a stage that runs once for a study: it is all its experiments' then."""
-    return re.split("[.=]", override)[0] in (*graph.OF_A_STUDY, *READ_BY_THE_STUDY)
+    """Whether what is set reaches a stage that runs once for a study: it is all its experiments' then."""
+    key = override.partition("=")[0]
+    return key.partition(".")[0] in graph.OF_A_STUDY or key in READ_BY_THE_STUDY
 
 
 def _points(overrides: str) -> list[tuple[str, ...]]:

@@ -34,6 +34,7 @@ rule render:
         PLAN.reads(PLAN.study_jobs["render"]),
     output:
         reported("{experiment}/", OF_AN_EXPERIMENT, category="{experiment}", caption="../report/figure.rst"),
+        recorded("{experiment}/"),
     log:
         f"{PLAN.folder}/logs/render_{{experiment}}.log",
     benchmark:
@@ -61,6 +62,7 @@ use rule render as render_study with:
     output:
         reported("", ["claims"], category="Claims", caption="../report/claims.rst"),
         reported("", OTHER_FIGURES, category="All experiments", caption="../report/study_figure.rst"),
+        recorded(""),
     log:
         f"{PLAN.folder}/logs/render_study.log",
     benchmark:
@@ -73,4 +75,6 @@ RESULTS = [
     *(file for stage in ("summarise", "judge", "align", "manifest") for file in PLAN.writes(stage)),
     *(figures(f"{experiment}/", OF_AN_EXPERIMENT) for experiment in PLAN.experiments),
     *figures("", OF_A_STUDY),
+    *(recorded(f"{folder}/") for folder in PLAN.experiments),
+    recorded(""),
 ]
