@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pipeline.documentation.difference import compared
 from pipeline.documentation.findings import verdicts
 from pipeline.plumbing import graph
-from pipeline.plumbing.artefacts import Paths, provenance_of, write
+from pipeline.plumbing.artefacts import Paths, nullable_integers, provenance_of, write
 from pipeline.plumbing.content import content_of, rows_of
 from pipeline.tables.judge.claims import CLAIMS
 from pipeline.tables.manifest import MANIFEST
@@ -37,7 +38,8 @@ def table_in(folder: Path, name: str) -> pd.DataFrame:
         ValueError: it is missing or damaged.
     """
     provenance_of(folder / name)
-    return pd.read_parquet(folder / name)
+    # Integers that may be null stay integers, which are equal or not.
+    return pq.read_table(folder / name).to_pandas(types_mapper=nullable_integers)
 
 
 def manifest_of(folder: Path) -> pd.DataFrame:

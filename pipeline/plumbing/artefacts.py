@@ -128,7 +128,7 @@ def write(table: Table, frame: pd.DataFrame, outputs: Paths) -> None:
     write_arrow(table, data, outputs.file(f"{table.name}.parquet"))
 
 
-def _metadata(table: Table, outputs: Paths) -> dict[str | bytes, str | bytes]:
+def _metadata(table: Table, outputs: Paths) -> dict[str, str]:
     return {"table": table.row, "spec": outputs.provenance, "made_from": outputs.made_from}
 
 
@@ -196,11 +196,11 @@ def read_file(table: Table, path: Path) -> pd.DataFrame:
     frame = data.to_pandas()
     for column in table.columns:
         if column.nullable and column.type.startswith("int"):
-            frame[column.name] = data[column.name].to_pandas(types_mapper=_nullable)
+            frame[column.name] = data[column.name].to_pandas(types_mapper=nullable_integers)
     return frame
 
 
-def _nullable(kind: pa.DataType) -> pd.Int64Dtype | None:
+def nullable_integers(kind: pa.DataType) -> pd.Int64Dtype | None:
     """Return the type of integers that may be null; None for what needs none."""
     return pd.Int64Dtype() if kind == pa.int64() else None
 

@@ -19,7 +19,7 @@ from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT, OF_KNOWN_ANS
 class Finding:
     """One file that is not as the latest plan of its study has it."""
 
-    kind: str  # "missing", "altered" (damaged, or another job's), "stale" or "orphaned"
+    kind: str  # "missing", "altered" (damaged, or another job's), "stale", "orphaned" or, of a study, "unplanned"
     file: str
     why: str
     mend: str  # a command
@@ -34,9 +34,17 @@ def audit(root: Path) -> Iterator[Finding]:
         ValueError: a plan cannot be read.
     """
     plans = latest_plans(root)
-    for study, (_, plan) in sorted(plans.items()):
-        if (root / STUDIES / study).exists():
-            yield from _audit_study(root, plan)
+    for folder in sorted(folder for folder in (root / STUDIES).glob("*") if folder.is_dir()):
+        if folder.name in plans:
+            yield from _audit_study(root, plans[folder.name][1])
+        else:
+            place = folder.relative_to(root).as_posix()
+            yield Finding(
+                "unplanned",
+                place,
+                "no plan of it is kept to hold it against",
+                f"snakemake -n --config {_asked(folder)}",
+            )
     with suppress(ValueError):  # a study is damaged, which has been said: nobody knows what it refers to
         known = jobs_in_use(root, plans)
         for folder in sorted(folder for stage in graph.OF_A_RUN for folder in (root / STORE / stage).glob("*")):
@@ -46,17 +54,21 @@ def audit(root: Path) -> Iterator[Finding]:
 
 
 def _audit_study(root: Path, plan: Plan) -> Iterator[Finding]:
-    asked = root / plan.folder / "request.json"
-    try:
-        config = json.loads(asked.read_text(encoding="utf-8"))["request"]
-    except (OSError, ValueError, KeyError, TypeError):
-        config = f"study={plan.study}"
+    config = _asked(root / plan.folder)
     for job in _jobs(plan):
         reads = _digests([root / file for file in plan.reads(job)])
         for name in (*plan.writes(job.stage, job.id), *_figures(plan, job)):
             wrong = _wrong(root / name, job, reads)
             if wrong is not None:
                 yield Finding(wrong[0], name, wrong[1], f"snakemake --forcerun {name} --config {config}")
+
+
+def _asked(folder: Path) -> str:
+    """Return the request that made a study; where its record is lost, the study's name."""
+    try:
+        return json.loads((folder / "request.json").read_text(encoding="utf-8"))["request"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"study={folder.name}"
 
 
 def _jobs(plan: Plan) -> list[Job]:
@@ -98,6 +110,8 @@ def _wrong(file: Path, job: Job, reads: dict[str, str]) -> tuple[str, str] | Non
     if spec != planned:
         changed = [part for part in ("settings", "code", "versions") if spec.get(part) != planned[part]]
         return "stale", f"made with other {' and '.join(changed)} than the plan's"
+    if reads and not made_from:
+        return "stale", "does not say what it was made from, for older code made it"
     other = [maker for maker, digest in reads.items() if made_from.get(maker) != digest]
     return ("stale", f"made from other files than lie there now ({', '.join(other)})") if other else None
 

@@ -82,7 +82,7 @@ class Request:
     study: str
     overrides: tuple[str, ...]
     experiments: tuple[Experiment, ...]
-    text: str  # what was asked, to tell whether a name is taken by another request
+    text: str  # what was asked, as a shell takes it, to tell whether a name is taken by another request
 
     @classmethod
     def parse(cls, config: dict) -> Self:
@@ -140,7 +140,7 @@ class Request:
         if len(points) > 1:
             raise ConfigError(f"--config overrides={asked['overrides']}: a sweep over checkpoints; give one value each")
         name = asked.get("name", "-".join(names))
-        text = " ".join(f"{key}={value}" for key, value in ({"study": self.study} | asked | {"name": name}).items())
+        text = _as_asked({"study": self.study} | asked | {"name": name})
         _check_name(name, text)
         usual = compose((), (), CHECKPOINT, 0)["probe"]
         experiments = [
@@ -158,7 +158,7 @@ class Request:
             seeds: of both experiments, as 0,1,2; those of this study's first if not given.
         """
         asked = {"study": self.study, "name": name, "overrides": overrides} | ({"seeds": seeds} if seeds else {})
-        text = " ".join(f"{key}={value}" for key, value in asked.items())
+        text = _as_asked(asked)
         _check_name(name, text)
         base = self.experiments[0] if seeds is None else replace(self.experiments[0], seeds=_seeds(seeds))
         points = _points(overrides)
@@ -266,6 +266,10 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def _as_asked(config: dict[str, str]) -> str:
+    return " ".join(f"{key}={shlex.quote(value)}" for key, value in config.items())
 
 
 def _check_size(experiments: int, runs: int, asked: str) -> None:

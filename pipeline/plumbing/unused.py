@@ -159,7 +159,7 @@ def delete(root: Path, forgotten: tuple[str, ...] = ()) -> list[Unused]:
     return found
 
 
-def told(size: int) -> str:
+def told(size: float) -> str:
     """Return bytes in the unit that suits them."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:

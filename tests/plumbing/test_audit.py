@@ -153,3 +153,18 @@ def test_beside_a_damaged_study_nothing_is_called_orphaned(made):
     put(made / "results/store/train" / ("c" * 12), spec_of("x"))
     empty(made / "results/studies/mine/request.json")
     assert list(audit(made)) == []  # of this plan, which has no summarise
+
+
+def test_a_study_of_which_no_plan_is_kept_is_said_to_be_so(made):
+    (plan,) = made.glob("results/store/frozen/*/plans/*")
+    plan.unlink()
+    (found,) = audit(made)  # of its jobs, nobody knows
+    assert (found.kind, found.file) == ("unplanned", "results/studies/mine")
+    assert found.mend == "snakemake -n --config study=smoke name=mine"
+
+
+def test_what_does_not_say_what_it_was_made_from_is_stale(made):
+    put(made / TRAIN, spec_of(TRAIN))
+    assert {finding.why for finding in audit(made) if finding.file.startswith(TRAIN)} == {
+        "does not say what it was made from, for older code made it"
+    }

@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 
 import pytest
 
@@ -174,3 +175,9 @@ def test_a_confidence_of_ones_own_reaches_every_interval_of_the_study(tmp_path, 
 def test_a_sweep_over_what_the_whole_study_reads_is_refused(sweep):
     with pytest.raises(ConfigError, match="is of the whole study, which has no second; give one value"):
         Request.parse({"name": "mine", "overrides": sweep})
+
+
+def test_what_was_asked_can_be_asked_again_in_a_shell():
+    asked = {"study": "smoke", "name": "mine", "overrides": "model.n_heads=4 probe.demo=\"'We dog'\"", "seeds": "0"}
+    again = dict(entry.split("=", 1) for entry in shlex.split(Request.parse(asked).text))
+    assert again == asked
