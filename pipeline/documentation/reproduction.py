@@ -89,8 +89,12 @@ def report(mine: Path, theirs: Path, tolerance: float) -> Iterator[str]:
     for name, state, told in tables:
         if told:
             yield f"  {state} {name.removesuffix('.parquet')}: {told}"
-    if unknown := [name.removesuffix(".parquet") for name, state, told in tables if state == "different" and not told]:
-        yield f"  different, by how much is not known, for only digests are there: {', '.join(unknown)}"
+    for state, why in (
+        ("different", "by how much is not known, for only digests are there"),
+        ("unknown", "for only digests are there, and of tables that hold other experiments too; see runs"),
+    ):
+        if names := [name.removesuffix(".parquet") for name, its, told in tables if its == state and not told]:
+            yield f"  {state}, {why}: {', '.join(names)}"
 
 
 def _shared(ours: pd.DataFrame, others: pd.DataFrame, on: list[str]) -> pd.DataFrame:
@@ -145,10 +149,10 @@ def _of_runs(ours: pd.DataFrame, others: pd.DataFrame) -> Iterator[str]:
 
 
 def _of_tables(mine: Path, theirs: Path, others: pd.DataFrame, tolerance: float) -> Iterator[tuple[str, str, str]]:
-    """Yield each table of either study, whether it is equal, close, different or missing, and how if that is known."""
+    """Yield each table of either study, whether it is equal, close, different, missing or unknown, and how."""
     published = dict(others[others["seed"].isna()][["file", "digest"]].itertuples(index=False))
     here, there = ({file.name for file in folder.glob("*.parquet")} for folder in (mine, theirs))
-    experiments = _experiments(mine) & _experiments(theirs)
+    ours, those = (set(table_in(folder, "claims.parquet")["experiment"]) for folder in (mine, theirs))
     for name in sorted((here | there | published.keys()) - set(OF_THE_MAKING)):
         if name not in here or name not in there | published.keys():
             yield name, "missing", "only there" if name not in here else "only here"
@@ -156,16 +160,10 @@ def _of_tables(mine: Path, theirs: Path, others: pd.DataFrame, tolerance: float)
             yield name, "equal", ""
         elif name in there:
             rows = (table_in(folder, name) for folder in (mine, theirs))
-            ours, those = (
-                frame[frame["experiment"].isin(experiments)] if "experiment" in frame else frame for frame in rows
-            )
-            yield name, *compared(ours, those, key_of(name, ours), tolerance)
+            a, b = (frame[frame["experiment"].isin(ours & those)] if "experiment" in frame else frame for frame in rows)
+            yield name, *compared(a, b, key_of(name, a), tolerance)
         else:
-            yield name, "different", ""
-
-
-def _experiments(folder: Path) -> set[str]:
-    return set(table_in(folder, "claims.parquet")["experiment"])
+            yield name, "different" if ours == those else "unknown", ""
 
 
 def key_of(name: str, frame: pd.DataFrame) -> list[str]:

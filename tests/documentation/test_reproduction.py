@@ -114,6 +114,14 @@ def test_what_is_published_is_small_and_enough_to_compare_with(named, tmp_path, 
     assert "  different claims: 1 of 1 rows, in verdict" in told
 
 
+def test_digests_of_more_experiments_say_nothing_of_fewer(tmp_path, capsys):
+    mine, theirs = study(tmp_path / "a"), study(tmp_path / "b", experiments=("base", "tied"))
+    run(capsys, theirs, "--write", tmp_path / "reference")
+    status, told, _ = run(capsys, mine, "--against", tmp_path / "reference")
+    assert status == 0
+    assert "  equal in all of them: train\ntables of the study: 1 unknown, 1 equal\n  unknown, for only digests" in told
+
+
 def test_a_table_that_one_lacks_is_missing(tmp_path, capsys):
     mine, theirs = study(tmp_path / "a"), study(tmp_path / "b")
     (mine / "ablations.parquet").unlink()
