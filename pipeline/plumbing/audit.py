@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.plumbing import graph, intact
 from pipeline.plumbing.artefacts import origin_of
 from pipeline.plumbing.plan import STORE, STUDIES, Job, Plan
-from pipeline.plumbing.unused import jobs_in_use, latest_plans
+from pipeline.plumbing.unused import holding_results, jobs_in_use, latest_plans
 from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT, OF_KNOWN_ANSWERS
 
 
@@ -122,13 +122,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", default=".", type=Path, help="that holds results/ (default: here)")
     folder = parser.parse_args(arguments).folder
     try:
-        found = list(audit(folder))
+        found = list(audit(holding_results(folder)))
     except ValueError as error:
         print(f"audit: {error}", file=sys.stderr)
         return 1
     for finding in found:
         print(f"{finding.kind} {finding.file}: {finding.why}\n    {finding.mend}")
-    print(f"{len(found)} findings")
+    studies = sorted(study.name for study in (folder / STUDIES).glob("*") if study.is_dir())
+    print(f"{len(found)} findings in {len(studies)} studies{': ' * bool(studies)}{', '.join(studies)}")
     return int(bool(found))
 
 

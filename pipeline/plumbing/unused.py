@@ -33,6 +33,13 @@ class Unused:
     size: int  # bytes
 
 
+def holding_results(folder: Path) -> Path:
+    """Return a folder that holds results/; ValueError if it holds none."""
+    if not (folder / "results").is_dir():
+        raise ValueError(f"{folder}: holds no folder results; name the one that does")
+    return folder
+
+
 def latest_plans(root: Path) -> dict[str, tuple[Path, Plan]]:
     """Return the plan that each study followed last, and its file, in a copy of the code that it ran.
 
@@ -141,10 +148,15 @@ def alone(root: Path) -> Iterator[None]:
         return
     folder = os.open(root / freeze.STORE, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError("a study is running; wait for its end, then delete") from error
+        except OSError as error:  # some network file systems
+            raise ValueError(
+                f"{root}: nobody knows here whether a study is running ({error}); delete by hand"
+            ) from error
         yield
-    except BlockingIOError as error:
-        raise ValueError("a study is running; wait for its end, then delete") from error
     finally:
         os.close(folder)
 
@@ -178,8 +190,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        found = (delete if given.delete else unused)(given.folder, tuple(given.forget))
-        kept = kept_for(given.folder, tuple(given.forget))
+        root, forgotten = holding_results(given.folder), tuple(given.forget)
+        found, kept = (delete if given.delete else unused)(root, forgotten), kept_for(root, forgotten)
     except ValueError as error:
         print(f"gc: {error}; nothing was deleted", file=sys.stderr)
         return 1

@@ -136,7 +136,7 @@ def test_a_job_of_no_plan_is_an_orphan(made):
 
 
 def test_findings_are_printed_and_fail_the_command(made, capsys):
-    assert (audit_module.main([str(made)]), capsys.readouterr().out) == (0, "0 findings\n")
+    assert (audit_module.main([str(made)]), capsys.readouterr().out) == (0, "0 findings in 1 studies: mine\n")
     empty(made / FIGURE)
     assert audit_module.main([str(made)]) == 1
     assert f"altered {FIGURE}: damaged, it is not what was written\n    snakemake --forcerun" in capsys.readouterr().out
@@ -168,3 +168,8 @@ def test_what_does_not_say_what_it_was_made_from_is_stale(made):
     assert {finding.why for finding in audit(made) if finding.file.startswith(TRAIN)} == {
         "does not say what it was made from, for older code made it"
     }
+
+
+def test_a_folder_without_results_is_no_folder_without_findings(tmp_path, capsys):
+    assert audit_module.main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"audit: {tmp_path}: holds no folder results; name the one that does")

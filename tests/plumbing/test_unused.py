@@ -209,3 +209,8 @@ def test_a_study_that_starts_waits_for_the_end_of_deleting(root, monkeypatch):
 @pytest.mark.parametrize(("size", "words"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")])
 def test_bytes_are_told_in_a_unit_that_suits_them(size, words):
     assert unused.told(size) == words
+
+
+def test_a_folder_without_results_is_refused(tmp_path, capsys):
+    assert unused.main([str(tmp_path), "--delete"]) == 1
+    assert capsys.readouterr().err.startswith(f"gc: {tmp_path}: holds no folder results; name the one that does")
