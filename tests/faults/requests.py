@@ -208,7 +208,7 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (HUB % "folder", ("model.path=", "no config.json and no .safetensors", "save_pretrained")),
     (HUB % "only_config", ("model.path=", "no .safetensors", "save_pretrained")),
     (HUB % "endless_rotary", ("max_position_embeddings=10000000", "limits.positions=4000000", "correct it")),
-    (HUB % "large", ("model.path=", "the model, in float64, would need 1.8e+03 GB", "take a smaller model")),
+    (HUB % "large", ("model.path=", "the model, in float64, would need 2.04e+03 GB", "take a smaller model")),
     (HUB % "only_weights", ("model.path=", "no config.json", "save_pretrained")),
     (HUB % "nowhere", ("nowhere", "no such file or folder")),
     ("model=hub model.path=a//b tokenizer=hub tokenizer.name=gpt2", ("model.path=a//b", "owner/name")),
@@ -281,7 +281,7 @@ def made_wrong(folder):
     shapes = {"num_hidden_layers": 80, "num_attention_heads": 64, "hidden_size": 16384, "vocab_size": 128256}
     for name, config in (
         ("endless_rotary", {"max_position_embeddings": 10**7}),
-        ("large", shapes | {"intermediate_size": 53248 * 3 // 2}),
+        ("large", shapes | {"intermediate_size": 79872}),
     ):
         (folder / name).mkdir()
         (folder / name / "config.json").write_text(json.dumps(config))
