@@ -40,10 +40,11 @@ from pipeline.models.own_forward import own_forward
 from pipeline.models.sequences import Copies, periodic_rows, with_copies
 from pipeline.models.tiny import D_VOCAB, NAMES, save_tiny
 from pipeline.models.training import Optimisation
-from pipeline.plumbing.artefacts import Paths, atomic, read, read_parts, write
+from pipeline.plumbing.artefacts import Paths, atomic, read, read_parts, record, write
 from pipeline.plumbing.in_process import run_jobs
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
+from pipeline.settings.figures import OF_KNOWN_ANSWERS
 from pipeline.settings.known_answers import KnownAnswersSettings, PlannedRun, PowerSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS
@@ -72,10 +73,13 @@ def run(settings: KnownAnswersSettings, inputs: Paths, outputs: Paths) -> None:
     write(INJECTED_BUGS, bugs, outputs)
     powers = definitions_judged(settings.power)
     write(DEFINITION_POWER, powers, outputs)
-    for name, figure in (("known_answers", known_answers(answers)), ("definition_power", power_figure(powers))):
+    files = []
+    for name, figure in zip(OF_KNOWN_ANSWERS, (known_answers(answers), power_figure(powers)), strict=True):
         for suffix in ("svg", "png"):
-            with atomic(outputs.file(f"{name}.{suffix}")) as temporary:
+            files.append(outputs.file(f"{name}.{suffix}"))
+            with atomic(files[-1]) as temporary:
                 save(figure, temporary, suffix, settings.dpi)
+    record(files, outputs)
 
 
 def answers_of(settings: KnownAnswersSettings, planned: PlannedRun, folder: Path) -> pd.DataFrame:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from pipeline.figures.drawing import Drawing
 from pipeline.figures.style import add_caption, save
-from pipeline.plumbing.artefacts import Paths, atomic, read
+from pipeline.plumbing.artefacts import Paths, atomic, read, record
+from pipeline.plumbing.intact import RECORD
 from pipeline.plumbing.stage import main
 from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
 from pipeline.settings.render import RenderSettings
@@ -31,19 +32,21 @@ def run(settings: RenderSettings, inputs: Paths, outputs: Paths) -> None:
     """Draw each figure once, and write it in every format asked for."""
     if not outputs.files:
         ask_for_everything(inputs, outputs)
-    questions = dict(settings.questions)
+    questions, files = dict(settings.questions), [path for path in outputs.files if not path.name.endswith(RECORD)]
     tables: dict[str, pd.DataFrame] = {}
-    for experiment, name in dict.fromkeys(map(subject_of, outputs.files)):
+    for experiment, name in dict.fromkeys(map(subject_of, files)):
         drawing = drawing_of(experiment, name)
         tables |= {table: read(TABLES[table], inputs) for table in drawing.tables if table not in tables}
         rows = (rows_of(tables[table], experiment, list(questions)) for table in drawing.tables)
         figure = drawing(*rows, *(getattr(settings, setting) for setting in drawing.settings))
         if experiment is not None:
             add_caption(figure, f"Experiment {experiment}. {questions[experiment]}")
-        for path in outputs.files:
+        for path in files:
             if subject_of(path) == (experiment, name):
                 with atomic(path) as temporary:
                     save(figure, temporary, path.suffix[1:], settings.dpi)
+    for folder in {path.parent for path in files}:
+        record([path for path in files if path.parent == folder], outputs)
 
 
 def ask_for_everything(inputs: Paths, outputs: Paths) -> None:

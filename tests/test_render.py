@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -29,7 +31,13 @@ def asked(tmp_path, *names):
 def test_writes_what_is_asked_for_and_nothing_else(study, tmp_path):
     outputs = asked(tmp_path, "base/four_terms.svg", "base/four_terms.png", "claims.svg")
     run(SETTINGS, study, outputs)
-    assert sorted(path for path in (tmp_path / "figures").rglob("*") if path.is_file()) == sorted(outputs.files)
+    records = [tmp_path / "figures" / folder / "figures.made.json" for folder in ("", "base")]
+    there = sorted(path for path in (tmp_path / "figures").rglob("*") if path.is_file())
+    assert there == sorted([*outputs.files, *records])
+    assert [sorted(json.loads(path.read_text())["sha256"]) for path in records] == [
+        ["claims.svg"],
+        ["four_terms.png", "four_terms.svg"],
+    ]
     assert outputs.files[0].read_bytes().startswith(b"<?xml")
     assert outputs.files[1].read_bytes().startswith(b"\x89PNG")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.plumbing import graph
+from pipeline.plumbing.audit import audit
+from pipeline.plumbing.unused import unused
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
@@ -20,6 +22,7 @@ EVERY_STAGE = [stage for stage, declared in graph.STAGES.items() if declared.of 
 STUDY = {
     "summarise": 1,
     "judge": 1,
+    "manifest": 1,
     "render": 2,
     "render_study": 1,
     "atlas": 1,
@@ -67,6 +70,11 @@ def test_every_table_and_figure_is_there(smoke):
     for experiment in ("base", "one_layer"):
         names = {path.name for path in (study / "figures" / experiment).iterdir()}
         assert {f"{name}.{kind}" for name in ("four_terms", "training_curve") for kind in ("svg", "png")} <= names
+
+
+def test_a_study_that_was_just_made_is_whole_and_all_of_it_in_use(smoke):
+    assert list(audit(smoke)) == []
+    assert unused(smoke) == []
 
 
 def test_a_second_call_does_nothing(smoke):

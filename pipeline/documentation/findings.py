@@ -49,12 +49,21 @@ def findings(claims: pd.DataFrame, experiment: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def differences(claims: pd.DataFrame, others: pd.DataFrame) -> str:
-    """Return a line for each verdict that differs between two studies, and how many there are in all.
+def verdicts(claims: pd.DataFrame, others: pd.DataFrame) -> tuple[str, bool]:
+    """Return a line for each verdict that differs between two studies, how many there are, and whether all agree.
 
-    Claims and experiments that only one of them has are left out.
+    Experiments that only one of them has are named and not compared; a claim that only one of them judged differs.
     """
-    both = claims.merge(others, on=KEY, suffixes=("", "_other"))
+    shared = set(claims["experiment"]) & set(others["experiment"])
+    alone = [
+        f"experiments only {where}, which are not compared: {', '.join(sorted(only))}"
+        for where, table in (("here", claims), ("there", others))
+        if (only := set(table["experiment"]) - shared)
+    ]
+    here, there = (table[table["experiment"].isin(shared)] for table in (claims, others))
+    both = here.merge(there, on=KEY, how="outer", suffixes=("", "_other"))
+    for name in ("verdict", "verdict_other"):
+        both[name] = both[name].fillna("not judged")
     apart = both[both["verdict"] != both["verdict_other"]]
     lines = [
         f"{row['experiment']} {row['claim']}: {row['verdict']} ({_number(row['value'])}), there {row['verdict_other']} "
@@ -63,10 +72,8 @@ def differences(claims: pd.DataFrame, others: pd.DataFrame) -> str:
     ]
     was = both["verdict"] == "reproduced"
     lost = int((was & (both["verdict_other"] != "reproduced")).sum())
-    lines += [
-        f"{len(apart)} of {len(both)} verdicts differ; of {int(was.sum())} reproduced ones, {lost} are not there",
-    ]
-    return "\n".join(lines) + "\n"
+    counted = f"{len(apart)} of {len(both)} verdicts differ; of {int(was.sum())} reproduced ones, {lost} are not there"
+    return "\n".join([*alone, *lines, counted]) + "\n", bool(shared) and apart.empty
 
 
 def _number(value: float) -> str:
@@ -86,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
             parser.error(f"{path}: no such file; make the study first, or name its claims.parquet")
     claims = claims_in(given.claims)
     if given.others is not None:
-        print(differences(claims, claims_in(given.others)), end="")
+        print(verdicts(claims, claims_in(given.others))[0], end="")
     elif given.csv:
         print(claims[KEPT].to_csv(index=False, float_format="%.6g"), end="")
     else:

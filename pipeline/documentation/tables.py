@@ -37,6 +37,7 @@ ORDER = (
     ("probe", "What models were measured on"),
     ("extract", "Parameters"),
     ("summarise", "Which files and settings"),
+    ("manifest", "What must be the same elsewhere"),
     ("known_answers", "Models whose scores are known"),
     ("benchmark", "How fast the exact search is"),
     ("timing", "Where the time went"),

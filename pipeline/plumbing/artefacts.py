@@ -27,12 +27,13 @@ ARROW_TYPES = {
 
 
 class Paths:
-    """The files a job was handed, found by name; `provenance` is written into each table made from them."""
+    """The files a job was handed, found by name; `provenance` and `made_from` are written into each table."""
 
-    def __init__(self, files: Iterable[str | Path], provenance: str = "{}") -> None:
-        """Take the files and the job's spec: settings, code fingerprint and package versions, as JSON."""
+    def __init__(self, files: Iterable[str | Path], provenance: str = "{}", made_from: str = "{}") -> None:
+        """Take the files, and as JSON the job's spec (settings, code, package versions) and its inputs' digests."""
         self.files = [Path(file) for file in files]
         self.provenance = provenance
+        self.made_from = made_from
 
     def whole(self, name: str) -> Path:
         """Return the one file of this name, which is no table, if it is as it was written.
@@ -84,8 +85,13 @@ def recorded(outputs: Paths, name: str) -> Iterator[Path]:
     path = outputs.file(name)
     with atomic(path) as temporary:
         yield temporary
-    with atomic(intact.beside(path)) as temporary:
-        temporary.write_text(intact.record_of(path, outputs.provenance), encoding="utf-8")
+    record([path], outputs)
+
+
+def record(files: list[Path], outputs: Paths) -> None:
+    """Keep the digests and the job of files, figures or one alone, beside them."""
+    with atomic(intact.beside(files[0])) as temporary:
+        temporary.write_text(intact.record_of(files, outputs.provenance, outputs.made_from), encoding="utf-8")
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -118,8 +124,12 @@ def write(table: Table, frame: pd.DataFrame, outputs: Paths) -> None:
         raise ValueError(f"table {table.name}: {' '.join(str(part) for part in error.args)}") from error
     data = _sorted(data, table)
     validate(table, data)
-    data = data.replace_schema_metadata({"table": table.row, "spec": outputs.provenance})
+    data = data.replace_schema_metadata(_metadata(table, outputs))
     write_arrow(table, data, outputs.file(f"{table.name}.parquet"))
+
+
+def _metadata(table: Table, outputs: Paths) -> dict[str, str]:
+    return {"table": table.row, "spec": outputs.provenance, "made_from": outputs.made_from}
 
 
 def write_parts(table: Table, parts: Iterable[pa.Table], outputs: Paths) -> None:
@@ -128,7 +138,7 @@ def write_parts(table: Table, parts: Iterable[pa.Table], outputs: Paths) -> None
     Raises:
         ValueError: a part is not as the table declares, or out of order. Nothing is written then.
     """
-    schema = arrow_schema(table).with_metadata({"table": table.row, "spec": outputs.provenance})
+    schema = arrow_schema(table).with_metadata(_metadata(table, outputs))
     last = None
     with _writer(table, schema, outputs.file(f"{table.name}.parquet")) as writer:
         for part in parts:
@@ -186,11 +196,11 @@ def read_file(table: Table, path: Path) -> pd.DataFrame:
     frame = data.to_pandas()
     for column in table.columns:
         if column.nullable and column.type.startswith("int"):
-            frame[column.name] = data[column.name].to_pandas(types_mapper=_nullable)
+            frame[column.name] = data[column.name].to_pandas(types_mapper=nullable_integers)
     return frame
 
 
-def _nullable(kind: pa.DataType) -> pd.Int64Dtype | None:
+def nullable_integers(kind: pa.DataType) -> pd.Int64Dtype | None:
     """Return the type of integers that may be null; None for what needs none."""
     return pd.Int64Dtype() if kind == pa.int64() else None
 
@@ -226,8 +236,13 @@ def _spec_in(file: pq.ParquetFile) -> str:
 
 def provenance_of(path: Path) -> dict:
     """Return the spec that a table's file was made with; ValueError if the file is damaged or another job's."""
+    return origin_of(path)[0]
+
+
+def origin_of(path: Path) -> tuple[dict, dict[str, str]]:
+    """Return the spec that a table's file was made with and what from, by who made that; raises as `provenance_of`."""
     with _intact(path) as file:
-        return json.loads(_spec_in(file))
+        return json.loads(_spec_in(file)), json.loads(file.schema_arrow.metadata.get(b"made_from", b"{}"))
 
 
 def validate(table: Table, data: pa.Table) -> None:

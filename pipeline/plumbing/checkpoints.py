@@ -11,6 +11,14 @@ from pipeline.settings.train import HUB_NAME
 
 # What families call the longest sequence that a model reads.
 LONGEST = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequence_length")
+# What families call sizes, by the key that they have where a model is made here.
+SIZES = {
+    "model.n_layers": ("n_layer", "num_hidden_layers", "n_layers"),
+    "model.n_heads": ("n_head", "num_attention_heads", "n_heads"),
+    "model.d_model": ("n_embd", "hidden_size", "d_model"),
+    "tokenizer.d_vocab": ("vocab_size", "d_vocab"),
+}
+WIDTHS = ("n_inner", "intermediate_size")  # of feed-forward parts
 
 
 @dataclass(frozen=True)
@@ -75,15 +83,47 @@ def look_at(path: str) -> Checkpoint:
             f"model={path}: has {strange[0]} in it, which Hydra reads as its own; link it under another name"
         )
     folder = folder_of(path)
+    config = _config(path, folder)
+    limits = [config[key] for key in LONGEST if isinstance(config.get(key), int)]
+    reads_text = any(next(folder.glob(pattern), None) for pattern in TOKENIZER_FILES)
+    return Checkpoint(path, min(limits, default=None), reads_text)
+
+
+def _config(path: str, folder: Path) -> dict:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"model={path}: {folder / 'config.json'} cannot be read ({type(error).__name__})") from error
     if not isinstance(config, dict):
         raise ConfigError(f"model={path}: {folder / 'config.json'} holds no settings; save the model anew")
-    limits = [config[key] for key in LONGEST if isinstance(config.get(key), int)]
-    reads_text = any(next(folder.glob(pattern), None) for pattern in TOKENIZER_FILES)
-    return Checkpoint(path, min(limits, default=None), reads_text)
+    return config
+
+
+def sizes_of(path: str, most_positions: int) -> dict[str, int]:
+    """Return what a checkpoint's config.json says of its size, by the keys of SIZES, and the least of its parameters.
+
+    Args:
+        path: a folder, or the name of one in the hub's cache.
+        most_positions: that it may say it reads.
+
+    Raises:
+        ConfigError: it is not there, cannot be read, or says that it reads more.
+    """
+    config = _config(path, folder_of(path))
+    for name in LONGEST:
+        given = config.get(name)
+        if given is not None and not (type(given) is int and 0 < given <= most_positions):
+            raise ConfigError(
+                f"model.path={path}: config.json says {name}={given}, and 1 to limits.positions={most_positions} may "
+                "be; correct it"
+            )
+    told = {key: next((config[name] for name in names if config.get(name)), None) for key, names in SIZES.items()}
+    sizes = {key: size for key, size in told.items() if type(size) is int}
+    if sizes.keys() == SIZES.keys():
+        layers, _, d_model, d_vocab = sizes.values()
+        d_ff = next((config[name] for name in WIDTHS if type(config.get(name)) is int), 0)
+        sizes["model.parameters"] = d_vocab * d_model + layers * (2 * d_model**2 + 2 * d_model * d_ff)
+    return sizes
 
 
 def folder_of(path: str) -> Path:

@@ -25,6 +25,7 @@ def freeze(home: Path) -> Path:
     Raises:
         SystemExit: the copy is there but was edited; the line says what to do.
     """
+    _enter()
     contents = _contents(home)
     name = _name(contents)
     copy = STORE / name
@@ -40,11 +41,13 @@ def freeze(home: Path) -> Path:
 def keep(text: str, copy: Path) -> Path:
     """Write a plan beside the code that made it, named by its content; return its file."""
     file = copy / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
-    if not file.exists():
-        file.parent.mkdir(exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(file)
+    if file.exists():
+        os.utime(file)  # of a study's plans, the latest is the one that it followed last
+        return file
+    file.parent.mkdir(exist_ok=True)
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
     return file
 
 
@@ -53,6 +56,12 @@ def put_on_paths(copy: Path) -> None:
     # Not in a job's command: Snakemake compares that.
     for name, folder in (("PYTHONPATH", copy), ("PATH", Path(sys.executable).parent)):
         os.environ[name] = os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
+
+
+def _enter() -> None:
+    """Say until this process ends that a study may be running, and wait while results are being removed."""
+    STORE.mkdir(parents=True, exist_ok=True)
+    fcntl.flock(os.open(STORE, os.O_RDONLY), fcntl.LOCK_SH)  # never closed, so never released before
 
 
 def _contents(home: Path) -> dict[str, bytes]:

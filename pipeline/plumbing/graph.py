@@ -11,7 +11,7 @@ from pathlib import Path
 import pipeline.settings
 from pipeline.plumbing.intact import RECORD, beside
 from pipeline.settings.base import StageSettings
-from pipeline.settings.stage import EVERY, Stage
+from pipeline.settings.stage import EVERY, WHOLE, Stage
 
 # Nothing is said of a model that was not verified; but what is said does not depend on how it was.
 GATE = "verify"
@@ -63,7 +63,7 @@ def reads_of(name: str) -> dict[str, list[str]]:
         for made_by in OF_A_RUN if maker == EVERY else [maker]:
             # Of a stage without tables for readers, one file: it says what the stage was set to.
             every = tables_of(made_by) or OF_A_RUN[made_by].files[:1]
-            reads[made_by] = _with_records(every if EVERY in names else names)
+            reads[made_by] = writes_of(made_by) if WHOLE in names else _with_records(every if EVERY in names else names)
     if STAGES[name].gated:
         reads[GATE] = _with_records(tables_of(GATE))
     return reads

@@ -4,11 +4,13 @@ Each is less than what is really needed: a product of settings, of the largest t
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipeline.plumbing.checkpoints import folder_of, sizes_of
 from pipeline.plumbing.errors import ConfigError, at, explain
 from pipeline.settings.limits import LimitsSettings
 
@@ -17,7 +19,6 @@ BYTES_OF_TEXT = 8  # that a character takes: read, cut into documents, and as to
 OF_BOOTSTRAP = {"score": "probe.sentences", "ablate": "ablate.sentences", "decompose": "probe.sentences"}
 A_MILLISECOND = 1e9  # FLOP: at conf/'s speed, the least that a turn of a loop takes
 TURNS = (
-    "train.steps",
     "score.draws",
     "score.pair_draws",
     "score.ranked_draws",
@@ -30,7 +31,7 @@ TURNS = (
 )
 COPIED = ("train.copies.max_length", "probe.max_length", "probe.repeat_tokens")  # tokens of a sequence
 LISTED = ("score.top_tokens", "overlap.tokens", "overlap.recalled_tokens", "project.unit_tokens")  # of the vocabulary
-OF_BATCHES = ("train", "score", "ablate", "score_checkpoints", "decompose", "verify")
+OF_BATCHES = ("score", "ablate", "score_checkpoints", "decompose", "verify")
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,24 @@ class Need:
         values = [_number(cfg, key) for key in self.keys]
         return None if None in values else self.each * math.prod(value for value in values if value is not None)
 
-    def blamed(self, cfg: dict, usual: dict) -> str:
-        """Return the setting that is furthest above what conf/ has."""
-        return max(dict.fromkeys(self.keys), key=lambda key: (_number(cfg, key) or 0) / (_number(usual, key) or 1))
+    def blamed(self, cfg: dict, usual: dict, told: Collection[str] = ()) -> str:
+        """Return the setting furthest above what conf/ has; where all are `told` by a checkpoint, the checkpoint's."""
+        keys = [key for key in dict.fromkeys(self.keys) if key not in told] or ["model.path"]
+        return max(keys, key=lambda key: (_number(cfg, key) or 0) / (_number(usual, key) or 1))
 
 
-MEMORY = (
+# Of a model that is trained here, and of one that was made elsewhere.
+TRAINED = (
     Need("embeddings, their gradients and AdamW's means", 32, ("tokenizer.d_vocab", "model.d_model")),
     Need("layers, their gradients and AdamW's means", 64, ("model.n_layers", "model.d_model", "model.d_model")),
     Need("positions, their gradients and AdamW's means", 16, ("model.n_ctx", "model.d_model")),
+    Need("the patterns of a step", 4, ("train.batch", "model.n_heads", "model.n_ctx", "model.n_ctx")),
     Need("the logits of a step", 4, ("train.batch", "model.n_ctx", "tokenizer.d_vocab")),
     Need("embeddings at every checkpoint", 8, ("train.checkpoints", "tokenizer.d_vocab", "model.d_model")),
     Need("layers at every checkpoint", 16, ("train.checkpoints", "model.n_layers", "model.d_model", "model.d_model")),
+)
+OBTAINED = (Need("the model, in float64,", 8, ("model.parameters",)),)
+MEMORY = (
     *(
         Need("the patterns of a batch", 4, (f"{stage}.batch", "model.n_heads", "model.n_ctx", "model.n_ctx"))
         for stage in OF_BATCHES
@@ -84,8 +91,8 @@ MEMORY = (
     Need("a tile that is timed", 4, ("benchmark.tile", "benchmark.tile")),
     Need("listed paths", 64, ("ablate.most_paths", "ablate.path_sentences")),
 )
-TIME = (
-    *(Need("turns of a millisecond", A_MILLISECOND, (key,)) for key in TURNS),
+TRAINING = (
+    Need("turns of a millisecond", A_MILLISECOND, ("train.steps",)),
     Need(
         "training",
         72,
@@ -97,6 +104,9 @@ TIME = (
         4,
         ("train.curve.measurements", "train.curve.sentences", "model.n_ctx", "model.d_model", "tokenizer.d_vocab"),
     ),
+)
+TIME = (
+    *(Need("turns of a millisecond", A_MILLISECOND, (key,)) for key in TURNS),
     *(
         Need(what, 2, (f"score.{name}", "model.n_layers", "model.d_model", "model.d_model"))
         for name, what in (("draws", "random heads"), ("pair_draws", "rotations"), ("ranked_draws", "random heads"))
@@ -119,20 +129,44 @@ def check_needs(cfg: dict, usual: dict) -> None:
     """
     limits = limits_of(cfg, usual)
     flop_of_a_day = limits.gflop_per_s * 1e9 * 86400
+    sizes = _sizes_told(cfg, limits.positions)
+    cfg = _with(cfg, sizes)
+    memory, time = ((*OBTAINED, *MEMORY), TIME) if "path" in cfg["model"] else ((*TRAINED, *MEMORY), (*TRAINING, *TIME))
     for needs, each, most, of_what, said in (
-        (MEMORY, 1e9, limits.memory_gb, "GB", "limits.memory_gb"),
-        (TIME, flop_of_a_day, limits.days, "days", "limits.days"),
+        (memory, 1e9, limits.memory_gb, "GB", "limits.memory_gb"),
+        (time, flop_of_a_day, limits.days, "days", "limits.days"),
     ):
         for need in needs:
             amount = need.of(cfg)
             if amount is not None and amount / each > most:
-                key = need.blamed(cfg, usual)
+                key = need.blamed(cfg, usual, sizes)
                 given, value = (at(values, key) for values in (cfg, usual))
                 hint = "" if value in (None, given) else f"; conf/ has {value}"
+                remedy = "take a smaller model" if key == "model.path" else "lower it"
                 raise ConfigError(
                     f"{key}={given}: {need.what} would need {amount / each:.3g} {of_what}; "
-                    f"{said}={most:g}, lower it{hint}"
+                    f"{said}={most:g}, {remedy}{hint}"
                 )
+
+
+def _sizes_told(cfg: dict, most_positions: int) -> dict[str, int]:
+    """Return the sizes that a checkpoint's config.json tells, by key; none of what is no checkpoint's folder."""
+    if cfg["model"].get("source") != "hub":
+        return {}
+    path = cfg["model"]["path"]
+    try:
+        there = (folder_of(path) / "config.json").is_file()
+    except ConfigError:
+        there = False  # which is said where the path is a setting
+    return sizes_of(path, most_positions) if there else {}
+
+
+def _with(cfg: dict, sizes: dict[str, int]) -> dict:
+    """Return a configuration in which groups have these settings too."""
+    for key, size in sizes.items():
+        group, _, name = key.partition(".")
+        cfg = cfg | {group: cfg[group] | {name: size}}
+    return cfg
 
 
 def check_together(cfg: dict, usual: dict, files: tuple[str, ...]) -> None:

@@ -29,7 +29,8 @@ KEYS = {
 RESULTS = Path("results")
 CHECKPOINT = "checkpoint"  # the experiment that models made elsewhere start from
 LONGEST_NAME = 150  # bytes; with the ending that a file of its own has, below what file systems take
-READ_BY_THE_STUDY = ("significance",)  # of the head of conf/config.yaml, by no stage of a run
+# By a stage of the whole study, whose every experiment they are then: of the head of conf/config.yaml, or of a run's.
+READ_BY_THE_STUDY = ("confidence", "significance", "score_checkpoints.early", "score_checkpoints.late")
 NO_NAMES = ("null", "none", "true", "false", "yes", "no", "nan", "inf")
 
 
@@ -81,7 +82,7 @@ class Request:
     study: str
     overrides: tuple[str, ...]
     experiments: tuple[Experiment, ...]
-    text: str  # what was asked, to tell whether a name is taken by another request
+    text: str  # what was asked, as a shell takes it, to tell whether a name is taken by another request
 
     @classmethod
     def parse(cls, config: dict) -> Self:
@@ -139,7 +140,7 @@ class Request:
         if len(points) > 1:
             raise ConfigError(f"--config overrides={asked['overrides']}: a sweep over checkpoints; give one value each")
         name = asked.get("name", "-".join(names))
-        text = " ".join(f"{key}={value}" for key, value in ({"study": self.study} | asked | {"name": name}).items())
+        text = _as_asked({"study": self.study} | asked | {"name": name})
         _check_name(name, text)
         usual = compose((), (), CHECKPOINT, 0)["probe"]
         experiments = [
@@ -157,7 +158,7 @@ class Request:
             seeds: of both experiments, as 0,1,2; those of this study's first if not given.
         """
         asked = {"study": self.study, "name": name, "overrides": overrides} | ({"seeds": seeds} if seeds else {})
-        text = " ".join(f"{key}={value}" for key, value in asked.items())
+        text = _as_asked(asked)
         _check_name(name, text)
         base = self.experiments[0] if seeds is None else replace(self.experiments[0], seeds=_seeds(seeds))
         points = _points(overrides)
@@ -213,8 +214,9 @@ def _label(point: tuple[str, ...]) -> str:
 
 
 def _concerns_the_study(override: str) -> bool:
-    """Whether what is set is of a stage that runs once for a study: it is all its experiments' then."""
-    return re.split("[.=]", override)[0] in (*graph.OF_A_STUDY, *READ_BY_THE_STUDY)
+    """Whether what is set reaches a stage that runs once for a study: it is all its experiments' then."""
+    key = override.partition("=")[0]
+    return key.partition(".")[0] in graph.OF_A_STUDY or key in READ_BY_THE_STUDY
 
 
 def _points(overrides: str) -> list[tuple[str, ...]]:
@@ -264,6 +266,10 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def _as_asked(config: dict[str, str]) -> str:
+    return " ".join(f"{key}={shlex.quote(value)}" for key, value in config.items())
 
 
 def _check_size(experiments: int, runs: int, asked: str) -> None:

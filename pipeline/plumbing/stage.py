@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.plumbing import intact
 from pipeline.plumbing.artefacts import Paths
 from pipeline.settings.base import Slice
 
@@ -25,7 +26,8 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
     try:
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
-            inputs, outputs = Paths(arguments.inputs), Paths(arguments.outputs, arguments.spec)
+            inputs = Paths(arguments.inputs)
+            outputs = Paths(arguments.outputs, arguments.spec, intact.made_from(inputs.files))
         else:
             # Called by name, as above: the planner decides what a stage is given, never what it computes, so
             # its code must not count as the stage's own.

@@ -24,4 +24,5 @@ OF_AN_EXPERIMENT = (
 # Drawn over all experiments.
 OF_A_STUDY = ("claims", "comparison", "effects")
 # Drawn by the stage that makes their table.
-OF_A_STAGE = ("known_answers", "definition_power", "benchmark", "stages")
+OF_KNOWN_ANSWERS = ("known_answers", "definition_power")
+OF_A_STAGE = (*OF_KNOWN_ANSWERS, "benchmark", "stages")

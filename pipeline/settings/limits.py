@@ -13,4 +13,5 @@ class LimitsSettings(Slice):
     gflop_per_s: Positive
     experiments: Count
     runs: Count
+    positions: Count
     characters: int = Field(ge=100, le=4000)  # Python reads no number of more digits

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 EVERY = "*"  # every stage of a run, or every table that a stage has for readers
+WHOLE = "**"  # every file that a stage writes, figures apart
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pipeline.tables import (
     decompose,
     extract,
     known_answers,
+    manifest,
     overlap,
     prepare,
     probe,
@@ -27,7 +28,7 @@ from pipeline.tables.judge import claims, effects, emergence, head_matches, head
 MODULES = (
     *(prepare, probe, train, extract, verify, decompose, project, score, ablate, cover),
     *(score_checkpoints, challenge, overlap),
-    *(align, summarise, claims, effects, emergence, head_matches, head_roles, validity),
+    *(align, summarise, claims, effects, emergence, head_matches, head_roles, validity, manifest),
     *(known_answers, timing, benchmark),
 )
 TABLES: dict[str, Table] = {

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.documentation.findings import KEPT, claims_in, differences, findings, main
+from pipeline.documentation.findings import KEPT, claims_in, findings, main, verdicts
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,12 +29,27 @@ def test_the_table_has_every_number_that_is_known():
 
 
 def test_verdicts_that_differ_are_named_and_counted():
-    text = differences(claims(), claims(induction="undecided"))
-    assert text == (
+    assert verdicts(claims(), claims(induction="undecided")) == (
         "base induction: reproduced (0.75), there undecided (0.75)\n"
-        "1 of 2 verdicts differ; of 1 reproduced ones, 1 are not there\n"
+        "1 of 2 verdicts differ; of 1 reproduced ones, 1 are not there\n",
+        False,
     )
-    assert differences(claims(), claims()) == "0 of 2 verdicts differ; of 1 reproduced ones, 0 are not there\n"
+    assert verdicts(claims(), claims()) == ("0 of 2 verdicts differ; of 1 reproduced ones, 0 are not there\n", True)
+
+
+def test_experiments_of_one_study_alone_are_named_and_not_compared():
+    more = pd.concat([claims(), claims(induction="undecided").assign(experiment="tied")])
+    for here, there, where in ((more, claims(), "here"), (claims(), more, "there")):
+        told, agree = verdicts(here, there)
+        assert told.startswith(f"experiments only {where}, which are not compared: tied\n0 of 2 verdicts differ")
+        assert agree
+    assert verdicts(claims(), claims().assign(experiment="tied"))[1] is False  # nothing was compared
+
+
+def test_a_claim_that_one_study_did_not_judge_differs():
+    told, agree = verdicts(claims(), claims()[1:])
+    assert "base induction: reproduced (0.75), there not judged ()\n1 of 2" in told
+    assert not agree
 
 
 def test_csv_and_parquet_say_the_same(tmp_path, capsys):

@@ -3,6 +3,7 @@
 `{files}` is a folder with the files of `made_wrong`.
 """
 
+import json
 import os
 
 MODEL = "model=notebook_checkpoint model.path={files}/%s tokenizer=none data=repeated_tokens"
@@ -206,6 +207,8 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (HUB % "good.txt", ("model.path=", "good.txt is a file", "name its folder")),
     (HUB % "folder", ("model.path=", "no config.json and no .safetensors", "save_pretrained")),
     (HUB % "only_config", ("model.path=", "no .safetensors", "save_pretrained")),
+    (HUB % "endless_rotary", ("max_position_embeddings=10000000", "limits.positions=4000000", "correct it")),
+    (HUB % "large", ("model.path=", "the model, in float64, would need 2.04e+03 GB", "take a smaller model")),
     (HUB % "only_weights", ("model.path=", "no config.json", "save_pretrained")),
     (HUB % "nowhere", ("nowhere", "no such file or folder")),
     ("model=hub model.path=a//b tokenizer=hub tokenizer.name=gpt2", ("model.path=a//b", "owner/name")),
@@ -275,6 +278,14 @@ def made_wrong(folder):
     os.mkfifo(folder / "fifo")
     for name in ("folder", "only_config", "only_weights"):
         (folder / name).mkdir()
+    shapes = {"num_hidden_layers": 80, "num_attention_heads": 64, "hidden_size": 16384, "vocab_size": 128256}
+    for name, config in (
+        ("endless_rotary", {"max_position_embeddings": 10**7}),
+        ("large", shapes | {"intermediate_size": 79872}),
+    ):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(json.dumps(config))
+        (folder / name / "model.safetensors").write_bytes(b"\0" * 9)
     (folder / "only_config/config.json").write_text("{}")
     (folder / "only_weights/model.safetensors").write_bytes(b"\0" * 9)
     return folder

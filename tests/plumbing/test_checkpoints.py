@@ -3,7 +3,7 @@ import json
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from pipeline.plumbing.checkpoints import Checkpoint, look_at
+from pipeline.plumbing.checkpoints import Checkpoint, look_at, sizes_of
 from pipeline.plumbing.errors import ConfigError
 
 
@@ -84,3 +84,39 @@ def test_a_path_of_common_letters_reaches_hydra_as_it_is(name):
 def test_a_path_that_hydra_would_read_otherwise_is_refused(letter):
     with pytest.raises(ConfigError, match="link it under another name"):
         look_at(f"/models/a{letter}b")
+
+
+def test_sizes_are_told_in_each_familys_words(tmp_path):
+    gpt2 = {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257, "n_inner": None, "n_positions": 1024}
+    assert sizes_of(saved(tmp_path / "gpt2", gpt2), 4000) == {
+        "model.n_layers": 12,
+        "model.n_heads": 12,
+        "model.d_model": 768,
+        "tokenizer.d_vocab": 50257,
+        "model.parameters": 50257 * 768 + 12 * 2 * 768**2,  # it does not say how wide feed-forward parts are
+    }
+    llama = {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "hidden_size": 8,
+        "vocab_size": 10,
+        "intermediate_size": 16,
+    }
+    assert sizes_of(saved(tmp_path / "llama", llama), 4000)["model.parameters"] == 80 + 2 * (2 * 64 + 2 * 8 * 16)
+
+
+@pytest.mark.parametrize("size", [None, "many", 1.5, True, [2]])
+def test_a_size_that_is_no_number_is_left_out(tmp_path, size):
+    told = sizes_of(saved(tmp_path / "strange", {"n_layer": size, "n_head": 2, "n_embd": 4, "vocab_size": 7}), 4000)
+    assert told == {"model.n_heads": 2, "model.d_model": 4, "tokenizer.d_vocab": 7}
+
+
+@pytest.mark.parametrize("longest", [10**7, 4001, 0, -1, "many", 1e3, True, [1]])
+def test_positions_beyond_reason_are_refused(tmp_path, longest):
+    path = saved(tmp_path / "rotary", {"max_position_embeddings": longest})
+    with pytest.raises(ConfigError, match=r"config\.json says max_position_embeddings=.*limits\.positions=4000 may be"):
+        sizes_of(path, 4000)
+
+
+def test_positions_within_reason_and_none_are_not(tmp_path):
+    assert sizes_of(saved(tmp_path / "long", {"max_position_embeddings": 4000, "n_ctx": None}), 4000) == {}

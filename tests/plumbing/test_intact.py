@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.plumbing import intact
-from pipeline.plumbing.artefacts import Paths, provenance_of, read, read_parts, recorded, write
+from pipeline.plumbing.artefacts import Paths, origin_of, provenance_of, read, read_parts, record, recorded, write
 from pipeline.plumbing.schema import Column, Table
 
 THINGS = Table("things", "one thing", ("name",), (Column("name", "string", "name", "which"),))
@@ -39,7 +39,44 @@ def test_a_tables_digest_is_of_all_its_other_bytes():
 def test_the_digest_of_another_file_is_beside_it():
     path = made(FIRST).whole("notes.json")
     record = json.loads(intact.beside(path).read_text())
-    assert record == {"job": FIRST, "sha256": hashlib.sha256(FIRST.encode()).hexdigest()}
+    assert record == {"job": FIRST, "made_from": {}, "sha256": hashlib.sha256(FIRST.encode()).hexdigest()}
+
+
+def test_figures_of_a_folder_have_one_record():
+    paths = Paths(
+        [f"results/studies/mine/figures/{name}" for name in ("a.png", "a.svg")], '{"job": "results/studies/mine"}'
+    )
+    for path in paths.files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    record(paths.files, paths)
+    assert {intact.beside(path).name for path in paths.files} == {"figures.made.json"}
+    paths.whole("a.png")
+    paths.files[1].write_text("a.svh")
+    with pytest.raises(ValueError, match=r"a\.svg: damaged"):
+        paths.whole("a.svg")
+
+
+def test_what_a_job_reads_has_one_digest_by_who_made_it(tmp_path):
+    first, second = made(FIRST), made(SECOND)
+    (tmp_path / "own.txt").write_text("own")
+    own = hashlib.sha256(json.dumps([["own.txt", hashlib.sha256(b"own").hexdigest()]]).encode()).hexdigest()
+    files = [*first.files, intact.beside(first.files[1]), tmp_path / "own.txt"]
+    digests = json.loads(intact.made_from(files))
+    assert digests == {"own files": own, "prepare": digests["prepare"]}
+    assert json.loads(intact.made_from(files[::-1])) == digests
+    assert json.loads(intact.made_from([*second.files, tmp_path / "own.txt"]))["prepare"] != digests["prepare"]
+
+
+def test_of_a_table_the_digest_in_it_counts_and_of_another_file_the_one_in_its_record():
+    paths = made(FIRST)
+    table, notes = (path.read_bytes() for path in paths.files)
+    sealed = pq.ParquetFile(paths.files[0]).metadata.metadata[b"digest"].removeprefix(b"sha256:")
+    assert intact.said_digest(paths.files[0]) == sealed.decode()
+    assert intact.said_digest(paths.files[1]) == hashlib.sha256(notes).hexdigest()
+    paths.files[0].write_bytes(table[:-1])
+    with pytest.raises(ValueError, match="cannot be read"):
+        intact.said_digest(paths.files[0].with_name("missing.parquet"))
 
 
 READERS = [lambda paths: read(THINGS, paths), lambda paths: list(read_parts(THINGS, paths))]
@@ -77,6 +114,16 @@ def test_a_file_in_anothers_place_is_refused_by_the_names_of_both(how, read_it, 
     with pytest.raises(ValueError, match=f"{SECOND}/.* is not of {SECOND} but of {FIRST}") as error:
         read_it(of_second)
     assert "\n" not in str(error.value)
+
+
+def test_what_a_file_was_made_from_is_kept_with_it():
+    made_from = json.dumps({"train": "0a"})
+    outputs = Paths([f"{FIRST}/things.parquet", f"{FIRST}/notes.json"], json.dumps({"job": FIRST}), made_from)
+    write(THINGS, pd.DataFrame({"name": ["a"]}), outputs)
+    with recorded(outputs, "notes.json") as temporary:
+        temporary.write_text("notes")
+    assert origin_of(outputs.files[0]) == ({"job": FIRST}, {"train": "0a"})
+    assert intact.check_beside(outputs.files[1]) == {"train": "0a"}
 
 
 def test_a_whole_folder_of_results_may_be_moved(tmp_path):

@@ -1,10 +1,11 @@
 import copy
+import json
 
 import pytest
 
 from pipeline.plumbing.compose import compose
 from pipeline.plumbing.errors import ConfigError
-from pipeline.plumbing.needs import MEMORY, TIME, Need, check_needs, check_together
+from pipeline.plumbing.needs import MEMORY, TIME, TRAINED, TRAINING, Need, check_needs, check_together
 from pipeline.plumbing.planner import plan
 from pipeline.plumbing.request import Request
 
@@ -35,7 +36,7 @@ def test_the_setting_furthest_above_conf_is_blamed():
     assert AREA.blamed(changed(model__d_model=512, model__n_layers=40), USUAL) == "model.n_layers"
 
 
-@pytest.mark.parametrize("need", [*MEMORY, *TIME], ids=lambda need: " ".join(need.keys))
+@pytest.mark.parametrize("need", [*TRAINED, *MEMORY, *TRAINING, *TIME], ids=lambda need: " ".join(need.keys))
 def test_every_need_is_of_settings_that_there_are(need):
     ids = compose((), ("data=repeated_tokens", "tokenizer=none", "tokenizer.d_vocab=130"), "base", 0)
     assert need.of(USUAL) or need.of(ids)
@@ -109,3 +110,57 @@ def test_a_request_is_held_against_limits_of_its_own(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="700000000"):
         plan(asked)
     assert plan(asked | {"overrides": f"{asked['overrides']} limits.days=100"}).runs
+
+
+LARGE = {"n_layer": 10, "n_head": 64, "n_embd": 8192, "vocab_size": 50000, "n_inner": 32768}
+PARAMETERS = 50000 * 8192 + 10 * (2 * 8192**2 + 2 * 8192 * 32768)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """What config.json says, as a configuration."""
+
+    def of(**options):
+        (tmp_path / "config.json").write_text(json.dumps(LARGE | options))
+        cfg = compose((), ("model=hub", f"model.path={tmp_path}", "tokenizer=none", "data=repeated_tokens"), "base", 0)
+        return cfg, tmp_path
+
+    return of
+
+
+def test_a_checkpoint_is_refused_from_where_it_fills_the_memory_once(checkpoint):
+    cfg, path = checkpoint()
+    cfg["limits"]["memory_gb"] = PARAMETERS * 8 / 1e9
+    check_needs(cfg, USUAL)
+    cfg["limits"]["memory_gb"] *= 0.999
+    told = (
+        rf"model\.path={path}: the model, in float64, would need {PARAMETERS * 8 / 1e9:.3g} GB; .* take a smaller model"
+    )
+    with pytest.raises(ConfigError, match=told):
+        check_needs(cfg, USUAL)
+
+
+def test_with_a_checkpoint_settings_are_held_against_its_sizes(checkpoint):
+    cfg, _ = checkpoint()
+    cfg["score"]["batch"] = 10**6
+    with pytest.raises(ConfigError, match=r"score\.batch=1000000: the patterns of a batch would need 4\.19e\+03 GB"):
+        check_needs(cfg, USUAL)  # of 64 heads and 128 tokens
+
+
+def test_nothing_is_trained_of_a_checkpoint(checkpoint):
+    cfg, _ = checkpoint()
+    cfg["train"] |= {"steps": 10**12, "batch": 10**9}
+    check_needs(cfg, USUAL)
+
+
+def test_a_checkpoint_that_reads_too_much_at_once_is_refused(checkpoint):
+    cfg, path = checkpoint(n_positions=10**7)
+    with pytest.raises(ConfigError, match=rf"model\.path={path}: config\.json says n_positions=10000000, and 1 to"):
+        check_needs(cfg, USUAL)
+
+
+def test_of_a_path_without_a_model_nothing_is_known_yet(tmp_path):
+    cfg = copy.deepcopy(USUAL)
+    for path in ("nowhere/at/all", str(tmp_path)):
+        cfg["model"] = {"source": "hub", "path": path, "n_ctx": 128}
+        check_needs(cfg, USUAL)

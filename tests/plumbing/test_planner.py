@@ -12,6 +12,7 @@ from pipeline.plumbing.request import Request
 
 # What the study known_answers makes in one job is that study's alone.
 EVERY_STAGE = {*graph.STAGES} - {"known_answers"}
+GATHERED = {"summarise", "manifest"}  # whose settings name every job of every run
 OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "cover", "score_checkpoints"}
 
 
@@ -32,16 +33,16 @@ def rerun(before: Plan, after: Plan) -> set[str]:
     [
         ("render.dpi=72", {"render"}),
         ("judge.thresholds.induction=0.4", {"judge"}),
-        ("verify.tolerance.terms=1e-3", {"verify", "summarise"}),
-        ("score.top_tokens=3", {"score", "ablate", "cover", "summarise"}),
-        ("decompose.map_tokens=8", {"decompose", "summarise"}),
-        ("project.pairs=5", {"project", "summarise"}),
-        ("overlap.tokens=5", {"overlap", "summarise"}),
+        ("verify.tolerance.terms=1e-3", {"verify"} | GATHERED),
+        ("score.top_tokens=3", {"score", "ablate", "cover"} | GATHERED),
+        ("decompose.map_tokens=8", {"decompose"} | GATHERED),
+        ("project.pairs=5", {"project"} | GATHERED),
+        ("overlap.tokens=5", {"overlap"} | GATHERED),
         ("align.seed=5", {"align"}),
-        ("probe.periods=[5]", {"probe", "overlap", "summarise"} | OF_SEQUENCES),
+        ("probe.periods=[5]", {"probe", "overlap"} | GATHERED | OF_SEQUENCES),
         (
             "train.learning_rate=0.1",
-            {"train", "extract", "project", "overlap", "challenge", "align", "summarise"} | OF_SEQUENCES,
+            {"train", "extract", "project", "overlap", "challenge", "align"} | GATHERED | OF_SEQUENCES,
         ),
         ("benchmark.repeats=3", {"benchmark"}),
         ("tokenizer.d_vocab=300", EVERY_STAGE - {"judge", "render", "atlas", "timing", "benchmark"}),

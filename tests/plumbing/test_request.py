@@ -1,10 +1,13 @@
 import json
+import re
+import shlex
 
 import pytest
 
 from pipeline.plumbing import graph, request
 from pipeline.plumbing.compose import CONF
 from pipeline.plumbing.errors import ConfigError
+from pipeline.plumbing.planner import plan
 from pipeline.plumbing.request import READ_BY_THE_STUDY, Request
 
 
@@ -106,7 +109,9 @@ def test_a_name_belongs_to_the_request_that_made_it(tmp_path):
         Request.parse(asked | {"overrides": "model.n_heads=4"})
 
 
-@pytest.mark.parametrize("override", ["render.dpi=90", "align.seed=5", "benchmark=smoke", "significance=0.01"])
+@pytest.mark.parametrize(
+    "override", ["render.dpi=90", "align.seed=5", "benchmark=smoke", "significance=0.01", "confidence=0.9"]
+)
 def test_what_concerns_the_study_is_all_its_experiments(override):
     asked = Request.parse({"name": "mine", "overrides": f"{override} model.n_heads=4"})
     assert override in asked.overrides
@@ -151,9 +156,28 @@ def test_what_snakemake_would_drop_is_refused():
         request.refuse_twice(["study=smoke", "seeds=0", "study=paper"])
 
 
-def test_what_stages_of_a_study_alone_read_is_known():
-    readers = {
-        key: {path.parent.name for path in CONF.glob("*/*.yaml") if f"${{{key}}}" in path.read_text()}
-        for key in ("significance", "confidence", "seed")
-    }
-    assert {key for key, groups in readers.items() if groups <= set(graph.OF_A_STUDY)} == set(READ_BY_THE_STUDY)
+def test_what_stages_of_a_study_read_of_others_is_known():
+    groups = [group for group in graph.OF_A_STUDY if group != "known_answers"]  # which is a study of its own
+    files = [path for group in groups for path in (CONF / group).glob("*.yaml")]
+    read = {key for path in files for key in re.findall(r"\$\{([\w.]+)\}", path.read_text())}
+    assert read == set(READ_BY_THE_STUDY)
+
+
+def test_a_confidence_of_ones_own_reaches_every_interval_of_the_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    planned = plan({"study": "smoke", "name": "mine", "overrides": "confidence=0.9 model.n_heads=4", "seeds": "0"})
+    specs = [json.loads(job.spec)["settings"] for job in [*planned.jobs.values(), *planned.study_jobs.values()]]
+    assert planned.experiments == ["base", "mine"]
+    assert {spec["confidence"] for spec in specs if "confidence" in spec} == {0.9}
+
+
+@pytest.mark.parametrize("sweep", ["confidence=0.8,0.9", "score_checkpoints.late=[0.8,1],[0.9,1]"])
+def test_a_sweep_over_what_the_whole_study_reads_is_refused(sweep):
+    with pytest.raises(ConfigError, match="is of the whole study, which has no second; give one value"):
+        Request.parse({"name": "mine", "overrides": sweep})
+
+
+def test_what_was_asked_can_be_asked_again_in_a_shell():
+    asked = {"study": "smoke", "name": "mine", "overrides": "model.n_heads=4 probe.demo=\"'We dog'\"", "seeds": "0"}
+    again = dict(entry.split("=", 1) for entry in shlex.split(Request.parse(asked).text))
+    assert again == asked

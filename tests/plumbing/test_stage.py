@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.plumbing import graph
+from pipeline.plumbing import graph, intact
 from pipeline.plumbing.stage import main
 from pipeline.settings.extract import ExtractSettings
 
@@ -18,7 +18,10 @@ def called(monkeypatch, arguments, run):
     main(ExtractSettings, run)
 
 
-def test_a_job_gets_what_the_workflow_passes(monkeypatch):
+def test_a_job_gets_what_the_workflow_passes(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("a").mkdir()
+    Path("a/x.json").write_text("x")
     seen = []
     spec = json.dumps({"settings": {"threads": 2}})
     arguments = ["--spec", spec, "--inputs", "a/x.json", "--outputs", "b/y.parquet"]
@@ -28,6 +31,7 @@ def test_a_job_gets_what_the_workflow_passes(monkeypatch):
     assert inputs.file("x.json") == Path("a/x.json")
     assert outputs.file("y.parquet") == Path("b/y.parquet")
     assert outputs.provenance == spec
+    assert outputs.made_from == intact.made_from(inputs.files) != "{}"
 
 
 def test_a_persons_mistake_is_one_line(monkeypatch):

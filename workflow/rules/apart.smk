@@ -2,8 +2,7 @@
 
 # What an ordinary study measures stands apart from what a small one does.
 BENCHMARKS = "results/benchmarks/" + ("" if PLAN.study == "paper" else f"{PLAN.study}/")
-KNOWN_FIGURES = ["known_answers", "definition_power"]
-KNOWN_ANSWERS = [*PLAN.writes("known_answers"), *figures("", KNOWN_FIGURES)]
+KNOWN_ANSWERS = [*PLAN.writes("known_answers"), *figures("", OF_KNOWN_ANSWERS), recorded("")]
 WANTED = KNOWN_ANSWERS if PLAN.study == "known_answers" else RESULTS
 
 
@@ -11,7 +10,8 @@ WANTED = KNOWN_ANSWERS if PLAN.study == "known_answers" else RESULTS
 rule known_answers:
     output:
         PLAN.writes("known_answers"),
-        reported("", KNOWN_FIGURES, category="Known answers", caption="../report/study_figure.rst"),
+        reported("", OF_KNOWN_ANSWERS, category="Known answers", caption="../report/study_figure.rst"),
+        recorded(""),
     log:
         f"{PLAN.folder}/logs/known_answers.log",
     benchmark:
@@ -29,6 +29,16 @@ rule known_answers:
         "measure models whose scores are known"
     shell:
         RUN
+
+
+# Either draws figures of the whole study, whose record is one file.
+if PLAN.study == "known_answers":
+
+    ruleorder: known_answers > render_study
+
+else:
+
+    ruleorder: render_study > known_answers
 
 
 # Where the time of this study went.

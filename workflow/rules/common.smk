@@ -6,7 +6,8 @@ from pipeline.plumbing import graph
 from pipeline.plumbing.errors import ConfigError
 from pipeline.plumbing.freeze import keep, put_on_paths
 from pipeline.plumbing.plan import Plan, spec_with
-from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
+from pipeline.plumbing.intact import beside
+from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT, OF_KNOWN_ANSWERS
 
 if workflow.is_main_process:
     from pipeline.plumbing.planner import plan
@@ -42,6 +43,11 @@ KINDS = ("svg", "png")
 
 def figures(folder, names):
     return [f"{PLAN.folder}/figures/{folder}{name}.{kind}" for name in names for kind in KINDS]
+
+
+def recorded(folder):
+    """Of the figures of a folder, what says whether they are as they were drawn."""
+    return str(beside(Path(f"{PLAN.folder}/figures/{folder}any.png")))
 
 
 def reported(folder, names, **where):

@@ -1,6 +1,6 @@
 # The stages of the study: each reads what all runs have made.
 
-for stage in ("align", "summarise", "judge", "atlas"):
+for stage in ("align", "summarise", "judge", "manifest", "atlas"):
 
     rule:
         name:
@@ -34,6 +34,7 @@ rule render:
         PLAN.reads(PLAN.study_jobs["render"]),
     output:
         reported("{experiment}/", OF_AN_EXPERIMENT, category="{experiment}", caption="../report/figure.rst"),
+        recorded("{experiment}/"),
     log:
         f"{PLAN.folder}/logs/render_{{experiment}}.log",
     benchmark:
@@ -61,6 +62,7 @@ use rule render as render_study with:
     output:
         reported("", ["claims"], category="Claims", caption="../report/claims.rst"),
         reported("", OTHER_FIGURES, category="All experiments", caption="../report/study_figure.rst"),
+        recorded(""),
     log:
         f"{PLAN.folder}/logs/render_study.log",
     benchmark:
@@ -70,7 +72,9 @@ use rule render as render_study with:
 
 
 RESULTS = [
-    *(file for stage in ("summarise", "judge", "align", "atlas") for file in PLAN.writes(stage)),
+    *(file for stage in ("summarise", "judge", "align", "manifest", "atlas") for file in PLAN.writes(stage)),
     *(figures(f"{experiment}/", OF_AN_EXPERIMENT) for experiment in PLAN.experiments),
     *figures("", OF_A_STUDY),
+    *(recorded(f"{folder}/") for folder in PLAN.experiments),
+    recorded(""),
 ]
