@@ -17,6 +17,7 @@ from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.scores.held import Held, adds_up
 from pipeline.circuits.scores.score import stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
@@ -147,15 +148,17 @@ def of_all_pairs(settings: ScoreSettings, reference: Reference, sequences: pd.Da
     """Score how each pair of layers' heads compose and what flows through the chosen layers' pairs, beside chance."""
     rows, weights, folded = Rows(), reference.weights, reference.folded
     text = sequences_of(sequences, "text")
-    trace = forward(weights, text[: settings.path_sentences])
-    counts = resamples(settings, len(trace.tokens))
+    some = text[: settings.path_sentences]
+    held = Held.of(weights, forward(weights, some)) if adds_up(weights) else None
+    counts = resamples(settings, len(some))
     for source, reader in tqdm(list(combinations(range(weights.n_layers), 2)), desc="pairs"):
         scores = measure_pairs.composition_scores(folded, source, reader)
         if (source, reader) in settings.layer_pairs:
             writers = [(source, head) for head in range(weights.n_heads)]
             through = (reader, reference.ranked, settings.tile)
             scores |= stacked([measure_pairs.circuit_scores(folded, head, *through) for head in writers])
-            scores |= stacked([measure_pairs.path_scores(weights, trace, head, reader) for head in writers])
+            if held is not None:
+                scores |= stacked([measure_pairs.path_scores(held, head, reader) for head in writers])
         axes, layers = "src_head dst_head", {"src_layer": source, "dst_layer": reader}
         rows.scores.append(score_rows(axes, scores, counts, settings.confidence, **layers))
         rows.nulls.append(null_rows(axes, of_pairs(reference, source, reader, scores, text), **layers))
@@ -167,13 +170,13 @@ def virtual_tokens(
     settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame, vocabulary: pd.DataFrame
 ) -> Iterator[pd.DataFrame]:
     """Yield the tokens that the chosen pairs of heads promote on the demonstration sentence."""
-    if weights.ln1_gain is not None:
-        return  # what a pair adds to the logits then depends on everything else too
-    trace = forward(weights, sequences_of(sequences, "demo"))
+    if not adds_up(weights):
+        return
+    held = Held.of(weights, forward(weights, sequences_of(sequences, "demo")))
     tokens = vocabulary.set_index("token_id")["token"]
     pairs = [pair for pair in settings.layer_pairs if pair[1] < weights.n_layers]
     for (source, reader), head in product(pairs, range(weights.n_heads)):
-        promoted = measure_pairs.promoted_tokens(weights, trace, (source, head), reader, settings.top_tokens)
+        promoted = measure_pairs.promoted_tokens(held, (source, head), reader, settings.top_tokens)
         for path, (logits, ids) in promoted.items():
             frame = to_frame("dst_head sentence position rank", logit=logits.double(), token=ids)
             frame["token"] = frame["token"].map(tokens)

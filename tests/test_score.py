@@ -257,12 +257,13 @@ def test_a_model_of_one_layer_has_no_pairs(run):
     assert len(tables["head_scores"]) > 0
 
 
-def test_paths_through_layer_norm_have_no_score_of_their_own(run):
+def test_norms_are_held_on_paths_and_gains_read_into_circuits(run):
     tables = run(network(layer_norm=True))
     pairs = tables["head_pairs"].set_index("definition")["value"]
-    assert pairs[["loss_removed", "norm_share"]].isna().all()
+    assert pairs["loss_removed"].isna().all()
+    assert pairs[["norm_share", "logit_contribution"]].notna().all()
     assert pairs[["eigenvalue", "top1"]].notna().all()
-    assert tables["virtual_heads"].empty
+    assert len(tables["virtual_heads"]) > 0
     # Circuits are read through the gains of layer norm.
     weights = gains_folded(Weights(positions="queries_and_keys", **network(layer_norm=True)))
     for through, value in composition(weights, 0, 1).items():

@@ -11,6 +11,7 @@ from tiny_checkpoints import CHECKPOINTS, D_VOCAB, model_of
 from weights_frame import weights_frame
 
 from pipeline import verify
+from pipeline.circuits.causes import paths
 from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
 from pipeline.circuits.gates import checks, disagreement
 from pipeline.circuits.transformer import attention
@@ -34,6 +35,7 @@ SETTINGS = {
         "terms": 1e-7,
         "pattern": 1e-8,
         "logits": 1e-7,
+        "parts": 1e-7,
         "paths": 1e-6,
         "orders": 1e-6,
         "factored": 1e-6,
@@ -97,7 +99,7 @@ def run(tmp_path):
 def test_every_check_of_a_toy_passes(run, n_layers):
     checks = run(n_layers=n_layers)
     assert checks["passed"].all()
-    assert set(checks["check"]) == {"terms", "pattern", "logits", "orders", "factored", "gauge"} | (
+    assert set(checks["check"]) == {"terms", "pattern", "logits", "parts", "orders", "factored", "gauge"} | (
         {"paths"} if n_layers <= 2 else set()
     )
     counts = checks.groupby("check")["quantity"].size()
@@ -113,7 +115,8 @@ def test_every_check_of_a_toy_passes(run, n_layers):
 def test_a_model_of_every_family_passes(run, name):
     checks = run(name)
     assert checks["passed"].all()
-    assert set(checks["check"]) == {"terms", "pattern", "logits", "factored", "gauge"}
+    summed = set() if name == "bert" else {"parts", "orders"}
+    assert set(checks["check"]) == {"terms", "pattern", "logits", "factored", "gauge"} | summed
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def failing(run, monkeypatch, place, name, wrong):
 
 def test_a_path_that_is_lost_fails(run, monkeypatch):
     lost = lambda paths: lambda *args: paths(*args)[:, 1:]  # noqa: E731
-    assert failing(run, monkeypatch, checks, "path_outputs", lost).startswith("check paths: largest error of logits")
+    assert failing(run, monkeypatch, paths, "path_outputs", lost).startswith("check paths: largest error of logits")
 
 
 def test_an_order_that_is_lost_fails(run, monkeypatch):

@@ -115,10 +115,11 @@ class OfPairRanks:
 
 @dataclass(frozen=True)
 class OfPath:
-    """Of what flows through two heads in a row on sequences; only where paths add up."""
+    """Of what flows through two heads in a row on sequences; only where logits add up."""
 
     # By sentence and head, or by head where no sentence has a value alone.
     function: Callable[[Paths], Float[Tensor, "sentence head"] | Float[Tensor, " head"]]
+    despite_norms: bool = True  # whether large models, which have norms, can afford it
 
 
 @dataclass(frozen=True)
