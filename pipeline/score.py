@@ -11,7 +11,14 @@ from safetensors import safe_open
 from tqdm import tqdm
 
 from pipeline.circuits.definitions import measure_pairs
-from pipeline.circuits.definitions.chance_of_heads import Draws, Reference, of_circuits, of_sequences, random_heads
+from pipeline.circuits.definitions.chance_of_heads import (
+    Draws,
+    Reference,
+    of_circuits,
+    of_relations,
+    of_sequences,
+    random_heads,
+)
 from pipeline.circuits.definitions.chance_of_pairs import of_pairs
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.views import Tokens
@@ -27,6 +34,7 @@ from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.frames.together import together
 from pipeline.frames.weights import weights_in
 from pipeline.models.families import to_weights
+from pipeline.models.word_pairs import found
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.score import ScoreSettings
@@ -68,6 +76,9 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     reference = Reference.of(weights, before_training(inputs), ranked, draws, generator)
 
     heads = of_heads(settings, reference, sequences, first)
+    pairs = relation_pairs(vocabulary)
+    write(tables.RELATION_PAIRS, pairs, outputs)
+    of_words(settings, reference, pairs, heads)
     scores, nulls = beside_chance(pd.concat(heads.scores), heads.nulls, ["layer", "head"], SETS)
     write(tables.HEAD_SCORES, scores.assign(step=step), outputs)
     write(tables.NULLS, nulls.assign(step=step), outputs)
@@ -126,6 +137,27 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
     for frames in (rows.scores, rows.nulls):
         frames[:] = [frame.astype({"period": "Int64"}) for frame in frames if len(frame)]
     return rows
+
+
+def relation_pairs(vocabulary: pd.DataFrame) -> pd.DataFrame:
+    """Return RELATION_PAIRS: every pair of words, looked up among the tokens' texts."""
+    texts = vocabulary.dropna(subset="text").drop_duplicates("text")
+    pairs = pd.DataFrame(found(dict(zip(texts["text"], texts["token_id"], strict=True))))
+    return pairs.astype({"source_id": "Int64", "target_id": "Int64"})
+
+
+def of_words(settings: ScoreSettings, reference: Reference, pairs: pd.DataFrame, rows: Rows) -> None:
+    """Score the relations that each layer's heads know, beside chance, into `rows`."""
+    used = pairs.dropna()
+    ids = {name: used.loc[used["relation"] == name, ["source_id", "target_id"]] for name in pairs["relation"].unique()}
+    relations = {name: torch.tensor(of_name.to_numpy("int64").T) for name, of_name in ids.items()}
+    for layer in range(reference.weights.n_layers):
+        which = {"layer": layer, "eval_set": "weights", "period": None}
+        generator = torch.Generator().manual_seed(settings.seed)
+        scores, chances = of_relations(reference, layer, relations, settings.relation_pairs, generator)
+        frames = score_rows("head", scores, None, settings.confidence, **which), null_rows("head", chances, **which)
+        for of_rows, frame in zip((rows.scores, rows.nulls), frames, strict=True):
+            of_rows.append(frame.astype({"period": "Int64"}))
 
 
 def sentence_losses(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame) -> Iterator[pd.DataFrame]:

@@ -6,15 +6,15 @@ from functools import cached_property
 
 import torch
 from einops import einsum, repeat
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.circuits.scores import challenges, head_patterns, induction, virtual_heads
+from pipeline.circuits.scores import challenges, head_patterns, induction, outputs, virtual_heads
 from pipeline.circuits.scores.held import Held
 from pipeline.circuits.transformer.forward import Trace
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Head
+from pipeline.circuits.transformer.weights import Head, Weights
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,32 @@ class Tokens:
         if self.context is None:
             raise ValueError("rivals: these sequences are not ambiguous; ask where `context` is set")
         return challenges.rivals(self.tokens, self.targets, self.context)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One layer of a forward pass on sequences."""
+
+    weights: Weights
+    trace: Trace
+    held: Held | None  # None where the logits do not add up
+    layer: int
+    first: int  # the first position that is not [BEGIN]
+
+    def entropy(self) -> Float64[Tensor, "batch head"]:
+        """Mean entropy of attention over that of even attention."""
+        return head_patterns.entropy_share(self.trace.pattern[:, self.layer])
+
+    def inactivity(self) -> Float64[Tensor, "batch head"]:
+        """How much less than its layer's mean a head writes."""
+        return outputs.inactivity(self.trace.z[:, self.layer, :, self.first :], self.weights.W_O[self.layer])
+
+    def attended_logits(self) -> Float64[Tensor, "batch head"]:
+        """What heads add to the logits of the tokens that they attend to; NaN where logits do not add up."""
+        pattern = self.trace.pattern[:, self.layer]
+        if self.held is None:
+            return torch.full(pattern.shape[:2], torch.nan, dtype=torch.float64)
+        return outputs.attended_logits(pattern, self.held.rise(self.layer), self.first)
 
 
 @dataclass(frozen=True)

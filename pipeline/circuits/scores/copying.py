@@ -1,5 +1,7 @@
 """Does a head send a token back to itself? Scores of a token-to-token circuit's diagonal."""
 
+from collections.abc import Callable
+
 import einops
 import torch
 from jaxtyping import Float, Float64, Int
@@ -59,13 +61,26 @@ def diagonal_rank(
     Returns:
         0 where the diagonal is the strict maximum of its row.
     """
+    return _ranks(rows, columns, tokens, tile, torch.ge)[0]
+
+
+def diagonal_ranks(
+    rows: Float[Tensor, "d_vocab rank"], columns: Float[Tensor, "d_vocab rank"], tokens: Int[Tensor, " row"], tile: int
+) -> Int[Tensor, "end row"]:
+    """Return `diagonal_rank` and, the same from the other end, the number of other entries at most as large."""
+    return _ranks(rows, columns, tokens, tile, torch.ge, torch.le)
+
+
+def _ranks(
+    rows: Tensor, columns: Tensor, tokens: Tensor, tile: int, *beyond: Callable[[Tensor, Tensor], Tensor]
+) -> Int[Tensor, "end row"]:
     counts = []
     for part in tokens.split(tile):
         entries = rows[part] @ columns.mT
         # Taken from the product itself: computed another way it could differ in its last bit.
         diagonal = entries.gather(1, einops.rearrange(part, "row -> row 1"))
-        counts.append((entries >= diagonal).sum(-1) - 1)
-    return torch.cat(counts)
+        counts.append(torch.stack([reaches(entries, diagonal).sum(-1) - 1 for reaches in beyond]))
+    return torch.cat(counts, 1)
 
 
 def spread(d_vocab: int, most: int) -> Int[Tensor, " token"]:
