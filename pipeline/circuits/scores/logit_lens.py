@@ -6,7 +6,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.circuits.transformer.forward import Trace, unembed
-from pipeline.circuits.transformer.losses import divergences, token_losses
 from pipeline.circuits.transformer.weights import Weights
 
 MEASURES = ("loss", "divergence", "agreement")
@@ -26,12 +25,16 @@ def logit_lens(weights: Weights, trace: Trace) -> dict[str, Float64[Tensor, "dep
 
 
 def _of_sentence(weights: Weights, trace: Trace, sentence: int) -> Float64[Tensor, "measure depth position"]:
-    tokens, logits = trace.tokens[sentence : sentence + 1], trace.logits[sentence : sentence + 1]
-    whole, likeliest = logits.log_softmax(-1, dtype=torch.float64), logits.argmax(-1)
+    coming, logits = trace.tokens[sentence, 1:], trace.logits[sentence, :-1].double()
+    whole, likeliest = logits.log_softmax(-1), logits.argmax(-1)
+    probability = whole.exp()
+    entropy = -(probability * whole).sum(-1)
     depths = []
-    for stream in trace.resid[sentence].split(1):
-        lens = unembed(weights, stream)
-        of_places = torch.cat([divergences(whole, lens), (lens.argmax(-1) == likeliest).double()])
-        of_tokens = functional.pad(of_places[:, :-1], (1, 0), value=torch.nan)
-        depths.append(torch.cat([token_losses(lens, tokens), of_tokens]))
-    return torch.stack(depths, 1)
+    for stream in trace.resid[sentence, :, :-1]:
+        lens = unembed(weights, stream).double()
+        scale = lens.logsumexp(-1)  # one pass over the vocabulary serves loss and divergence
+        loss = scale - lens.gather(-1, coming[:, None]).squeeze(-1)
+        divergence = scale - (probability * lens).sum(-1) - entropy
+        agreement = (lens.argmax(-1) == likeliest).double()
+        depths.append(torch.stack([loss, divergence, agreement]))
+    return functional.pad(torch.stack(depths, 1), (1, 0), value=torch.nan).clamp(min=0)  # below it is only rounding
