@@ -11,7 +11,6 @@ from tiny_checkpoints import CHECKPOINTS, D_VOCAB, model_of
 from weights_frame import weights_frame
 
 from pipeline import verify
-from pipeline.circuits.causes import paths
 from pipeline.circuits.closed_forms.wiring import CIRCUITS, Construction
 from pipeline.circuits.gates import checks, disagreement
 from pipeline.circuits.transformer import attention
@@ -157,7 +156,7 @@ def failing(run, monkeypatch, place, name, wrong):
 
 def test_a_path_that_is_lost_fails(run, monkeypatch):
     lost = lambda paths: lambda *args: paths(*args)[:, 1:]  # noqa: E731
-    assert failing(run, monkeypatch, paths, "path_outputs", lost).startswith("check paths: largest error of logits")
+    assert failing(run, monkeypatch, checks, "path_outputs", lost).startswith("check paths: largest error of logits")
 
 
 def test_an_order_that_is_lost_fails(run, monkeypatch):

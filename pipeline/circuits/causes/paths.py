@@ -48,14 +48,6 @@ def path_outputs(held: Held) -> Float[Tensor, "batch path position d_model"]:
     return paths
 
 
-def path_logits(held: Held) -> Float[Tensor, "batch path position d_vocab"]:
-    """What each path adds to the logits, in the order of `path_names`; they sum to the model's."""
-    logits = held.logits(path_outputs(held))
-    if held.logit_constant is not None:
-        logits[:, 0] += held.logit_constant
-    return logits
-
-
 def through_heads(
     held: Held, streams: Float[Tensor, "batch path position d_model"], layer: int
 ) -> Float[Tensor, "batch path head position d_model"]:

@@ -13,7 +13,7 @@ from einops import rearrange
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.causes.paths import order_losses, path_logits
+from pipeline.circuits.causes.paths import order_losses, path_outputs
 from pipeline.circuits.definitions.registry import HEADS
 from pipeline.circuits.gates import disagreement
 from pipeline.circuits.gates.gauge import regauged
@@ -22,6 +22,7 @@ from pipeline.circuits.scores.held import Held, adds_up
 from pipeline.circuits.terms.walk import of_tokens, walk
 from pipeline.circuits.transformer import attention
 from pipeline.circuits.transformer.forward import forward, unembed
+from pipeline.circuits.transformer.layers import added
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
@@ -99,7 +100,8 @@ def _added_up(
     of_coming = centred.gather(-1, rearrange(tokens[:, 1:], "batch position -> batch position 1"))
     yield ("parts", "logits", None), (summed - of_coming.squeeze(-1)).abs().max()
     if weights.n_layers <= 2:  # there are (1 + n_heads) ^ n_layers of them
-        yield ("paths", "logits", None), (path_logits(held).sum(1) - logits).abs().max()
+        through_all = added(held.logits(path_outputs(held).sum(1)), held.logit_constant)
+        yield ("paths", "logits", None), (through_all - logits).abs().max()
     yield ("orders", "loss", None), disagreement.difference(order_losses(held)[-1], token_losses(logits, tokens)).max()
 
 

@@ -5,7 +5,7 @@ import torch
 from tiny_checkpoints import D_VOCAB, weights_of
 from torch.testing import assert_close
 
-from pipeline.circuits.causes.paths import order_losses, path_logits, path_names
+from pipeline.circuits.causes.paths import order_losses, path_names, path_outputs
 from pipeline.circuits.scores.held import Held, Part, adds_up
 from pipeline.circuits.scores.virtual_heads import virtual_z
 from pipeline.circuits.transformer.forward import forward
@@ -20,6 +20,14 @@ def held(request):
     """Without norms; with LayerNorm, gains and biases; parallel parts and rotary positions; RMSNorm and biases."""
     weights = weights_of(request.param)
     return Held.of(weights, forward(weights, TOKENS))
+
+
+def path_logits(held):
+    """Of every path; what the logits have whatever the stream is the first one's."""
+    logits = held.logits(path_outputs(held))
+    if held.logit_constant is not None:
+        logits[:, 0] += held.logit_constant
+    return logits
 
 
 def of_coming(logits):
