@@ -17,9 +17,11 @@ from pipeline.circuits.causes.ablation import every_ablation
 from pipeline.circuits.causes.class_means import class_means, class_sums, resampled_means
 from pipeline.circuits.causes.edges import INPUTS, every_edge
 from pipeline.circuits.causes.head_sets import area_under, matched_sets, output_products
-from pipeline.circuits.causes.paths import DIRECT, adds_up, order_losses, path_names
+from pipeline.circuits.causes.paths import DIRECT, order_losses, path_names
 from pipeline.circuits.resampling import interval, resampled_counts
 from pipeline.circuits.scores import induction
+from pipeline.circuits.scores.held import Held, adds_up
+from pipeline.circuits.scores.logit_lens import logit_lens
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Heads, Weights
 from pipeline.claims.best_heads import JUDGING, Rankings, rankings, spread_heads
@@ -31,7 +33,9 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import (
     ABLATIONS,
+    CONTRIBUTIONS,
     EDGES,
+    LOGIT_LENS,
     PATHS,
     SENTENCE_ORDERS,
     SENTENCE_SETS,
@@ -109,7 +113,7 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
         print("the model attends both ways, and predicts no next token: nothing is ablated")
     splits = adds_up(weights)
     if measured and not splits:
-        print("the model has norms, feed-forward parts or biases: its logits are no sum over paths, and none is listed")
+        print("the model's norms stand on the stream itself: its logits are no sum over parts or paths; none is listed")
     write(ABLATIONS, together(ABLATIONS, (ablations(settings, weights, heads, sample) for sample in measured)), outputs)
     judging = slice(JUDGING, JUDGING + 2 * settings.set_sentences, 2)
     judges = samples(settings.set_eval_sets, settings, sequences, judging) if measured else []
@@ -123,6 +127,9 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     split = [by_path(settings, weights, sample) for sample in tqdm(list(walked), desc="paths")]
     for side, table in enumerate((PATHS, TERM_ORDERS, SENTENCE_ORDERS)):
         write(table, together(table, (tables[side] for tables in split)), outputs)
+    attributed = (contributions(settings, weights, sample) for sample in measured if splits)
+    write(CONTRIBUTIONS, together(CONTRIBUTIONS, attributed), outputs)
+    write(LOGIT_LENS, together(LOGIT_LENS, (lens(settings, weights, sample) for sample in measured)), outputs)
 
 
 def together(table: Table, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -325,7 +332,8 @@ def edges(
 
 def by_path(settings: AblateSettings, weights: Weights, sample: Sample) -> tuple[pd.DataFrame, ...]:
     """Return PATHS, TERM_ORDERS and SENTENCE_ORDERS of a model whose paths add up."""
-    losses = order_losses(weights, forward(weights, sample.tokens))
+    parts = (Held.of(weights, forward(weights, part)) for part in sample.tokens.split(settings.batch))
+    losses = torch.cat([order_losses(held) for held in parts], 1)
     even = torch.full_like(losses[:1], math.log(weights.d_vocab))
     gains = -torch.cat([even, losses]).diff(dim=0)
     by_sentence = to_frame("order sentence", value=gains[..., 1:].mean(-1))
@@ -337,7 +345,7 @@ def by_path(settings: AblateSettings, weights: Weights, sample: Sample) -> tuple
         print(f"{count} paths through {weights.n_layers} layers: losses by order only, no path is listed")
         return together(PATHS, []), orders, by_sentence
     names = path_names(weights)
-    logits, targets = path_effects.predictions(weights, forward(weights, sample.tokens))
+    logits, targets = path_effects.predictions(Held.of(weights, forward(weights, sample.tokens)))
     paths = path_rows(settings, sample, logits, targets)
     passed = [(*names[place], DIRECT)[:2] for place in paths.pop("path")]  # one layer has no second
     paths[["l0", "l1"]] = passed
@@ -368,6 +376,24 @@ def group_rows(sample: Sample, logits: Tensor, targets: Tensor, groups: dict[str
     alone = math.log(logits.shape[-1]) - earned["first"]
     frame = sample.rows("group", earned.pop("share"), loss=alone, **earned).rename(columns={"value": "gain"})
     return frame.assign(group=frame["group"].map(dict(enumerate(groups))))
+
+
+def contributions(settings: AblateSettings, weights: Weights, sample: Sample) -> pd.DataFrame:
+    """Return what each part of the model adds to the logit of the token that comes."""
+    parts = [Held.of(weights, forward(weights, part)).contributions() for part in sample.tokens.split(settings.batch)]
+    names = pd.DataFrame(list(parts[0])).astype({"layer": "Int64", "head": "Int64"})
+    added = torch.stack([torch.cat([found[part] for found in parts]) for part in parts[0]])
+    return (
+        sample.rows("part", added).rename(columns={"value": "contribution"}).join(names, on="part").drop(columns="part")
+    )
+
+
+def lens(settings: AblateSettings, weights: Weights, sample: Sample) -> pd.DataFrame:
+    """Return what the stream before each layer, and the last one, would predict."""
+    sample = sample.first(settings.path_sentences)
+    parts = [logit_lens(weights, forward(weights, part)) for part in sample.tokens.split(settings.batch)]
+    found = {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
+    return sample.rows("depth", found.pop("loss"), **found).rename(columns={"value": "loss"})
 
 
 if __name__ == "__main__":

@@ -11,12 +11,20 @@ from safetensors import safe_open
 from tqdm import tqdm
 
 from pipeline.circuits.definitions import measure_pairs
-from pipeline.circuits.definitions.chance_of_heads import Draws, Reference, of_circuits, of_sequences, random_heads
+from pipeline.circuits.definitions.chance_of_heads import (
+    Draws,
+    Reference,
+    of_circuits,
+    of_relations,
+    of_sequences,
+    random_heads,
+)
 from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.scores.held import Held, adds_up
 from pipeline.circuits.scores.score import Scores, stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
@@ -26,6 +34,7 @@ from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.frames.together import together
 from pipeline.frames.weights import weights_in
 from pipeline.models.families import to_weights
+from pipeline.models.word_pairs import found
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
 from pipeline.plumbing.stage import main
 from pipeline.settings.score import ScoreSettings
@@ -68,6 +77,9 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     reference = Reference.of(weights, before_training(inputs), ranked, draws, generator)
 
     heads = of_heads(settings, reference, sequences, first)
+    pairs = relation_pairs(vocabulary)
+    write(tables.RELATION_PAIRS, pairs, outputs)
+    of_words(settings, reference, pairs, heads)
     scores, nulls = beside_chance(pd.concat(heads.scores), heads.nulls, ["layer", "head"], SETS)
     write(tables.HEAD_SCORES, scores.assign(step=step), outputs)
     write(tables.NULLS, nulls.assign(step=step), outputs)
@@ -133,6 +145,27 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
     return rows
 
 
+def relation_pairs(vocabulary: pd.DataFrame) -> pd.DataFrame:
+    """Return RELATION_PAIRS: every pair of words, looked up among the tokens' texts."""
+    texts = vocabulary.dropna(subset="text").drop_duplicates("text")
+    pairs = pd.DataFrame(found(dict(zip(texts["text"], texts["token_id"], strict=True))))
+    return pairs.astype({"source_id": "Int64", "target_id": "Int64"})
+
+
+def of_words(settings: ScoreSettings, reference: Reference, pairs: pd.DataFrame, rows: Rows) -> None:
+    """Score the relations that each layer's heads know, beside chance, into `rows`."""
+    used = pairs.dropna()
+    ids = {name: used.loc[used["relation"] == name, ["source_id", "target_id"]] for name in pairs["relation"].unique()}
+    relations = {name: torch.tensor(of_name.to_numpy("int64").T) for name, of_name in ids.items()}
+    for layer in range(reference.weights.n_layers):
+        which = {"layer": layer, "eval_set": "weights", "period": None}
+        generator = torch.Generator().manual_seed(settings.seed)
+        scores, chances = of_relations(reference, layer, relations, settings.relation_pairs, generator)
+        frames = score_rows("head", scores, None, settings.confidence, **which), null_rows("head", chances, **which)
+        for of_rows, frame in zip((rows.scores, rows.nulls), frames, strict=True):
+            of_rows.append(frame.astype({"period": "Int64"}))
+
+
 def sentence_losses(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Yield what the model loses on each sequence of each set, part by part."""
     for eval_set, period in tqdm(sets_of(sequences) if weights.attends == "back" else [], desc="losses"):
@@ -159,15 +192,17 @@ def of_all_pairs(
     """Put chance beside how each pair of layers' heads compose, and what flows through pairs of the followed ones."""
     rows, weights, folded = Rows(), reference.weights, reference.folded
     text = sequences_of(sequences, "text")
-    trace = forward(weights, text[: settings.path_sentences])
-    counts = resamples(settings, len(trace.tokens))
+    some = text[: settings.path_sentences]
+    held = Held.of(weights, forward(weights, some)) if adds_up(weights) else None
+    counts = resamples(settings, len(some))
     random = RandomPairs.of(reference)
     for (source, reader), scores in tqdm(composed.items(), desc="pairs"):
         if (source, reader) in followed:
             writers = [(source, head) for head in range(weights.n_heads)]
             through = (reader, reference.ranked, settings.tile, reference.between)
             scores |= stacked([measure_pairs.circuit_scores(folded, head, *through) for head in writers])
-            scores |= stacked([measure_pairs.path_scores(weights, trace, head, reader) for head in writers])
+            if held is not None:
+                scores |= stacked([measure_pairs.path_scores(held, head, reader) for head in writers])
         axes, layers = "src_head dst_head", {"src_layer": source, "dst_layer": reader}
         rows.scores.append(score_rows(axes, scores, counts, settings.confidence, **layers))
         rows.nulls.append(null_rows(axes, of_pairs(reference, random, source, reader, scores, text), **layers))
@@ -191,13 +226,13 @@ def virtual_tokens(
     followed: list[LayerPair],
 ) -> Iterator[pd.DataFrame]:
     """Yield the tokens that the followed pairs of heads promote on the demonstration sentence."""
-    if weights.ln1_gain is not None:
-        return  # what a pair adds to the logits then depends on everything else too
-    trace = forward(weights, sequences_of(sequences, "demo"))
+    if not adds_up(weights):
+        return
+    held = Held.of(weights, forward(weights, sequences_of(sequences, "demo")))
     tokens = vocabulary.set_index("token_id")["token"]
     pairs = [pair for pair in followed if pair[1] < weights.n_layers]
     for (source, reader), head in product(pairs, range(weights.n_heads)):
-        promoted = measure_pairs.promoted_tokens(weights, trace, (source, head), reader, settings.top_tokens)
+        promoted = measure_pairs.promoted_tokens(held, (source, head), reader, settings.top_tokens)
         for path, (logits, ids) in promoted.items():
             frame = to_frame("dst_head sentence position rank", logit=logits.double(), token=ids)
             frame["token"] = frame["token"].map(tokens)

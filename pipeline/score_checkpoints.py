@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.definition import OfLosses
+from pipeline.circuits.definitions.heads import WORDS
 from pipeline.circuits.definitions.measure_heads import circuit_scores, products_between, sequence_scores, text_scores
 from pipeline.circuits.definitions.registry import HEADS, MODELS, measured_as
 from pipeline.circuits.definitions.views import Tokens
@@ -35,7 +36,7 @@ from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCOR
 
 PAIR = ["layer", "head", "src_layer", "src_head"]
 # Twins without [BEGIN] say what a head does when all is learned; how it came to that is told by the scores themselves.
-FOLLOWED = [entry for entry in HEADS if not entry.needs_begin]
+FOLLOWED = [entry for entry in HEADS if not entry.needs_begin and entry not in WORDS]
 
 
 def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> None:

@@ -65,4 +65,5 @@ def scores_of(matrix):
         "diagonal_z": (np.diag(matrix).mean() - matrix.mean()) / deviation if deviation else np.nan,
         "top1": np.mean(np.diag(matrix) > others.max(1)),
         "top5": np.mean((others >= np.diag(matrix)[:, None]).sum(1) < 5),
+        "bottom10": np.mean((others + 2e9 * np.eye(len(matrix)) <= np.diag(matrix)[:, None]).sum(1) < 10),
     }

@@ -6,6 +6,7 @@ import pandas as pd
 NOTHING = {
     **dict.fromkeys(("previous_token", "current_token", "first_token", "duplicate_token"), 0.1),
     **{"copying": 0.0, "copying_q": 0.8, "period_17": 0.02, "period_5": 0.03, "q": 0.9, "gap_0": 0.9, "gap_8": 0.02},
+    **{"copy_suppression": 0.1, "suppression_q": 0.8, "direct_copying": 0.0, "inactive": 0.0},
     **{"content": 0.4, "position": 0.3, "second_copy": 0.0, "novel": 0.0},
 }
 INDUCTION = {
@@ -33,6 +34,10 @@ def tables(*heads, half=HALF, seeds=(0,)):
         add("head_scores", known["period_17"], **who, **matching, **repeated, q=known["q"])
         eigenvalue = {"metric": "copying", "definition": "eigenvalue", "eval_set": "weights"}
         add("head_scores", known["copying"], **who, **eigenvalue, q=known["copying_q"])
+        bottom = {"metric": "copy_suppression", "definition": "bottom10", "eval_set": "weights"}
+        add("head_scores", known["copy_suppression"], **who, **bottom, q=known["suppression_q"])
+        for name, definition in (("direct_copying", "attended_logit"), ("inactive", "output_norm")):
+            add("head_scores", known[name], **who, metric=name, definition=definition, eval_set="text")
         add("challenge_scores", known["period_5"], **who, **matching, challenge="period", level=5)
         for level in (0, 8):
             add("challenge_scores", known[f"gap_{level}"], **who, **matching, challenge="gap", level=level)

@@ -21,7 +21,9 @@ from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.ablate import AblateSettings
 from pipeline.tables.ablate import (
     ABLATIONS,
+    CONTRIBUTIONS,
     EDGES,
+    LOGIT_LENS,
     PATHS,
     SENTENCE_ORDERS,
     SENTENCE_SETS,
@@ -34,7 +36,18 @@ from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, SENTENCE_SCORES
 
-WRITES = (ABLATIONS, SET_ABLATIONS, SET_CURVES, SENTENCE_SETS, PATHS, TERM_ORDERS, SENTENCE_ORDERS, EDGES)
+WRITES = (
+    ABLATIONS,
+    SET_ABLATIONS,
+    SET_CURVES,
+    SENTENCE_SETS,
+    PATHS,
+    TERM_ORDERS,
+    SENTENCE_ORDERS,
+    EDGES,
+    CONTRIBUTIONS,
+)
+WRITES += (LOGIT_LENS,)
 
 SETTINGS = {
     "seed": 0,
@@ -228,12 +241,47 @@ def test_one_layer_has_no_edges_and_its_paths_pass_no_second(run):
 
 
 def test_models_whose_paths_do_not_add_up_are_ablated_all_the_same(run, capsys):
-    tables = run(network(ln1_gain=torch.ones(2, 8), ln_final_gain=torch.ones(8)))
+    after = {f"{norm}_gain": torch.ones(2, 8) for norm in ("ln1", "ln2")}
+    after |= {"ff_keys": torch.ones(2, 3, 8), "ff_values": torch.ones(2, 3, 8)}
+    tables = run(network(**after, ln_embed_gain=torch.ones(8), activation="relu", norm_place="after"))
     assert tables["paths"].empty
     assert tables["term_orders"].empty
+    assert tables["contributions"].empty
+    assert set(tables["logit_lens"]["depth"]) == {0, 1, 2}
     assert len(tables["ablations"]) > 0
     assert len(tables["edges"]) > 0
-    assert "no sum over paths" in capsys.readouterr().out
+    assert "no sum over parts or paths" in capsys.readouterr().out
+
+
+def test_the_parts_of_a_model_with_norms_sum_to_its_logits(run):
+    """Norms with gains, feed-forward parts and biases: nothing but the scales is held."""
+    generator = torch.Generator().manual_seed(2)
+    shapes = {"ln1_gain": (2, 8), "ln2_gain": (2, 8), "ln_final_gain": (8,), "ln_final_bias": (8,), "b_O": (2, 8)}
+    shapes |= {"ff_keys": (2, 3, 8), "ff_values": (2, 3, 8), "ff_value_bias": (2, 8)}
+    tensors = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    weights = network(**tensors, activation="relu")
+    tables = run(weights)
+    contributions = tables["contributions"]
+    assert contributions.groupby("kind").size().to_dict() == {"token": 7, "head": 28, "feed_forward": 14, "bias": 7}
+    summed = contributions.query("token_class == 'all'").groupby("eval_set")["contribution"].sum()
+    sentences = tokens(4)[:3]
+    logits = forward(weights.double(), sentences).logits[:, :-1]
+    own = (logits - logits.mean(-1, keepdim=True)).gather(-1, sentences[:, 1:, None]).mean()
+    np.testing.assert_allclose(summed, float(own), rtol=1e-5)
+    assert (tables["paths"].groupby(["eval_set", "token_class"]).size() == 9).all()
+
+
+def test_the_lens_at_the_end_is_the_model_and_before_it_the_direct_path(run):
+    tables = run(network(), path_sentences=3)
+    where = ["eval_set", "token_class"]
+    lens, orders = (tables[name].set_index(where).sort_index() for name in ("logit_lens", "term_orders"))
+    for order, depth in ((2, 2), (0, 0)):
+        expected = orders.loc[orders["order"] == order, "loss"]
+        pd.testing.assert_series_equal(lens.loc[lens["depth"] == depth, "loss"], expected, rtol=1e-5)
+    last = lens[lens["depth"] == 2]
+    np.testing.assert_allclose(last["divergence"], 0, atol=1e-6)
+    assert (last["agreement"] == 1).all()
+    assert (lens.loc[lens["depth"] == 0, "divergence"] > 0.01).all()
 
 
 def test_too_many_paths_are_not_listed_but_orders_are(run, capsys):

@@ -33,6 +33,7 @@ from pipeline.tables.score import (
     LOSS_BY_POSITION,
     NULLS,
     PAIR_NULLS,
+    RELATION_PAIRS,
     SENTENCE_LOSSES,
     SENTENCE_PAIRS,
     SENTENCE_SCORES,
@@ -58,6 +59,7 @@ OF_SCORE = (
     LOSS_BY_POSITION,
     SENTENCE_PAIRS,
     SENTENCE_LOSSES,
+    RELATION_PAIRS,
 )
 STAGES = {
     "score": (score, ScoreSettings),
@@ -95,7 +97,8 @@ def inputs(tmp_path_factory):
     inputs = Paths([*tables, folder / "config.json", folder / "checkpoints.safetensors"])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin", "end"] + ["text"] * (D_VOCAB - 2)
-    write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
+    vocabulary = pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "role": role})
+    write(VOCABULARY, vocabulary.assign(text=vocabulary["token_id"].astype(str)), inputs)  # numerals
     for table in (SEQUENCES, LOSS_SEQUENCES):
         write(table, sequences()[list(table.names)], inputs)
     ids = [np.arange(2, D_VOCAB, dtype=np.int32), np.array([3], np.int32)]
@@ -147,7 +150,7 @@ def test_each_stage_measures_what_is_its_own(scored, followed, challenged):
     assert names(scored[HEAD_SCORES.name]) == heads
     assert names(scored[HEAD_PAIRS.name]) == {entry.name for entry in PAIRS}
     assert names(*challenged.values()) == {name for name, entry in DEFINITIONS.items() if entry.on_challenges}
-    assert names(*followed.values()) >= {entry.name for entry in HEADS if entry.nulls and not entry.needs_begin}
+    assert names(*followed.values()) >= {entry.name for entry in score_checkpoints.FOLLOWED if entry.nulls}
 
 
 @pytest.mark.parametrize(("scores", "nulls", "among"), [(HEAD_SCORES, NULLS, HEADS), (HEAD_PAIRS, PAIR_NULLS, PAIRS)])
@@ -160,6 +163,17 @@ def test_a_measured_score_gets_the_chance_that_its_definition_names(scored, scor
     for name, on_set in scored[nulls.name].groupby(where)["null_kind"].agg(set).items():
         named = DEFINITIONS[name[:2]].nulls
         assert chosen[name] == {next(null_kind for null_kind in named if null_kind in on_set)}
+
+
+def test_a_relation_is_scored_where_enough_of_its_words_are_tokens(scored):
+    pairs = scored[RELATION_PAIRS.name]
+    used = pairs.dropna(subset="source_id")
+    assert set(used["relation"]) == {"numerals"}
+    assert len(used) == D_VOCAB - 1
+    assert (used["target_id"] == used["source_id"] + 1).all()
+    scores = scored[HEAD_SCORES.name].query("metric == 'relation'").set_index("definition")
+    assert scores.loc["numerals", ["value", "p", "q", "null_mean"]].notna().all(axis=None)
+    assert scores.drop("numerals")["value"].isna().all()
 
 
 def test_a_definition_says_where_it_is_from_and_on_what_it_is_measured(scored):

@@ -27,6 +27,7 @@ SMALL = (
     *("probe.min_length=8", "challenge.segment=7", "challenge.sentences=8", "challenge.lengths=[20]"),
 )
 STAGES = ("decompose", "score", "ablate", "challenge")
+THRESHOLDS = {"attention": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
 READS = ("head_scores", "challenge_scores", "attention_terms", "ablations")
 
 
@@ -67,7 +68,7 @@ def roles(tmp_path):
         }
         # Significance needs more heads than these to be tested on.
         tables["head_scores"] = tables["head_scores"].assign(q=0.001)
-        by_head = head_roles(tables, attention=0.5, copying=0.5, significance=0.05, confidence=0.95)
+        by_head = head_roles(tables, **THRESHOLDS, significance=0.05, confidence=0.95)
         return by_head.set_index("layer")
 
     return run_on
@@ -103,6 +104,7 @@ def test_a_head_that_looks_one_period_back_is_a_shortcut(roles):
         ("previous_token", "previous_token"),
         ("duplicate_token", "duplicate_token"),
         ("copy", "copying"),
+        ("anticopy", "copy_suppression"),
         ("uniform", "none"),
     ],
 )

@@ -34,6 +34,7 @@ SETTINGS = {
         "terms": 1e-7,
         "pattern": 1e-8,
         "logits": 1e-7,
+        "parts": 1e-7,
         "paths": 1e-6,
         "orders": 1e-6,
         "factored": 1e-6,
@@ -97,7 +98,7 @@ def run(tmp_path):
 def test_every_check_of_a_toy_passes(run, n_layers):
     checks = run(n_layers=n_layers)
     assert checks["passed"].all()
-    assert set(checks["check"]) == {"terms", "pattern", "logits", "orders", "factored", "gauge"} | (
+    assert set(checks["check"]) == {"terms", "pattern", "logits", "parts", "orders", "factored", "gauge"} | (
         {"paths"} if n_layers <= 2 else set()
     )
     counts = checks.groupby("check")["quantity"].size()
@@ -113,7 +114,8 @@ def test_every_check_of_a_toy_passes(run, n_layers):
 def test_a_model_of_every_family_passes(run, name):
     checks = run(name)
     assert checks["passed"].all()
-    assert set(checks["check"]) == {"terms", "pattern", "logits", "factored", "gauge"}
+    summed = set() if name == "bert" else {"parts", "orders"}
+    assert set(checks["check"]) == {"terms", "pattern", "logits", "factored", "gauge"} | summed
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from tqdm import tqdm
 
 from pipeline import decompose, project
 from pipeline.ask.study import StudyRun
-from pipeline.circuits.causes.logit_parts import logit_parts
 from pipeline.circuits.causes.patching import patched_edges, patched_heads, patched_stream
-from pipeline.circuits.causes.paths import adds_up, path_names, path_outputs
+from pipeline.circuits.causes.paths import path_names, path_outputs
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.chance_of_heads import of_rotation
 from pipeline.circuits.definitions.measure_heads import of_circuits, pattern_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.scores.held import Held, Part
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.forward import Trace, attention_at, forward
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -63,6 +63,13 @@ class Verified:
             f"verified against its own forward pass on {self.tokens} tokens: {self.checks} checks; nearest to its "
             f"tolerance: {self.nearest}, {self.error:.1g} of {self.tolerance:.1g}"
         )
+
+
+def part_name(part: Part) -> str:
+    """Return what screens call a part: 9.6, mlp.9, token, position or bias."""
+    if part.kind == "head":
+        return f"{part.layer}.{part.head}"
+    return f"mlp.{part.layer}" if part.kind == "feed_forward" else part.kind
 
 
 @dataclass(frozen=True)
@@ -228,18 +235,24 @@ class Model:
         """Run the model on a sentence; every intermediate value, [1, ...]."""
         return forward(self.weights, self.tokens(sentence))
 
+    def held(self, sentence: str | None = None) -> Held:
+        """Run the model on a sentence, to read its logits as a sum over parts.
+
+        Raises:
+            ValueError: they are none.
+        """
+        return Held.of(self.weights, self.trace(sentence))
+
     def virtual(self, source: str, reader: str, sentence: str | None = None, k: int = 10) -> pd.DataFrame:
         """Return the tokens that two heads in a row promote most at every position, as the table VIRTUAL_HEADS.
 
         Raises:
-            ValueError: the second head is not in a later layer, or norms stand between the heads.
+            ValueError: the second head is not in a later layer, or the logits are no sum.
         """
         first, second = self.head(source).head, self.head(reader).head
-        if self.weights.ln1_gain is not None:
-            raise ValueError(f"{self.name}: norms stand between its heads, so that a pair of them is no sum of its own")
         if first[0] >= second[0]:
             raise ValueError(f"{source} and {reader}: the second head must be in a later layer")
-        promoted = measure_pairs.promoted_tokens(self.weights, self.trace(sentence), first, second[0], k)
+        promoted = measure_pairs.promoted_tokens(self.held(sentence), first, second[0], k)
         frames = [
             to_frame("dst_head sentence position rank", logit=logits.double(), token_id=ids).assign(kind=kind)
             for kind, (logits, ids) in promoted.items()
@@ -256,24 +269,27 @@ class Model:
             answer: one token; the likeliest, if not given.
             against: one token; the mean over the vocabulary, if not given.
         """
-        trace = self.trace(prompt)
-        token = int(trace.logits[0, -1].argmax()) if answer is None else self.token(answer)
+        held = self.held(prompt)
+        token = int(held.trace.logits[0, -1].argmax()) if answer is None else self.token(answer)
         other = None if against is None else self.token(against)
-        parts = logit_parts(self.weights, trace, token, other)
-        frame = pd.DataFrame({"part": list(parts), "logit": [float(part[0, -1]) for part in parts.values()]})
-        if adds_up(self.weights) and self.weights.n_layers <= 2:
-            frame = pd.concat([frame.assign(kind="part"), self._paths(trace, token, other).assign(kind="path")])
+        parts = held.logit_parts(token, other)
+        rows = [(part_name(part), float(logit[0, -1])) for part, logit in parts.items()]
+        frame = pd.DataFrame(rows, columns=["part", "logit"])
+        if self.weights.n_layers <= 2:
+            frame = pd.concat([frame.assign(kind="part"), self._paths(held, token, other).assign(kind="path")])
         else:
             frame["kind"] = "part"
         answered = self.shown[token], "the mean of all" if other is None else self.shown[other]
         return frame.assign(answer=answered[0], against=answered[1]).reset_index(drop=True)
 
-    def _paths(self, trace: Trace, token: int, other: int | None) -> pd.DataFrame:
-        outputs = path_outputs(self.weights, trace)[0, :, -1].double()
-        W_U = self.weights.W_U.double()
-        direction = W_U[:, token] - (W_U.mean(1) if other is None else W_U[:, other])
+    def _paths(self, held: Held, token: int, other: int | None) -> pd.DataFrame:
+        logits = held.unscaled(path_outputs(held))[0, :, -1] @ held.read.W_U
+        if held.logit_constant is not None:
+            logits[0] += held.logit_constant  # on the direct path, as all constants
+        logits = logits.double()
+        over = logits.mean(-1) if other is None else logits[:, other]
         names = [" ".join(path) for path in path_names(self.weights)]
-        return pd.DataFrame({"part": names, "logit": (outputs @ direction).numpy()})
+        return pd.DataFrame({"part": names, "logit": (logits[:, token] - over).numpy()})
 
     def likeliest(self, prompt: str, k: int = 5) -> pd.DataFrame:
         """Return the tokens that the model expects next: logit and probability."""

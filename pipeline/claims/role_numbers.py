@@ -22,7 +22,9 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         over keys other than [BEGIN] from terms without, and from terms of nothing but, positions, where these are
         terms of their own; position is at least what the distance explains, and content at most all else, whatever
         carries it; repeated and novel: nats that removing the head
-        (zero) adds on second copies and on novel tokens.
+        (zero) adds on second copies and on novel tokens; copy_suppression: share of tokens at the bottom of their own
+        row of the OV circuit; direct_copying: logits added to attended tokens, and inactive: how much less than its
+        layer the head writes, both on held-out text.
     """
     scores, terms, ablated = tables["head_scores"], tables["attention_terms"], tables["ablations"]
     heads = tables["challenge_scores"].dropna(subset="layer").astype({"layer": "int64", "head": "int64"})
@@ -45,6 +47,9 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         "position": pd.concat([position, distance]).assign(order=lambda rows: -rows["value"]),
         "repeated": _chosen(removed, token_class="second_copy").assign(value=lambda rows: rows["difference"]),
         "novel": _chosen(removed, token_class="novel").assign(value=lambda rows: rows["difference"]),
+        "copy_suppression": _chosen(scores, metric="copy_suppression"),
+        "direct_copying": _chosen(scores, metric="direct_copying", eval_set="text"),
+        "inactive": _chosen(scores, metric="inactive", eval_set="text"),
     }
     return {name: _one_each(rows) for name, rows in numbers.items()}
 

@@ -6,7 +6,7 @@ induction is called something else: a head that finds the right key by its dista
 shortcut, and one that finds it by content, but without effect on the loss, matches prefixes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -27,15 +27,28 @@ CRITERIA = {
     "current_token": ("current_token",),
     "first_token": ("first_token",),
     "copying": ("copying", "copying_significant"),
+    "copy_suppression": ("suppresses", "suppression_significant", "lowers"),
+    "inactive": ("inactive",),
 }
 # What must be measured, and hold, for a role to be given at all; of other roles, everything.
-NEEDED = {"induction": ("matches",), "prefix_matching": ("matches",), "copying": ("copying",)}
+NEEDED = {
+    "induction": ("matches",),
+    "prefix_matching": ("matches",),
+    "copying": ("copying",),
+    "copy_suppression": ("suppresses",),
+}
 HOLDS, FAILS, UNMEASURED = "holds", "fails", "not measured"
 WORDS = ("role", "named", "also", "failed", "unmeasured")
 
 
 def head_roles(
-    tables: Tables, attention: float, copying: float, significance: float, confidence: float
+    tables: Tables,
+    attention: float,
+    copying: float,
+    suppression: float,
+    inactive: float,
+    significance: float,
+    confidence: float,
 ) -> pd.DataFrame:
     """Give every head of every run its role: rows of HEAD_ROLES.
 
@@ -52,12 +65,15 @@ def head_roles(
         tables: head_scores, challenge_scores, attention_terms and ablations of a study.
         attention: probability; the least mean attention to where a role looks.
         copying: the least eigenvalue copying score.
+        suppression: share of tokens; the least that are among the ten smallest of their own row of the OV circuit.
+        inactive: the least score of inactivity.
         significance: the largest Benjamini-Hochberg q that is significant.
         confidence: of the numbers' intervals.
     """
     every_head = pd.MultiIndex.from_frame(tables["head_scores"][HEAD].drop_duplicates().sort_values(HEAD))
     numbers = {name: rows.reindex(every_head) for name, rows in role_numbers(tables).items()}
-    likely = criteria(numbers, attention, copying, significance, confidence)
+    least = {"attention": attention, "copying": copying, "suppression": suppression, "inactive": inactive}
+    likely = criteria(numbers, least, significance, confidence)
     state = states(likely, significance, confidence)
     told = pd.DataFrame([words(row) for _, row in state.iterrows()], state.index, columns=list(WORDS))
     heads = shown(numbers).join(told)
@@ -117,9 +133,13 @@ def shown(numbers: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def criteria(
-    numbers: dict[str, pd.DataFrame], attention: float, copying: float, significance: float, confidence: float
+    numbers: dict[str, pd.DataFrame], least: Mapping[str, float], significance: float, confidence: float
 ) -> pd.DataFrame:
-    """Return the probability of each criterion, a column each, by head; NaN where it was not measured."""
+    """Return the probability of each criterion, a column each, by head; NaN where it was not measured.
+
+    `least` is what numbers must reach, by the names of `head_roles`.
+    """
+    attention = least["attention"]
 
     def above(name: str, threshold: float) -> pd.Series:
         return probability_above(numbers[name], threshold, confidence)
@@ -128,7 +148,13 @@ def criteria(
         return probability_leads(numbers[name], numbers[other], confidence)
 
     matches, jittered = above("prefix_worst", attention), above("jittered", attention)
-    of_weights = numbers["copying"].assign(lo=numbers["copying"]["value"], hi=numbers["copying"]["value"])
+    # No sentences were drawn for what weights say: it is certain.
+    copying, suppression = (
+        numbers[name].assign(lo=numbers[name]["value"], hi=numbers[name]["value"])
+        for name in ("copying", "copy_suppression")
+    )
+    raised = numbers["direct_copying"]
+    lowered = raised.assign(value=-raised["value"], lo=-raised["hi"], hi=-raised["lo"])
     of_attention = ("previous_token", "duplicate_token", "current_token", "first_token")
     return pd.DataFrame(
         {
@@ -142,9 +168,12 @@ def criteria(
             "fails_elsewhere": 1 - pd.concat([matches, jittered], axis=1).min(axis=1),
             "by_position": leads("position", "content"),
             **{role: above(role, attention) for role in of_attention},
-            # No sentences were drawn for what weights say: it is certain.
-            "copying": probability_above(of_weights, copying, confidence),
-            "copying_significant": _significant(numbers["copying"]["q"], significance),
+            "copying": probability_above(copying, least["copying"], confidence),
+            "copying_significant": _significant(copying["q"], significance),
+            "suppresses": probability_above(suppression, least["suppression"], confidence),
+            "suppression_significant": _significant(suppression["q"], significance),
+            "lowers": probability_above(lowered, 0, confidence),
+            "inactive": above("inactive", least["inactive"]),
         }
     )
 
@@ -193,6 +222,12 @@ def evidence(row) -> str:
         return "; ".join([f"at most: {known}"] * bool(known) + lacking)
     if row.role == "copying":
         return "; ".join([f"eigenvalue copying score {row.copying:.2f}", "no attention of a known kind", *lacking])
+    if row.role == "copy_suppression":
+        parts = [f"{row.copy_suppression:.2f} of tokens among the ten smallest of their own row"]
+        parts += [f"attended tokens' logits {row.direct_copying:+.2f}"] * pd.notna(row.direct_copying)
+        return "; ".join([*parts, *lacking])
+    if row.role == "inactive":
+        return f"writes {1 - row.inactive:.2f} of its layer's mean"
     if row.role not in ("induction", "positional_shortcut", "prefix_matching"):
         return f"mean attention {getattr(row, row.role):.2f}"
     parts = [

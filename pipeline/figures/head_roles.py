@@ -28,6 +28,8 @@ COLOURS = {
     "current_token": GREEN,
     "first_token": "#B0B0B0",
     "copying": "#F0E442",
+    "copy_suppression": "#8C6D31",
+    "inactive": "#D8D8D8",
     "none": "#F2F2F2",
 }
 PALEST = 0.25  # opacity of a role without any certainty

@@ -30,6 +30,13 @@ METRICS = (
     "induction",
     "copying",
     "same_token_preference",
+    "long_prefix",
+    "copy_suppression",
+    "direct_copying",
+    "entropy",
+    "distance",
+    "inactive",
+    "relation",
 )
 NUMBERS_UP_TO = 40  # heads; more leave no room for numbers
 

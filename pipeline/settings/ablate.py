@@ -24,6 +24,8 @@ STAGE = Stage(
         "term_orders",
         "sentence_orders",
         "edges",
+        "contributions",
+        "logit_lens",
     ),
     gated=True,
     runtime=120,

@@ -16,6 +16,7 @@ OF_AN_EXPERIMENT = (
     "set_ablations",
     "role_coverage",
     "paths",
+    "contributions",
     "validity",
     "emergence",
     "challenge_scores",

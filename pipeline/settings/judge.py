@@ -43,6 +43,8 @@ class Roles(Slice):
 
     attention: float = Field(gt=0, le=1)
     copying: float = Field(ge=-1, le=1)
+    suppression: float = Field(gt=0, le=1)
+    inactive: float = Field(gt=0, le=1)
 
 
 class SmallestRise(Slice):

@@ -18,6 +18,7 @@ STAGE = Stage(
         "head_pairs",
         "nulls",
         "pair_nulls",
+        "relation_pairs",
         "sentence_scores",
         "sentence_pairs",
         "sentence_losses",
@@ -38,6 +39,7 @@ class ScoreSettings(Bootstrap):
     layer_pairs: LayerPairs | None
     path_sentences: Count
     top_tokens: Count
+    relation_pairs: int = Field(ge=2)
     draws: int = Field(ge=20, multiple_of=2)  # with fewer, no p value lies below 0.05
     pair_draws: int = Field(ge=2, multiple_of=2)
     ranked_draws: int = Field(ge=20)

@@ -24,6 +24,7 @@ class Tolerance(Slice):
     terms: Allowed
     pattern: Allowed
     logits: Allowed
+    parts: Allowed
     paths: Allowed
     orders: Allowed
     factored: Allowed

@@ -1,5 +1,7 @@
 """Tables of the ablate stage: what the loss does without a head, some heads, a path, or what one head feeds another."""
 
+from dataclasses import replace
+
 from pipeline.plumbing.schema import Column, Table
 from pipeline.tables.columns import CONFIDENCE, EVAL_SET, HEAD, LAYER, PERIOD, SENTENCE
 
@@ -141,11 +143,16 @@ SENTENCE_SETS = Table(
         Column("weight", "float64", "count", "tokens averaged over", 1),
     ),
 )
-L0 = Column("l0", "string", "name", "what the path passes in layer 0: a head (0.h), or direct")
+L0 = Column(
+    "l0",
+    "string",
+    "name",
+    "what the path passes in layer 0: a head (0.h), or direct, as what feed-forward parts write, and constants, do",
+)
 L1 = Column("l1", "string", "name", "what it passes in layer 1: a head (1.h), or direct")
 PATHS = Table(
     name="paths",
-    row="one path from the embedding to the logits, patterns held",
+    row="one path from the embedding to the logits; patterns, norms' scales and feed-forward outputs held",
     key=("l0", "l1", "eval_set", "period", "token_class"),
     columns=(
         L0,
@@ -172,7 +179,7 @@ PATHS = Table(
 )
 TERM_ORDERS = Table(
     name="term_orders",
-    row="the paths through at most so many heads (order), or one of the four groups of paths (group)",
+    row="the paths (see paths) through at most so many heads (order), or one of the four groups of paths (group)",
     key=("order", "group", "eval_set", "period", "token_class"),
     columns=(
         Column("order", "int64", "heads", "most heads a path passes; null in a group's row", 0, nullable=True),
@@ -243,6 +250,47 @@ EDGES = Table(
             1,
             nullable=True,
         ),
+        N,
+    ),
+)
+CONTRIBUTIONS = Table(
+    name="contributions",
+    row="what one part of the model adds to the logit of the token that comes, on one class of tokens",
+    key=("kind", "layer", "head", "eval_set", "period", "token_class"),
+    columns=(
+        Column(
+            "kind",
+            "string",
+            "name",
+            "token, position: their embeddings; head; feed_forward: a layer's whole feed-forward part; bias: all that "
+            "is added whatever the input. Nothing is listed where norms stand on the stream itself",
+            options=("token", "position", "head", "feed_forward", "bias"),
+        ),
+        replace(LAYER, nullable=True, meaning="of the head or feed-forward part, from 0; null for others"),
+        replace(HEAD, nullable=True, meaning="head within its layer, from 0; null for what is none"),
+        *SET,
+        Column(
+            "contribution",
+            "float64",
+            "logits",
+            "logit of the correct token that the part adds, minus the mean logit over the vocabulary that it adds, "
+            "averaged over tokens; what the last norm divides by is held. All parts sum to the model's own",
+        ),
+        *interval(f"the contribution, by {BY_SENTENCE}", "logits"),
+        N,
+    ),
+)
+LOGIT_LENS = Table(
+    name="logit_lens",
+    row="the stream after some layers, read by the last norm and the unembedding, on one class of tokens",
+    key=("depth", "eval_set", "period", "token_class"),
+    columns=(
+        Column("depth", "int64", "layers", "layers passed: 0 the embedding, the largest the model itself", 0),
+        *SET,
+        Column("loss", "float64", NATS, "mean loss of these logits", 0),
+        *interval(f"the loss, by {BY_SENTENCE}"),
+        Column("divergence", "float64", NATS, "mean KL(model || lens) of the predictions", 0),
+        Column("agreement", "float64", "share", "how often their likeliest token is the model's", 0, 1),
         N,
     ),
 )

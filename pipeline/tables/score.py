@@ -14,6 +14,7 @@ from pipeline.tables.columns import (
     STEP,
     TOKEN,
     TOKEN_CLASS,
+    TOKEN_ID,
 )
 
 NULL_KINDS = ("gaussian", "rotation", "step_0", "permuted_tokens")
@@ -88,6 +89,24 @@ NULLS = Table(
     row="one score of one head, against one kind of chance",
     key=(*HEAD_SCORES.key, "null_kind"),
     columns=(STEP, LAYER, HEAD, METRIC, DEFINITION, MEASURED_ON, PERIOD, NULL_KIND, DRAWS, *CHANCE),
+)
+RELATION_PAIRS = Table(
+    name="relation_pairs",
+    row="two words that stand in a relation, and whether the model has a token for each",
+    key=("relation", "source", "target"),
+    columns=(
+        Column("relation", "string", "name", "definition of the metric relation that counts the pair"),
+        Column("source", "string", "text", "the word that a head attends to"),
+        Column("target", "string", "text", "the word that it should predict"),
+        replace(TOKEN_ID, name="source_id", meaning="token of the source; null if the pair is not used", nullable=True),
+        replace(
+            TOKEN_ID,
+            name="target_id",
+            meaning="token of the target, both words after a space or both without; null if the pair is not used, "
+            "because one of them is no token alone",
+            nullable=True,
+        ),
+    ),
 )
 SENTENCE_SCORES = Table(
     name="sentence_scores",

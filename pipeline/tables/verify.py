@@ -2,7 +2,7 @@
 
 from pipeline.plumbing.schema import Column, Table
 
-GATES = ("terms", "pattern", "logits", "paths", "orders", "factored", "gauge")
+GATES = ("terms", "pattern", "logits", "parts", "paths", "orders", "factored", "gauge")
 
 CHECKS = Table(
     name="checks",
@@ -14,10 +14,11 @@ CHECKS = Table(
             "string",
             "name",
             "terms, pattern, logits: the sum of a head's terms, attention by that sum, and the logits after the last "
-            "layer, against the model's own forward pass; paths: logits summed over all paths through heads; orders: "
-            "loss of the paths of every order together; factored: scores of a circuit's factors against those of its "
-            "dense matrix over part of the vocabulary; gauge: what a head computes and scores, before and after a "
-            "random invertible map between its queries and keys and between its values and outputs",
+            "layer, against the model's own forward pass; parts: the logit of the token that comes, less the mean of "
+            "all, summed over what each part of the model adds; paths: logits summed over all paths through heads; "
+            "orders: loss of the paths of every order together; factored: scores of a circuit's factors against those "
+            "of its dense matrix over part of the vocabulary; gauge: what a head computes and scores, before and after "
+            "a random invertible map between its queries and keys and between its values and outputs",
             options=GATES,
         ),
         Column(

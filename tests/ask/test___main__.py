@@ -56,7 +56,7 @@ def test_every_command_answers_in_text_json_and_parquet(ask, made, tmp_path, arg
 
 def test_nothing_is_said_before_it_is_said_how_it_was_verified(ask, made):
     _, text = ask("attend", made.folder, "0.0", DEMO)
-    assert text.splitlines()[1].startswith("verified against its own forward pass on 8 tokens: 7 checks")
+    assert text.splitlines()[1].startswith("verified against its own forward pass on 8 tokens: 8 checks")
 
 
 def test_attention_is_written_as_a_page_and_a_picture(ask, made, tmp_path):

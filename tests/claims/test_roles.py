@@ -18,7 +18,8 @@ from pipeline.claims.roles import (
 from pipeline.plumbing.artefacts import Paths, write
 from pipeline.tables.judge.head_roles import HEAD_ROLES
 
-THRESHOLDS = {"attention": 0.5, "copying": 0.5, "significance": 0.05, "confidence": 0.95}
+LEAST = {"attention": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
+THRESHOLDS = LEAST | {"significance": 0.05, "confidence": 0.95}
 
 
 def roles(*heads, **options):
@@ -132,6 +133,23 @@ def test_what_makes_a_role_what_it_is_must_be_measured():
     assert roles({"copying": 0.9, "copying_q": None})["named"].item() == "copying (not measured: copying_significant)"
 
 
+def test_a_head_that_shuns_its_own_tokens_and_lowers_what_it_attends_to_suppresses_copies():
+    anticopy = {"copy_suppression": 0.8, "suppression_q": 0.01, "direct_copying": -0.3}
+    found = roles(anticopy, anticopy | {"direct_copying": 0.3}, anticopy | {"direct_copying": None})
+    assert found["role"].tolist() == ["copy_suppression", "none", "copy_suppression"]
+    assert (
+        found["evidence"][0] == "0.80 of tokens among the ten smallest of their own row; attended tokens' logits -0.30"
+    )
+    assert found["named"][2] == "copy_suppression (not measured: lowers)"
+
+
+def test_a_head_that_writes_next_to_nothing_is_inactive_whatever_else_it_looks_like():
+    found = roles({"inactive": 0.97}, {"inactive": 0.97, "first_token": 0.9}, {"inactive": 0.5})
+    assert found["role"].tolist() == ["inactive", "first_token", "none"]
+    assert found["also"].tolist() == ["", "inactive", ""]
+    assert found["evidence"][0] == "writes 0.03 of its layer's mean"
+
+
 def test_of_a_head_without_a_role_what_could_still_give_it_one_is_said():
     found = roles({}, {"first_token": None}, {"period_17": None, "period_5": None, "q": None})
     assert found["role"].tolist() == ["none"] * 3
@@ -157,6 +175,10 @@ VALUES = {  # of each criterion: numbers by which it holds, fails, and is not me
     "first_token": ({"first_token": 0.8}, {}, {"first_token": None}),
     "copying": ({"copying": 0.8}, {}, {"copying": None}),
     "copying_significant": ({"copying_q": 0.01}, {}, {"copying_q": None}),
+    "suppresses": ({"copy_suppression": 0.8}, {}, {"copy_suppression": None}),
+    "suppression_significant": ({"suppression_q": 0.01}, {}, {"suppression_q": None}),
+    "lowers": ({"direct_copying": -0.3}, {}, {"direct_copying": None}),
+    "inactive": ({"inactive": 0.97}, {}, {"inactive": None}),
 }
 
 
@@ -169,7 +191,7 @@ def test_a_criterion_holds_fails_or_was_not_measured(criterion):
     numbers = role_numbers(tables(*(INDUCTION | changes for changes in VALUES[criterion])))
     heads = pd.MultiIndex.from_product([["base"], [0], [1], [0, 1, 2]], names=HEAD)
     numbers = {name: rows.reindex(heads) for name, rows in numbers.items()}
-    likely = criteria(numbers, 0.5, 0.5, 0.05, 0.95)
+    likely = criteria(numbers, LEAST, 0.05, 0.95)
     assert states(likely, 0.05, 0.95)[criterion].tolist() == ["holds", "fails", "not measured"]
 
 

@@ -23,6 +23,7 @@ MADE_UP = (
         "head_roles",
         "ablations",
         "paths",
+        "contributions",
     ),
     *("set_ablations", "set_curves", "role_coverage"),
     *("validity", "checkpoint_scores", "emergence", "effects", "vocab_pairs", "benchmark", "known_answers", "stages"),
@@ -351,6 +352,23 @@ def paths() -> pd.DataFrame:
     ends = {"shapley_lo": frame["shapley"] - 0.1, "shapley_hi": frame["shapley"] + 0.1}
     frame = frame.assign(loss_removed=2 * frame["shapley"], logit_contribution=0.0, n=64, **ends)
     return runs(frame.assign(confidence=CONFIDENCE))
+
+
+@pytest.fixture
+def contributions() -> pd.DataFrame:
+    """INDUCTION adds 3 logits to second copies; the last layer's feed-forward part takes 1; tokens add 0.5."""
+    kinds = ["novel", "first_copy", "second_copy", "all"]
+    heads = grid(token_class=kinds).assign(kind="head")
+    speaks = (
+        (heads["layer"] == INDUCTION[0]) & (heads["head"] == INDUCTION[1]) & (heads["token_class"] == "second_copy")
+    )
+    heads["contribution"] = np.where(speaks, 3.0, 0.0)
+    others = pd.DataFrame(product([*range(LAYERS), None], kinds), columns=["layer", "token_class"])
+    others["kind"] = np.where(others["layer"].isna(), "token", "feed_forward")
+    others["contribution"] = others["layer"].map(lambda layer: 0.5 if pd.isna(layer) else -float(layer == LAYERS - 1))
+    frame = pd.concat([heads, others.assign(head=None)]).astype({"layer": "Int64", "head": "Int64"})
+    ends = {"lo": frame["contribution"] - 0.1, "hi": frame["contribution"] + 0.1, "confidence": CONFIDENCE}
+    return runs(frame.assign(eval_set="repeated_text", period=None, n=64, **ends))
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from torch.nn import functional
 
 from pipeline.circuits.causes.paths import DIRECT, path_outputs
 from pipeline.circuits.causes.shapley import exact_shares, sampled_shares
-from pipeline.circuits.transformer.forward import Trace
-from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.scores.held import Held
 
 BLOCK = 64  # tokens whose logits stay in the processor's cache while paths are added to them
 
@@ -24,11 +23,13 @@ Logits = Float[Tensor, "path token d_vocab"]
 Targets = Int[Tensor, " token"]
 
 
-def predictions(weights: Weights, trace: Trace) -> tuple[Logits, Targets]:
+def predictions(held: Held) -> tuple[Logits, Targets]:
     """Return the logits and the targets of every token that is predicted."""
-    streams = path_outputs(weights, trace)[:, :, :-1]
-    streams = rearrange(streams, "batch path position d_model -> path (batch position) d_model")
-    return streams @ weights.W_U, rearrange(trace.tokens[:, 1:], "batch position -> (batch position)")
+    streams = held.unscaled(path_outputs(held))[:, :, :-1]
+    logits = rearrange(streams, "batch path position d_model -> path (batch position) d_model") @ held.read.W_U
+    if held.logit_constant is not None:
+        logits[0] += held.logit_constant
+    return logits, rearrange(held.trace.tokens[:, 1:], "batch position -> (batch position)")
 
 
 def placed(values: Float[Tensor, "... token"], batch: int) -> Float64[Tensor, "... {batch} position"]:

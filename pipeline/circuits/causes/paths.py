@@ -1,8 +1,9 @@
-"""The logits of an attention-only model as a sum over paths, its patterns held as they are.
+"""The logits of a model as a sum over paths, its patterns, norms' scales and feed-forward outputs held as they are.
 
-With patterns held, a head is a linear map of the stream, so the stream after the last layer is the sum
+With these held, a head is a linear map of the stream, so the stream after the last layer is the sum
 over every way from the embedding to it: through no head, through one, or through one of each of several
-layers in a row. A path is named by what it passes in each layer, `direct` or a head.
+layers in a row. A path is named by what it passes in each layer, `direct` or a head. What feed-forward parts write, and
+constants, start as the embedding does: they are on the direct path of the layers up to theirs.
 
 Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", path expansion and the
 losses by order of terms.
@@ -15,18 +16,12 @@ from einops import einsum, rearrange
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from pipeline.circuits.transformer.forward import Trace, unembed
+from pipeline.circuits.scores.held import Held
+from pipeline.circuits.transformer.layers import added
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
 
 DIRECT = "direct"
-# What a stream passes that is no head, or adds whatever the stream is: with any of these, paths do not add up.
-_BESIDES_HEADS = ("ln1_gain", "ln2_gain", "ln_final_gain", "ff_keys", "W_head", "b_V", "b_O", "b_U")
-
-
-def adds_up(weights: Weights) -> bool:
-    """Whether the model's logits are a sum over paths: no norms, feed-forward parts or biases of what is written."""
-    return all(getattr(weights, name) is None for name in _BESIDES_HEADS)
 
 
 def path_names(weights: Weights) -> list[tuple[str, ...]]:
@@ -36,71 +31,62 @@ def path_names(weights: Weights) -> list[tuple[str, ...]]:
     return list(product(*passed))
 
 
-def path_outputs(weights: Weights, trace: Trace) -> Float[Tensor, "batch path position d_model"]:
+def path_outputs(held: Held) -> Float[Tensor, "batch path position d_model"]:
     """What each path brings to the end of the stream.
 
     Args:
-        weights: a model whose paths add up.
-        trace: its forward pass.
+        held: a forward pass.
 
     Returns:
-        Paths in the order of `path_names`: (1 + n_heads) ^ n_layers of them, which sum to the last stream. Times
-        W_U, the paths' logits.
-
-    Raises:
-        ValueError: the model has norms, feed-forward parts or biases.
+        Paths in the order of `path_names`: (1 + n_heads) ^ n_layers of them, which sum to the last stream.
     """
-    _refuse(weights)
-    paths = rearrange(trace.resid[:, 0], "batch position d_model -> batch 1 position d_model")
-    for layer in range(weights.n_layers):
-        through = torch.cat([paths[:, :, None], through_heads(weights, trace, paths, layer)], 2)
+    paths = rearrange(held.trace.resid[:, 0], "batch position d_model -> batch 1 position d_model")
+    for layer in range(held.weights.n_layers):
+        through = torch.cat([paths[:, :, None], through_heads(held, paths, layer)], 2)
         paths = rearrange(through, "batch path next position d_model -> batch (path next) position d_model")
+        _join(paths, held, layer)
     return paths
 
 
 def through_heads(
-    weights: Weights, trace: Trace, streams: Float[Tensor, "batch path position d_model"], layer: int
+    held: Held, streams: Float[Tensor, "batch path position d_model"], layer: int
 ) -> Float[Tensor, "batch path head position d_model"]:
-    """What each head of a layer makes of some streams, its pattern held.
-
-    Args:
-        weights: the transformer, without norms.
-        trace: the forward pass that the patterns come from.
-        streams: what the heads read.
-        layer: which layer.
-    """
+    """What each head of a layer makes of some streams; the first is the direct path, and read with the norm's bias."""
     values = einsum(
-        streams, weights.W_V[layer], "batch path key d_model, head d_model d_head -> batch path head key d_head"
+        held.seen(streams, layer),
+        held.read.W_V[layer],
+        "batch path key d_model, head d_model d_head -> batch path head key d_head",
     )
-    return trace.pattern[:, layer][:, None] @ values @ weights.W_O[layer]
+    constant = held.value_constant(layer)
+    if constant is not None:
+        values[:, 0] += constant[:, None]
+    return held.trace.pattern[:, layer][:, None] @ values @ held.weights.W_O[layer]
 
 
-def order_losses(weights: Weights, trace: Trace) -> Float64[Tensor, "order batch position"]:
+def order_losses(held: Held) -> Float64[Tensor, "order batch position"]:
     """Losses of the model cut down to the paths through at most so many heads.
 
     Order 0 is the direct path alone, which predicts from the current token; order n_layers is the whole model.
 
     Args:
-        weights: a model whose paths add up, of any number of layers.
-        trace: its forward pass.
+        held: a forward pass of a model of any number of layers.
 
     Returns:
         Nats, as `token_losses` gives them; orders from 0 to n_layers.
-
-    Raises:
-        ValueError: the model has norms, feed-forward parts or biases.
     """
-    _refuse(weights)
+    trace, constant = held.trace, held.logit_constant
     orders = torch.zeros_like(trace.resid).index_copy(1, torch.tensor([0]), trace.resid[:, :1])
-    for layer in range(weights.n_layers):
+    for layer in range(held.weights.n_layers):
         # Each order of the stream, read by one more head, is of the order above.
-        written = through_heads(weights, trace, orders[:, :-1], layer).sum(2)
+        written = through_heads(held, orders[:, :-1], layer).sum(2)
         orders = torch.cat([orders[:, :1], orders[:, 1:] + written], 1)
-    streams = orders.cumsum(1).unbind(1)
-    return torch.stack([token_losses(unembed(weights, stream), trace.tokens) for stream in streams])
+        _join(orders, held, layer)
+    logits = (added(held.logits(stream), constant) for stream in orders.cumsum(1).unbind(1))
+    return torch.stack([token_losses(of_order, trace.tokens) for of_order in logits])
 
 
-def _refuse(weights: Weights) -> None:
-    besides = [name for name in _BESIDES_HEADS if getattr(weights, name) is not None]
-    if besides:
-        raise ValueError(f"paths do not add up in a model with {besides[0]}: leave its paths out (see adds_up)")
+def _join(streams: Float[Tensor, "batch path position d_model"], held: Held, layer: int) -> None:
+    """Let what a layer writes besides its heads join the first stream, the direct path."""
+    besides = held.besides_heads(layer)
+    if besides is not None:
+        streams[:, 0] += besides

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from pipeline.circuits.closed_forms.case import Case
-from pipeline.circuits.closed_forms.expected import ROUNDING, TIES, UNDEFINED, Expected
+from pipeline.circuits.closed_forms.expected import ROUNDING, TIES, UNDEFINED, WORDLESS, Expected
 from pipeline.circuits.closed_forms.of_patterns import previous_attention
 
 ClosedForm = Callable[[Case], Expected]
@@ -12,21 +12,26 @@ ClosedForm = Callable[[Case], Expected]
 
 def identity(d_vocab: int, sign: int = 1) -> dict[str, Expected]:
     """Return the scores of a circuit that sends every token to itself alone, with this sign."""
-    return {"eigenvalue": float(sign), "diagonal_z": sign * math.sqrt(d_vocab - 1), "top": float(sign > 0)}
+    return {
+        "eigenvalue": float(sign),
+        "diagonal_z": sign * math.sqrt(d_vocab - 1),
+        "top": float(sign > 0),
+        "bottom": float(sign < 0),
+    }
 
 
 def nothing() -> dict[str, Expected]:
     """Return the scores of a circuit of zeros, which it is in any basis: ties count against a token."""
-    return {"eigenvalue": UNDEFINED, "diagonal_z": UNDEFINED, "top": 0.0}
+    return {"eigenvalue": UNDEFINED, "diagonal_z": UNDEFINED, "top": 0.0, "bottom": 0.0}
 
 
 def shift(d_vocab: int) -> dict[str, Expected]:
     """Return the scores of a cyclic shift: eigenvalues are roots of unity, which add up to 0, its diagonal is 0."""
-    return {"eigenvalue": 0.0, "diagonal_z": -1 / math.sqrt(d_vocab - 1), "top": 0.0}
+    return {"eigenvalue": 0.0, "diagonal_z": -1 / math.sqrt(d_vocab - 1), "top": 0.0, "bottom": 0.0}
 
 
 def copying(score: str) -> ClosedForm:
-    """Return the closed form of a score of the OV circuit: eigenvalue, diagonal_z or top (top1, top5 ...)."""
+    """Return the closed form of a score of the OV circuit: eigenvalue, diagonal_z, top (top1, top5 ...) or bottom."""
 
     def closed_form(case: Case) -> Expected:
         if case.wiring.moves != ("token", "token"):
@@ -35,6 +40,11 @@ def copying(score: str) -> ClosedForm:
         return (shift(d_vocab) if case.wiring.shift else identity(d_vocab, case.wiring.sign))[score]
 
     return closed_form
+
+
+def relation(case: Case) -> Expected:
+    """Tokens of wired networks are numbers without a meaning."""
+    return WORDLESS
 
 
 def stream(case: Case) -> Expected:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -14,6 +15,12 @@ Name = tuple[str, str]  # metric, definition
 def loss(sentences: Sequence[Followed]) -> float:
     """Return the mean loss, nats, over all tokens that are predicted."""
     return float(np.mean([sentence.losses() for sentence in sentences]))
+
+
+def contribution(sentences: Sequence[tuple[Seen, Sequence[int]]]) -> float:
+    """Return the mean, over tokens that are predicted, of some logits of the token that comes, less their mean."""
+    rows = (zip(logits, tokens[1:], strict=False) for logits, tokens in sentences)
+    return float(np.mean([row[token] - row.mean() for row, token in chain.from_iterable(rows)]))
 
 
 def by_order(construction: Construction, sentences: Sequence[Followed]) -> dict[Name, float]:

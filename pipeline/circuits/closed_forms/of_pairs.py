@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.circuits.closed_forms.case import Case
 from pipeline.circuits.closed_forms.expected import DISTRACTED, UNDEFINED, Expected
 from pipeline.circuits.closed_forms.of_circuits import ClosedForm, identity, nothing
-from pipeline.circuits.closed_forms.of_effects import loss
+from pipeline.circuits.closed_forms.of_effects import contribution, loss
 
 
 def composition(through: str, above_chance: bool = False) -> ClosedForm:
@@ -58,6 +58,13 @@ def loss_removed(case: Case) -> Expected:
         return 0.0
     text = case.text
     return loss([replace(read, logits=read.logits - read.written[1]) for read in text]) - loss(text)
+
+
+def logit_contribution(case: Case) -> Expected:
+    """What layer 1 writes for the token that comes, all of which came through layer 0, less its mean over tokens."""
+    if not _moved_on(case) or case.wiring.moves[1] != "token":
+        return 0.0
+    return contribution([(read.written[1], read.tokens) for read in case.text])
 
 
 def _read(case: Case) -> dict[str, str | None]:

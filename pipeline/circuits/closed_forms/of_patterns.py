@@ -8,17 +8,32 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.circuits.closed_forms.case import Case
-from pipeline.circuits.closed_forms.expected import ROUNDING, UNDEFINED, Expected
+from pipeline.circuits.closed_forms.expected import DISTRACTED, ROUNDING, UNDEFINED, Expected
 from pipeline.circuits.closed_forms.mechanism import Followed
 
 Row = Float[np.ndarray, " key"]  # a query's attention
 Looked = tuple[Row, list[int], int]  # the row, the keys it should look at, and the query
+
+
+def _after(prefix: int) -> Callable[[Sequence[int], int, int], list[int]]:
+    """Return which keys follow an earlier occurrence of the query's last tokens."""
+
+    def keys(tokens: Sequence[int], query: int, first: int) -> list[int]:
+        wanted = tokens[query - prefix + 1 : query + 1]
+        ends = range(first + prefix - 1, query)
+        return [end + 1 for end in ends if list(tokens[end - prefix + 1 : end + 1]) == list(wanted)]
+
+    return keys
+
+
 ROLES: dict[str, Callable[[Sequence[int], int, int], list[int]]] = {  # of tokens, a query, and the first real position
     "previous_token": lambda tokens, query, first: [query - 1] if query else [],
     "current_token": lambda tokens, query, first: [query],
     "first_token": lambda tokens, query, first: [0] if query else [],
     "duplicate_token": lambda tokens, query, first: [key for key in range(query) if tokens[key] == tokens[query]],
-    "induction": lambda tokens, query, first: [key + 1 for key in range(first, query) if tokens[key] == tokens[query]],
+    "induction": _after(1),
+    "match_2": _after(2),
+    "match_3": _after(3),
 }
 
 
@@ -83,12 +98,49 @@ def olsson(case: Case) -> Expected:
     return _mean(values) if values else UNDEFINED
 
 
+def distance(case: Case) -> float:
+    """Mean number of positions that attention goes back."""
+    return _mean(sum(row[key] * (query - key) for key in range(query + 1)) for row, query in _rows(case))
+
+
+def entropy(case: Case) -> float:
+    """Mean entropy of attention over that of even attention."""
+    entropies = [-sum(p * math.log(p) for p in row if p > 0) for row, _ in _rows(case)]
+    return _mean(entropies) / _mean(math.log(query + 1) for _, query in _rows(case))
+
+
+def inactivity(case: Case) -> Expected:
+    """Of the only head of its layer, none; of several, distractors decide."""
+    return 0.0 if case.construction.n_heads == 1 else DISTRACTED
+
+
+def attended_logit(case: Case) -> float:
+    """What the head adds to the logits of the tokens attended to, less their mean; 0 if it writes to no logits."""
+    if case.wiring.moves[1] != "token":
+        return 0.0
+    rises = []
+    for sentence in case.sentences:
+        for query in range(case.first, len(sentence.tokens)):
+            logits, row = sentence.written[case.layer][query], sentence.patterns[case.layer][query]
+            keys = range(case.first, query + 1)
+            rises.append(sum(row[key] * (logits[sentence.tokens[key]] - logits.mean()) for key in keys))
+    return _mean(rises)
+
+
 def previous_attention(case: Case, layer: int) -> float:
     """Mean attention of a layer's head to the token before, on text."""
     rows = (
         sentence.patterns[layer][query, query - 1] for sentence in case.text for query in range(1, len(sentence.tokens))
     )
     return _mean(rows)
+
+
+def _rows(case: Case) -> list[tuple[Row, int]]:
+    return [
+        (sentence.patterns[case.layer][query], query)
+        for sentence in case.sentences
+        for query in range(len(sentence.tokens))
+    ]
 
 
 def _looked(case: Case, role: str) -> list[Looked]:

@@ -41,17 +41,20 @@ from pipeline.circuits.definitions.definition import (
 )
 from pipeline.circuits.definitions.measure_heads import (
     Between,
+    Relations,
     circuit_scores,
     halves_of,
     most_ranked,
     products_between,
+    relation_hits,
     sequence_scores,
 )
 from pipeline.circuits.definitions.registry import DEFINITIONS, HEADS, measured_as
 from pipeline.circuits.definitions.views import Tokens, Turned
 from pipeline.circuits.scores import induction
 from pipeline.circuits.scores.grams import Grams
-from pipeline.circuits.scores.score import Scores
+from pipeline.circuits.scores.relations import permuted, share
+from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
@@ -190,6 +193,35 @@ def of_sequences(reference: Reference, sequences: Tokens, scores: Scores, random
         few = replace(sequences, tokens=sequences.tokens[: reference.draws.sentences])
         before, _ = sequence_scores(reference.before, few, batch)
     return _all(_of_random_heads(scores, random), chances, of_step_0(scores, before))
+
+
+def of_relations(
+    reference: Reference, layer: int, relations: Relations, fewest: int, generator: Generator
+) -> tuple[Scores, Chances]:
+    """Score the relations that a layer's heads know, [head] each, beside targets that change places.
+
+    Args:
+        reference: to the model.
+        layer: which layer.
+        relations: pairs of tokens, by relation.
+        fewest: pairs; with fewer there is no score.
+        generator: decides who changes places, the same for all layers if it is in one state.
+    """
+    found, weights = relation_hits(reference.folded, layer, relations), reference.weights
+    scores = {entry.name: Score(share(of_entry, fewest), *entry.levels(weights)) for entry, of_entry in found.items()}
+    chances: Chances = {
+        entry.name: {
+            "permuted_tokens": of_draws(
+                scores[entry.name].value, permuted(of_entry, fewest, reference.draws.heads, generator)
+            )
+        }
+        for entry, of_entry in found.items()
+    }
+    before = None
+    if reference.before is not None:
+        untrained = relation_hits(reference.before, layer, relations)
+        before = {entry.name: Score(share(of_entry, fewest)) for entry, of_entry in untrained.items()}
+    return scores, _all(chances, of_step_0(scores, before))
 
 
 def of_step_0(scores: Scores, before: Scores | None) -> Chances:

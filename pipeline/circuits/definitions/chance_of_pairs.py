@@ -15,6 +15,7 @@ from pipeline.circuits.definitions.measure_heads import halves_of
 from pipeline.circuits.definitions.measure_pairs import composition_scores, pair_circuits, path_scores, ranked_circuit
 from pipeline.circuits.definitions.registry import PAIRS, measured_as
 from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
 
@@ -135,9 +136,9 @@ def _of_step_0(
         return {}
     before = composition_scores(reference.before, source, reader)
     if any(entry.name in scores for entry, _ in measured_as(OfPath, PAIRS)):
-        trace = forward(reference.before, text[: reference.draws.sentences])
+        held = Held.of(reference.before, forward(reference.before, text[: reference.draws.sentences]))
         heads = [(source, head) for head in range(reference.before.n_heads)]
-        paths = [path_scores(reference.before, trace, head, reader) for head in heads]
+        paths = [path_scores(held, head, reader) for head in heads]
         before |= {name: Score(torch.stack([of_head[name].value for of_head in paths])) for name in paths[0]}
     names = [name for name in scores if name in before]
     return {name: {"step_0": of_few(scores[name].value, before[name].value.flatten()[:, None, None])} for name in names}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pipeline.circuits.closed_forms.case import Case
 from pipeline.circuits.closed_forms.expected import Expected
-from pipeline.circuits.definitions.views import Paths, Predictions, Tokens, Turned
+from pipeline.circuits.definitions.views import Pass, Paths, Predictions, Tokens, Turned
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.head_patterns import Template
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -56,6 +56,13 @@ class OfOutputs:
 
 
 @dataclass(frozen=True)
+class OfPass:
+    """Of what a layer's heads do on sequences, each sentence alone."""
+
+    function: Callable[[Pass], Float64[Tensor, "batch head"]]  # NaN where a sentence has no score
+
+
+@dataclass(frozen=True)
 class OfCircuit:
     """Of a head's own circuit, by its small products; `stream` is W_V W_O, between nothing."""
 
@@ -66,10 +73,19 @@ class OfCircuit:
 
 @dataclass(frozen=True)
 class OfRanks:
-    """Share of tokens that are among the `most` largest of their own row of the OV circuit."""
+    """Share of tokens that are among the `most` largest of their own row of the OV circuit, or among the smallest."""
 
     most: int
+    smallest: bool = False
     weighed_by_text: bool = False  # each token as often as the text holds it; else all of the vocabulary alike
+
+
+@dataclass(frozen=True)
+class OfRelation:
+    """Share of pairs of words whose second is among the `most` largest of the first one's row of the OV circuit."""
+
+    relation: str
+    most: int
 
 
 @dataclass(frozen=True)
@@ -115,10 +131,11 @@ class OfPairRanks:
 
 @dataclass(frozen=True)
 class OfPath:
-    """Of what flows through two heads in a row on sequences; only where paths add up."""
+    """Of what flows through two heads in a row on sequences; only where logits add up."""
 
     # By sentence and head, or by head where no sentence has a value alone.
     function: Callable[[Paths], Float[Tensor, "sentence head"] | Float[Tensor, " head"]]
+    despite_norms: bool = True  # whether large models, which have norms, can afford it
 
 
 @dataclass(frozen=True)
@@ -140,8 +157,10 @@ class OfLosses:
 Measure = (
     OfPattern
     | OfOutputs
+    | OfPass
     | OfCircuit
     | OfRanks
+    | OfRelation
     | OfPositions
     | OfPrefixes
     | OfComposition
@@ -191,7 +210,7 @@ class Definition:
     def eval_set(self) -> str | None:
         """The set of sequences it is measured on; `weights` for none, None for whatever sequences there are."""
         match self.measure:
-            case OfCircuit() | OfPositions() | OfComposition() | OfPairCircuit() | OfPairRanks():
+            case OfCircuit() | OfRelation() | OfPositions() | OfComposition() | OfPairCircuit() | OfPairRanks():
                 return "weights"
             case OfRanks(weighed_by_text=weighed):
                 return "text" if weighed else "weights"

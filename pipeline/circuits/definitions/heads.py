@@ -1,7 +1,7 @@
 """Every definition of a score of single heads.
 
-Left out are scores that need lists of words, each one token to the model: the name-copying score of Wang et al. 2022
-and the relation scores of Elhelo and Geva 2024 (MAPS). A vocabulary of a thousand pieces of words holds too few.
+Relation scores need words that are one token each: of a small vocabulary, few pairs are left, and of fewer than a
+setting says there is no score. Left out is the name-copying score of Wang et al. 2022, which needs names.
 
 Scores of patterns come twice, the second time without [BEGIN], where heads rest. No such twin have first_token, which
 is about [BEGIN]; the detector's scores, since it has its own way to leave [BEGIN] out (exclude_bcs, after which rows
@@ -23,10 +23,12 @@ from pipeline.circuits.definitions.definition import (
     Definition,
     OfCircuit,
     OfOutputs,
+    OfPass,
     OfPattern,
     OfPositions,
     OfPrefixes,
     OfRanks,
+    OfRelation,
 )
 from pipeline.circuits.definitions.sources import (
     ARENA,
@@ -38,6 +40,11 @@ from pipeline.circuits.definitions.sources import (
     DISTANCE,
     FRACTION,
     FRAMEWORK,
+    HEADVIS,
+    INACTIVE,
+    IOI,
+    LOGITS,
+    LONG_PREFIX,
     MASS,
     MEAN,
     NONE,
@@ -45,9 +52,11 @@ from pipeline.circuits.definitions.sources import (
     OURS,
     PROBABILITY,
     RATIO,
+    RELATIONS,
     SHARE,
+    SUPPRESSION,
 )
-from pipeline.circuits.definitions.views import Tokens, Turned
+from pipeline.circuits.definitions.views import Pass, Tokens, Turned
 from pipeline.circuits.scores import copying, head_patterns, induction, positional
 from pipeline.circuits.scores.head_patterns import Mask, Template, detector_abs, detector_mul, entry_mean, mass
 from pipeline.circuits.transformer.weights import Weights
@@ -140,19 +149,54 @@ def _one_in_positions(weights: Weights, positions: int | None = None) -> float:
     return math.nan if weights.W_pos is None else 1 / (len(weights.W_pos[:positions]) - 1)
 
 
-def _ranked(definition: str, most: int, meaning: str, source: str) -> Definition:
+def _ranked(
+    definition: str, most: int, meaning: str, source: str, metric: str = "copying", smallest: bool = False
+) -> Definition:
     return Definition(
-        metric="copying",
+        metric=metric,
         definition=definition,
         meaning=meaning,
         source=source,
         unit=FRACTION,
-        measure=OfRanks(most),
+        measure=OfRanks(most, smallest),
         chance=partial(_one_in_vocabulary, most=most),
         ideal=1.0,
         nulls=("gaussian", "step_0"),
-        closed_form=of_circuits.copying("top"),
+        closed_form=of_circuits.copying("bottom" if smallest else "top"),
         random_mean=True,
+    )
+
+
+def _long_prefix(prefix: int, number: str) -> Definition:
+    def template(tokens: Tokens) -> Template:
+        return mass(induction.targets(tokens.tokens, tokens.first, prefix))
+
+    return Definition(
+        metric="long_prefix",
+        definition=f"match_{prefix}",
+        meaning=f"attention to what followed earlier occurrences of the query's last {number} tokens, averaged over "
+        "queries that have any",
+        source=LONG_PREFIX,
+        unit=PROBABILITY,
+        measure=OfPattern(template),
+        nulls=("step_0",),
+        closed_form=counted(f"match_{prefix}", "mass"),
+    )
+
+
+def _relation(name: str, meaning: str) -> Definition:
+    return Definition(
+        metric="relation",
+        definition=name,
+        meaning="share of pairs of words, each one token, whose second is among the ten largest of the first one's row "
+        f"of the OV circuit: {meaning}",
+        source=RELATIONS,
+        unit=FRACTION,
+        measure=OfRelation(name, 10),
+        chance=partial(_one_in_vocabulary, most=10),
+        ideal=1.0,
+        nulls=("permuted_tokens", "step_0"),
+        closed_form=of_circuits.relation,
     )
 
 
@@ -272,8 +316,67 @@ WHOLE = (
     ),
     *_rivals(1),
     *_rivals(2),
+    _long_prefix(2, "two"),
+    _long_prefix(3, "three"),
+    Definition(
+        metric="distance",
+        definition="mean",
+        meaning="positions that attention goes back, averaged over queries",
+        source=HEADVIS,
+        unit="tokens",
+        measure=OfPattern(lambda tokens: head_patterns.distance(tokens.tokens)),
+        nulls=("step_0",),
+        closed_form=of_patterns.distance,
+    ),
 )
 ATTENTION = (*WHOLE, *(twin for entry in WHOLE for twin in _without_begin(entry)))
+
+PASSES = (
+    Definition(
+        metric="entropy",
+        definition="of_even",
+        meaning="mean entropy of attention over that of even attention",
+        source=HEADVIS,
+        unit=NONE,
+        measure=OfPass(Pass.entropy),
+        chance=1.0,
+        nulls=("step_0",),
+        closed_form=of_patterns.entropy,
+    ),
+    Definition(
+        metric="inactive",
+        definition="output_norm",
+        meaning="1 - mean length of what the head writes, over the mean of its layer's heads",
+        source=INACTIVE,
+        unit=NONE,
+        measure=OfPass(Pass.inactivity),
+        chance=0.0,
+        ideal=1.0,
+        nulls=("step_0",),
+        closed_form=of_patterns.inactivity,
+    ),
+    Definition(
+        metric="direct_copying",
+        definition="attended_logit",
+        meaning="what the head adds to the logits of the tokens it attends to, [BEGIN] left out, less the mean over "
+        "tokens, weighted by attention; what the last norm divides by is held; below 0 for copy suppression",
+        source=f"after {IOI}; {SUPPRESSION}",
+        unit=LOGITS,
+        measure=OfPass(Pass.attended_logits),
+        nulls=("step_0",),
+        closed_form=of_patterns.attended_logit,
+    ),
+)
+
+WORDS = (
+    _relation("days", "a day of the week and the next"),
+    _relation("months", "a month and the next"),
+    _relation("numbers", "a number in letters, cardinal or ordinal, and the next"),
+    _relation("numerals", "a number in digits and the next"),
+    _relation("letters", "a letter and the next"),
+    _relation("capitals", "a country and its capital"),
+    _relation("lower_case", "a word with a capital letter and the same without"),
+)
 
 WEIGHTS = (
     Definition(
@@ -377,6 +480,14 @@ WEIGHTS = (
     ),
     _ranked("top1", 1, "share of tokens that are largest in their own row of the circuit", f"{ARENA}; {BIETTI}"),
     _ranked("top5", 5, "share of tokens among their own five largest", ARENA),
+    _ranked(
+        "bottom10",
+        10,
+        "share of tokens among the ten smallest of their own row of the circuit",
+        SUPPRESSION,
+        metric="copy_suppression",
+        smallest=True,
+    ),
     Definition(
         metric="copying",
         definition="top1_unigram",

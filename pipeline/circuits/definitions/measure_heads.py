@@ -13,18 +13,22 @@ from pipeline.circuits.definitions.definition import (
     Name,
     OfCircuit,
     OfOutputs,
+    OfPass,
     OfPattern,
     OfPositions,
     OfPredictions,
     OfPrefixes,
     OfRanks,
+    OfRelation,
 )
 from pipeline.circuits.definitions.registry import HEADS, MODELS, measured_as
-from pipeline.circuits.definitions.views import Predictions, Tokens
+from pipeline.circuits.definitions.views import Pass, Predictions, Tokens
 from pipeline.circuits.scores import head_patterns, induction, positional
-from pipeline.circuits.scores.copying import diagonal_rank
+from pipeline.circuits.scores.copying import diagonal_rank, diagonal_ranks
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.head_patterns import Template
+from pipeline.circuits.scores.held import Held, adds_up
+from pipeline.circuits.scores.relations import hits
 from pipeline.circuits.scores.score import Score, Scores, pooled
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import head_outputs
@@ -34,6 +38,7 @@ from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit, qk_ci
 
 Between = Mapping[str, Grams]  # by circuit, OV, QK or stream: its sides, without what a head puts between them
 Halves = tuple[Float64[Tensor, "d_model rank"], Float64[Tensor, "d_model rank"]]  # W is the first @ the second^T
+Relations = Mapping[str, Int[Tensor, "side pair"]]  # sources' and targets' tokens, by relation
 CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
 
 
@@ -51,19 +56,24 @@ def sequence_scores(
     Returns:
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
-    patterns, outputs, losses = _Patterns(definitions), {}, []
+    patterns, outputs, losses, passes = _Patterns(definitions), {}, [], {}
     unembedding = gains_folded(weights).W_U
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
         patterns.add(trace.pattern, part)
         losses.append(token_losses(trace.logits, part.tokens))
+        held = Held.of(weights, trace) if adds_up(weights) else None
+        layers = [Pass(weights, trace, held, layer, part.first) for layer in range(weights.n_layers)]
+        for entry, measure in measured_as(OfPass, definitions):
+            passes.setdefault(entry, []).append(torch.stack([measure.function(layer) for layer in layers], 1))
         if part.period is not None:
             sample = slice(part.first, part.first + part.period)
             for entry, measure in measured_as(OfOutputs, definitions):
                 sentences = _of_outputs(weights, trace, measure, sample, unembedding)
                 outputs.setdefault((entry, measure.chance(part.period)), []).append(sentences)
     scores = patterns.scores()
-    for (entry, chance), parts in outputs.items():
+    of_passes = {(entry, entry.levels(weights)[0]): parts for entry, parts in passes.items()}
+    for (entry, chance), parts in (of_passes | outputs).items():
         sentences = torch.cat(parts)
         _, ideal = entry.levels(weights)
         scores[entry.name] = pooled(sentences, (~sentences.isnan()).double(), chance, ideal)
@@ -143,6 +153,24 @@ def of_circuits(
     measured = [_head_scores(weights, between, head, ranked, tile) for head in heads]
     values = {entry: torch.stack([scores[entry] for scores in measured]) for entry in measured[0]}
     return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
+
+
+def relation_hits(
+    weights: Weights, layer: int, relations: Relations
+) -> dict[Definition, Bool[Tensor, "head pair pair"]]:
+    """Return which words each head of a layer takes which words to; see `relations.hits`.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        layer: which layer.
+        relations: pairs of tokens, by the name of their relation.
+    """
+    circuits = [ov_circuit(weights, (layer, head)) for head in range(weights.n_heads)]
+    found = {}
+    for entry, measure in measured_as(OfRelation, HEADS):
+        sources, targets = relations[measure.relation]
+        found[entry] = torch.stack([hits(circuit, sources, targets, measure.most) for circuit in circuits])
+    return found
 
 
 def text_scores(
@@ -240,8 +268,10 @@ class _Patterns:
 
     def _levels(self, template: Template, even: Float[Tensor, "query key"]) -> Float[Tensor, "level batch"]:
         """Return each sentence's weight, and what even attention and a perfect head sum to."""
-        perfect = head_patterns.perfect(template.role)
-        return torch.stack([template.weight.sum(-1), template.by(even), template.by(perfect)])
+        weight = template.weight.sum(-1)
+        none = torch.full_like(weight, torch.nan)
+        perfect = none if template.role is None else template.by(head_patterns.perfect(template.role))
+        return torch.stack([weight, template.by(even), perfect])
 
     def scores(self) -> Scores:
         scores = {}
@@ -272,11 +302,11 @@ def _head_scores(
     weights: Weights, between: Between | None, head: Head, ranked: Int[Tensor, " token"], tile: int
 ) -> dict[Definition, Float[Tensor, ""]]:
     circuits = circuits_of(weights, head, between)
-    rank = diagonal_rank(*ov_circuit(weights, head), ranked, tile, most_ranked())
+    ranks = diagonal_ranks(*ov_circuit(weights, head), ranked, tile, most_ranked())
     values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in measured_as(OfCircuit, HEADS)}
     for entry, measure in measured_as(OfRanks, HEADS):
         if not measure.weighed_by_text:
-            values[entry] = (rank < measure.most).double().mean()
+            values[entry] = (ranks[int(measure.smallest)] < measure.most).double().mean()
     if weights.W_pos is not None:
         queries, keys = positional.position_circuit(weights, head)
         for entry, measure in measured_as(OfPositions, HEADS):

@@ -13,8 +13,8 @@ from pipeline.circuits.scores import virtual_heads
 from pipeline.circuits.scores.composition import composition
 from pipeline.circuits.scores.copying import diagonal_rank
 from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import Score, Scores, pooled
-from pipeline.circuits.transformer.forward import Trace
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import Factors
 
@@ -83,37 +83,35 @@ def ranked_circuit(weights: Weights, measure: OfPairRanks, source: Head, reader:
     return (columns, rows) if measure.transposed else (rows, columns)
 
 
-def path_scores(weights: Weights, trace: Trace, source: Head, layer: int) -> Scores:
+def path_scores(held: Held, source: Head, layer: int) -> Scores:
     """Score what really flows through one head and each head of a later layer, on some sequences.
 
     Args:
-        weights: the transformer.
-        trace: its forward pass.
+        held: a forward pass.
         source: the first head.
         layer: of the second heads.
 
     Returns:
-        The scores, [reader head] each. NaN in models with layer norm, where paths do not add up.
+        The scores, [reader head] each; of what takes the whole vocabulary's logits, NaN in models with norms.
     """
-    paths, scores = Paths(weights, trace, source, layer), {}
+    weights, paths, scores = held.weights, Paths(held, source, layer), {}
     for entry, measure in measured_as(OfPath, PAIRS):
-        if weights.ln1_gain is None:
+        if measure.despite_norms or weights.ln1_gain is None:
             value = measure.function(paths)
         else:
-            value = torch.full((len(trace.tokens), weights.n_heads), torch.nan, dtype=torch.float64)
+            value = torch.full((len(held.trace.tokens), weights.n_heads), torch.nan, dtype=torch.float64)
         levels, known = entry.levels(weights), (~value.isnan()).double()
         scores[entry.name] = pooled(value, known, *levels) if value.ndim == 2 else Score(value, *levels)
     return scores
 
 
 def promoted_tokens(
-    weights: Weights, trace: Trace, source: Head, layer: int, count: int
+    held: Held, source: Head, layer: int, count: int
 ) -> dict[str, tuple[Float[Tensor, "head batch position rank"], Int[Tensor, "head batch position rank"]]]:
     """List the tokens that one head and each head of a later layer, in a row, promote most.
 
     Args:
-        weights: a model without layer norm.
-        trace: its forward pass.
+        held: a forward pass.
         source: the first head.
         layer: of the second heads.
         count: tokens at each position.
@@ -123,8 +121,8 @@ def promoted_tokens(
     """
     promoted = {}
     for name, path in (("virtual", virtual_heads.virtual_z), ("mixed", virtual_heads.mixed_z)):
-        outputs = [path(weights, trace, source, (layer, head)) for head in range(weights.n_heads)]
-        unembed = weights.W_O[layer] @ weights.W_U
+        outputs = [held.unscaled(path(held, source, (layer, head))) for head in range(held.weights.n_heads)]
+        unembed = held.weights.W_O[layer] @ held.read.W_U
         logits = einsum(torch.stack(outputs), unembed, "head ... d_head, head d_head d_vocab -> head ... d_vocab")
         promoted[name] = tuple(logits.topk(count))
     return promoted

@@ -10,6 +10,7 @@ from pipeline.circuits.definitions.sources import (
     BIETTI,
     FRACTION,
     FRAMEWORK,
+    LOGITS,
     NATS,
     NONE,
     NORMS,
@@ -146,11 +147,22 @@ PAIRS = (
     Definition(
         metric="virtual",
         definition="loss_removed",
-        meaning="nats per token lost without the pair's path to the logits",
+        meaning="nats per token lost without the pair's path to the logits; of models with norms, not measured",
         source=OURS,
         unit=NATS,
-        measure=OfPath(Paths.losses_removed),
+        measure=OfPath(Paths.losses_removed, despite_norms=False),
         nulls=("step_0",),
         closed_form=of_pairs.loss_removed,
+    ),
+    Definition(
+        metric="virtual",
+        definition="logit_contribution",
+        meaning="what the pair's path adds to the logit of the token that comes, less its mean over tokens; what norms "
+        "divide by is held",
+        source=OURS,
+        unit=LOGITS,
+        measure=OfPath(Paths.logit_contributions),
+        nulls=("step_0",),
+        closed_form=of_pairs.logit_contribution,
     ),
 )

@@ -6,11 +6,12 @@ from functools import cached_property
 
 import torch
 from einops import einsum, repeat
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.circuits.scores import challenges, head_patterns, induction, virtual_heads
+from pipeline.circuits.scores import challenges, head_patterns, induction, outputs, virtual_heads
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.transformer.forward import Trace
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -54,6 +55,32 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """One layer of a forward pass on sequences."""
+
+    weights: Weights
+    trace: Trace
+    held: Held | None  # None where the logits do not add up
+    layer: int
+    first: int  # the first position that is not [BEGIN]
+
+    def entropy(self) -> Float64[Tensor, "batch head"]:
+        """Mean entropy of attention over that of even attention."""
+        return head_patterns.entropy_share(self.trace.pattern[:, self.layer])
+
+    def inactivity(self) -> Float64[Tensor, "batch head"]:
+        """How much less than its layer's mean a head writes."""
+        return outputs.inactivity(self.trace.z[:, self.layer, :, self.first :], self.weights.W_O[self.layer])
+
+    def attended_logits(self) -> Float64[Tensor, "batch head"]:
+        """What heads add to the logits of the tokens that they attend to; NaN where logits do not add up."""
+        pattern = self.trace.pattern[:, self.layer]
+        if self.held is None:
+            return torch.full(pattern.shape[:2], torch.nan, dtype=torch.float64)
+        return outputs.attended_logits(pattern, self.held.rise(self.layer), self.first)
+
+
+@dataclass(frozen=True)
 class Turned:
     """Attention to targets where tokens have changed places; see `null_patterns`."""
 
@@ -66,37 +93,47 @@ class Turned:
 
 @dataclass(frozen=True)
 class Paths:
-    """What flows through one head and each head of a later layer, on some sequences; where paths add up."""
+    """What flows through one head and each head of a later layer, on some sequences; where logits add up."""
 
-    weights: Weights
-    trace: Trace
+    held: Held
     source: Head
     layer: int  # of the second heads
 
     @cached_property
     def z(self) -> list[Float[Tensor, "batch query d_head"]]:
         """What each second head makes of what the first one wrote."""
-        heads = range(self.weights.n_heads)
-        return [virtual_heads.virtual_z(self.weights, self.trace, self.source, (self.layer, head)) for head in heads]
+        heads = range(self.held.weights.n_heads)
+        return [virtual_heads.virtual_z(self.held, self.source, (self.layer, head)) for head in heads]
+
+    @property
+    def W_O(self) -> Float[Tensor, "head d_head d_model"]:
+        """Of the second heads."""
+        return self.held.weights.W_O[self.layer]
 
     @cached_property
     def written(self) -> Float[Tensor, "batch position d_model"]:
         """What the whole second layer writes."""
         axes = "batch head position d_head, head d_head d_model -> batch position d_model"
-        return einsum(self.trace.z[:, self.layer], self.weights.W_O[self.layer], axes)
+        return einsum(self.held.trace.z[:, self.layer], self.W_O, axes)
 
     def norm_shares(self) -> Float[Tensor, " head"]:
         """Size of each pair's output beside the layer's."""
-        outputs = zip(self.z, self.weights.W_O[self.layer], strict=True)
+        outputs = zip(self.z, self.W_O, strict=True)
         shares = [virtual_heads.norm_share(z @ W_O, self.written) for z, W_O in outputs]
         return torch.tensor(shares, dtype=torch.float64)
 
     def losses_removed(self) -> Float[Tensor, "sentence head"]:
         """Nats per token that each sentence loses without each pair's path to the logits."""
-        logits, tokens = self.trace.logits, self.trace.tokens
+        logits, tokens = self.held.trace.logits, self.held.trace.tokens
         whole = token_losses(logits, tokens)[:, 1:].mean(-1)
-        paths = (z @ (W_O @ self.weights.W_U) for z, W_O in zip(self.z, self.weights.W_O[self.layer], strict=True))
+        paths = (self.held.unscaled(z) @ (W_O @ self.held.read.W_U) for z, W_O in zip(self.z, self.W_O, strict=True))
         return torch.stack([virtual_heads.loss_without(logits, path, tokens) - whole for path in paths], -1)
+
+    def logit_contributions(self) -> Float[Tensor, "sentence head"]:
+        """What each pair's path adds to the logit of the token that comes, less its mean over tokens."""
+        direction = self.held.unscaled(self.held.directions(self.held.trace.tokens.roll(-1, 1)))
+        paths = (z @ W_O for z, W_O in zip(self.z, self.W_O, strict=True))
+        return torch.stack([(path * direction).sum(-1)[:, :-1].double().mean(-1) for path in paths], -1)
 
 
 @dataclass(frozen=True)

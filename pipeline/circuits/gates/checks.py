@@ -1,25 +1,28 @@
 """Every gate of a model: what is rebuilt from its weights, held against what it must equal.
 
-Gates: `terms`, `pattern` and `logits` against the model's own forward pass, which none of this code computes; `paths`
-and `orders` against the same, where logits are a sum over paths; `factored` and `gauge` against the same head, formed
-densely or written otherwise.
+Gates: `terms`, `pattern` and `logits` against the model's own forward pass, which none of this code computes; `parts`,
+`paths` and `orders` against the same, where logits are a sum over parts once norms' scales are held; `factored` and
+`gauge` against the same head, formed densely or written otherwise.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.causes.paths import adds_up, order_losses, path_outputs
+from pipeline.circuits.causes.paths import order_losses, path_outputs
 from pipeline.circuits.definitions.registry import HEADS
 from pipeline.circuits.gates import disagreement
 from pipeline.circuits.gates.gauge import regauged
 from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.scores.held import Held, adds_up
 from pipeline.circuits.terms.walk import of_tokens, walk
 from pipeline.circuits.transformer import attention
 from pipeline.circuits.transformer.forward import forward, unembed
+from pipeline.circuits.transformer.layers import added
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
@@ -81,22 +84,25 @@ def on_sequences(
     b_U = None if weights.b_U is None else weights.b_U.double()
     rebuilt = unembed(replace(layer.weights, W_U=weights.W_U.double(), b_U=b_U), layer.after)
     yield ("logits", "logits", None), (rebuilt - logits).abs().max()
-    yield from _along_paths(weights, tokens, logits)
+    yield from _added_up(weights, tokens, logits)
 
 
-def _along_paths(
+def _added_up(
     weights: Weights, tokens: Int[Tensor, "batch position"], logits: Float[Tensor, "batch position d_vocab"]
 ) -> Iterator[Error]:
-    """Yield the errors of the paths' summed logits, and of the loss of all orders, where paths add up."""
+    """Yield the errors of sums over parts and over paths, norms' scales held, where logits add up."""
     if not adds_up(weights):
         return
     weights = weights.double()
-    trace = forward(weights, tokens)
+    held = Held.of(weights, forward(weights, tokens))
+    summed = torch.stack(list(held.contributions().values())).sum(0)[:, 1:]
+    centred = (logits - logits.mean(-1, keepdim=True))[:, :-1]
+    of_coming = centred.gather(-1, rearrange(tokens[:, 1:], "batch position -> batch position 1"))
+    yield ("parts", "logits", None), (summed - of_coming.squeeze(-1)).abs().max()
     if weights.n_layers <= 2:  # there are (1 + n_heads) ^ n_layers of them
-        summed = path_outputs(weights, trace).sum(1) @ weights.W_U
-        yield ("paths", "logits", None), (summed - logits).abs().max()
-    losses = order_losses(weights, trace)[-1]
-    yield ("orders", "loss", None), disagreement.difference(losses, token_losses(logits, tokens)).max()
+        through_all = added(held.logits(path_outputs(held).sum(1)), held.logit_constant)
+        yield ("paths", "logits", None), (through_all - logits).abs().max()
+    yield ("orders", "loss", None), disagreement.difference(order_losses(held)[-1], token_losses(logits, tokens)).max()
 
 
 def of_layers(

@@ -112,7 +112,7 @@ def _circuit_errors(before: Weights, after: Weights) -> Errors:
     errors = {}
     for (metric, definition), score in expected.items():
         # Ranks, which rounding tips where entries tie, are compared below.
-        if not definition.startswith(("top", "recall")):
+        if not definition.startswith(("top", "bottom", "recall")):
             error = difference(computed[metric, definition].value, score.value)
             errors[f"{metric}_{definition}"] = error.masked_fill(lost[metric], 0) if metric in lost else error
     top1 = [_outside(_top1(ov_circuit(after, head)), _dense(ov_circuit(before, head))) for head in heads]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import einops
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
 Mask = Bool[Tensor, "batch query key"]  # whether a query should look at a key
@@ -26,7 +26,7 @@ class Template:
 
     entries: Float64[Tensor, "batch query key"]  # how much each entry of the pattern counts
     weight: Float64[Tensor, "batch query"]  # how many entries or queries of each the score averages over
-    role: Mask  # the keys a head of this role looks at
+    role: Mask | None  # the keys a head of this role looks at; None if it is no role's
 
     def by(self, pattern: Float[Tensor, "query key"] | Float[Tensor, "batch query key"]) -> Float64[Tensor, " batch"]:
         """Sum entries times one head's pattern, of all sentences or of each."""
@@ -67,6 +67,12 @@ def without_first(
     total = rest.sum(-1, keepdim=True)
     counts = total >= torch.finfo(pattern.dtype).tiny
     return (rest.double() / rest.double().sum(-1, keepdim=True)).where(counts, 0.0), counts.squeeze(-1)
+
+
+def entropy_share(pattern: Float[Tensor, "... query key"]) -> Float64[Tensor, "..."]:
+    """Return the mean entropy of attention over the mean entropy of even attention: 0, one key a query, to 1."""
+    entropy = torch.special.entr(pattern.double()).sum(-1).mean(-1)
+    return entropy / torch.arange(1, pattern.shape[-1] + 1, dtype=torch.float64).log().mean()
 
 
 def even(length: int) -> Float64[Tensor, "query key"]:
@@ -129,6 +135,14 @@ def mass(role: Mask) -> Template:
     return Template(role.double(), role.any(-1).double(), role)
 
 
+def distance(tokens: Int[Tensor, "batch position"]) -> Template:
+    """Mean number of positions that attention goes back."""
+    places = torch.arange(tokens.shape[1], dtype=torch.float64)
+    back = (places[:, None] - places).clamp(min=0)
+    entries = einops.repeat(back, "query key -> batch query key", batch=len(tokens))
+    return Template(entries, _queries(tokens), None)
+
+
 def entry_mean(role: Mask) -> Template:
     """Mean over all (query, key) entries of the mask; perfect head: queries per entry, 0.5 for four repeats.
 
@@ -158,5 +172,5 @@ def detector_abs(role: Mask) -> Template:
     return Template(2 * wanted - wanted.sum(-1, keepdim=True), _queries(role), role)
 
 
-def _queries(role: Mask) -> Float64[Tensor, "batch query"]:
-    return torch.ones(role.shape[:2], dtype=torch.float64)
+def _queries(like: Shaped[Tensor, "batch query ..."]) -> Float64[Tensor, "batch query"]:
+    return torch.ones(like.shape[:2], dtype=torch.float64)

@@ -18,18 +18,22 @@ from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import Factors
 
 
-def targets(tokens: Int[Tensor, "batch position"], first: int) -> Mask:
+def targets(tokens: Int[Tensor, "batch position"], first: int, prefix: int = 1) -> Mask:
     """Which keys follow an earlier occurrence of the query's token: the mask of the induction role.
 
     Args:
         tokens: the sequences.
-        first: the first position that may be such an occurrence: 1 where sequences start with [BEGIN].
+        first: the first position that may be of such an occurrence: 1 where sequences start with [BEGIN].
+        prefix: tokens that must be the same, the query's own among them.
 
     Returns:
-        True where the token before the key equals the query's and comes before the query.
+        True where the tokens before the key equal the query's last and come before the query.
     """
-    earlier = same_token(tokens).tril(-1)
-    earlier[:, :, :first] = False
+    same = same_token(tokens)
+    earlier = same.tril(-1)
+    for back in range(1, prefix):
+        earlier &= same.roll((back, back), dims=(1, 2))
+    earlier[:, :, : first + prefix - 1] = False
     # The last position is earlier than none, so nothing wraps around to key 0.
     return earlier.roll(1, dims=-1)
 

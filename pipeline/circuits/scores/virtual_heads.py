@@ -3,17 +3,16 @@
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.transformer.forward import Trace
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.transformer.losses import token_losses
-from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.transformer.weights import Head
 
 
-def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Float[Tensor, "batch query d_head"]:
-    """What the second head makes of what the first one wrote: A2 (A1 X W_V1) W_O1 W_V2.
+def virtual_z(held: Held, source: Head, reader: Head) -> Float[Tensor, "batch query d_head"]:
+    """What the second head makes of what the first one wrote: A2 (A1 X W_V1) W_O1 W_V2, norms' scales held.
 
     Args:
-        weights: a model without layer norm, so that what is written is read as it is.
-        trace: its forward pass.
+        held: a forward pass.
         source: (layer, head) of the first head, 1.
         reader: (layer, head) of the second head, 2, in a later layer.
 
@@ -22,17 +21,17 @@ def virtual_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Flo
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", virtual heads.
     """
-    carried = weights.W_O[source] @ weights.W_V[reader]
-    return trace.pattern[:, *reader] @ (trace.z[:, *source] @ carried)
+    carried = held.weights.W_O[source] @ held.read.W_V[reader]
+    return held.trace.pattern[:, *reader] @ (held.seen(held.trace.z[:, *source], reader[0]) @ carried)
 
 
-def mixed_z(weights: Weights, trace: Trace, source: Head, reader: Head) -> Float[Tensor, "batch query d_head"]:
+def mixed_z(held: Held, source: Head, reader: Head) -> Float[Tensor, "batch query d_head"]:
     """The notebook's quantity: A2 (A1 X W_V1 W_O1 + X) W_V2, with X the stream the first head reads.
 
     It adds the second head's own reading of X to the virtual head. Arguments as in `virtual_z`.
     """
-    stream = trace.resid[:, source[0]]
-    return virtual_z(weights, trace, source, reader) + trace.pattern[:, *reader] @ (stream @ weights.W_V[reader])
+    stream = held.seen(held.trace.resid[:, source[0]], reader[0])
+    return virtual_z(held, source, reader) + held.trace.pattern[:, *reader] @ (stream @ held.read.W_V[reader])
 
 
 def norm_share(path: Float[Tensor, "batch position d_model"], layer: Float[Tensor, "batch position d_model"]) -> float:
@@ -55,7 +54,7 @@ def loss_without(
 ) -> Float64[Tensor, " batch"]:
     """Each sentence's mean loss, nats per token, without one path to the logits; patterns and all else as it is.
 
-    Exact where paths add up to the logits, which a final layer norm would prevent.
+    The last norm's scale, if there is one, is held too.
 
     Args:
         logits: the model's.

@@ -31,11 +31,13 @@ HEAD_ROLES = Table(
             "random gaps, by content rather than position, and its removal costs loss on second copies, more than on "
             "novel tokens; positional_shortcut: does so on some period but not on all or not across gaps, by position; "
             "prefix_matching: on every period, significantly, but something else of induction fails; previous_token, "
-            "duplicate_token, current_token, first_token: most attention goes there; copying: OV circuit only; none: "
-            "of these",
+            "duplicate_token, current_token, first_token: most attention goes there; copying: OV circuit only; "
+            "copy_suppression: most tokens are among the ten smallest of their own row of the OV circuit, "
+            "significantly, and attended tokens' logits fall; inactive: the head writes next to nothing beside its "
+            "layer's others; none: of these",
             options=(
                 *("induction", "positional_shortcut", "prefix_matching", "previous_token", "duplicate_token"),
-                *("current_token", "first_token", "copying", "none"),
+                *("current_token", "first_token", "copying", "copy_suppression", "inactive", "none"),
             ),
         ),
         Column("named", "string", "text", "the role and, in brackets, which of its criteria were not measured"),
@@ -62,6 +64,9 @@ HEAD_ROLES = Table(
         number("first_token", PROBABILITY, "mean attention to position 0, held-out text", 0, 1),
         number("duplicate_token", PROBABILITY, "attention to earlier copies of the token, worst period", 0, 1),
         number("copying", "none", "eigenvalue copying score", -1, 1),
+        number("copy_suppression", "share", "tokens among the ten smallest of their own row of the OV circuit", 0, 1),
+        number("direct_copying", "logits", "what it adds to the logits of tokens attended to, held-out text"),
+        number("inactive", "none", "1 - what it writes over its layer's mean, held-out text", None, 1),
         number("prefix_worst", PROBABILITY, "induction mass on the worst of all periods", 0, 1),
         number("prefix_best", PROBABILITY, "induction mass on the best of all periods", 0, 1),
         number(

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from pipeline.circuits.causes import path_effects
 from pipeline.circuits.causes.paths import path_names
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 
@@ -28,14 +29,14 @@ def loss_of(logits, target):
 def test_the_predictions_of_a_network():
     weights, sequences = induction_network(), tokens()
     trace = forward(weights, sequences)
-    logits, targets = path_effects.predictions(weights, trace)
+    logits, targets = path_effects.predictions(Held.of(weights, trace))
     losses = path_effects.placed(path_effects.losses(logits.sum(0), targets), len(sequences))
     assert_close(losses, token_losses(trace.logits, sequences), equal_nan=True)
 
 
 def test_only_the_induction_head_speaks_to_the_logits():
     weights, sequences = induction_network(), tokens()
-    logits, targets = path_effects.predictions(weights, forward(weights, sequences))
+    logits, targets = path_effects.predictions(Held.of(weights, forward(weights, sequences)))
     told = torch.zeros(sequences.shape, dtype=torch.bool)
     told[:, PERIOD + 2 :] = True
     place = path_names(weights).index(("direct", "1.0"))

@@ -25,6 +25,12 @@ def test_orders_begin_with_the_direct_path_and_end_with_the_model():
     assert orders[2] == pytest.approx(of_effects.loss(text))
 
 
+def test_a_contribution_is_of_the_token_that_comes_less_the_mean():
+    """Token 1 comes after the first row, 0 after the second; nothing comes after the third."""
+    logits = np.array([[0.0, 6.0, 0.0], [3.0, 0.0, 0.0], [9.0, 9.0, 9.0]])
+    assert of_effects.contribution([(logits, [2, 1, 0])]) == ((6 - 2) + (3 - 1)) / 2
+
+
 def test_without_the_layer_below_an_induction_head_knows_nothing():
     wired = construction("induction", position_gain=40.0, match_gain=40.0)
     text = [follow(wired, repeated(5, 2))]

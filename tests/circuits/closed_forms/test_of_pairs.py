@@ -54,6 +54,9 @@ def test_what_flows_through_both_heads_is_the_product_of_patterns_and_dense_matr
     assert of_pairs.norm_share(pair) == pytest.approx(float(path.norm() / layer.norm()), abs=1e-9)
     without, whole = (token_losses(of, tokens)[:, 1:].mean() for of in (logits - path @ W_E.mT, logits))
     assert of_pairs.loss_removed(pair) == pytest.approx(float(without - whole), abs=1e-6)
+    added = path @ W_E.mT
+    lead = (added - added.mean(-1, keepdim=True))[:, :-1].gather(-1, tokens[:, 1:, None]).mean()
+    assert of_pairs.logit_contribution(pair) == pytest.approx(float(lead), abs=1e-6)
 
 
 def test_distractors_add_to_the_layer_what_chance_decides():

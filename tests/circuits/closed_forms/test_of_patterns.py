@@ -5,7 +5,7 @@ from constructions import case, construction, repeated
 
 from pipeline.circuits.closed_forms import of_patterns
 from pipeline.circuits.closed_forms.case import Case
-from pipeline.circuits.closed_forms.expected import ROUNDING, UNDEFINED
+from pipeline.circuits.closed_forms.expected import DISTRACTED, ROUNDING, UNDEFINED
 from pipeline.circuits.closed_forms.mechanism import follow
 from pipeline.circuits.closed_forms.of_patterns import counted, without_begin
 
@@ -42,6 +42,39 @@ def test_even_attention_scores_harmonic_numbers():
     first = counted("first_token", "mass")(even)
     assert first == pytest.approx(sum(1 / n for n in range(2, 12)) / 10)
     assert counted("previous_token", "mass")(even) == pytest.approx(first)
+
+
+def test_even_attention_has_all_the_entropy_and_goes_half_way_back():
+    even = case(construction("copy"), 0)
+    assert of_patterns.entropy(even) == pytest.approx(1)
+    assert of_patterns.distance(even) == pytest.approx(sum(n / 2 for n in range(11)) / 11)
+    back = case(construction("previous_token", position_gain=40.0), 0)
+    assert of_patterns.entropy(back) == pytest.approx(0, abs=1e-9)
+    assert of_patterns.distance(back) == pytest.approx(10 / 11)
+
+
+def test_longer_prefixes_have_fewer_queries():
+    """Two repeats of five tokens: five queries match one token, four two and three three; the head is perfect."""
+    wired = case(construction("induction", **SHARP), 1)
+    for prefix in (1, 2, 3):
+        role = "induction" if prefix == 1 else f"match_{prefix}"
+        assert counted(role, "mass")(wired) == pytest.approx(1)
+        share = counted(role, "detector_mul")(wired)  # over all eleven queries
+        assert share == pytest.approx((6 - prefix) / 11)
+
+
+def test_an_only_head_is_as_active_as_its_layer():
+    assert of_patterns.inactivity(case(construction("copy"), 0)) == 0
+    assert of_patterns.inactivity(case(construction("copy", n_heads=2, d_model=64), 0)) == DISTRACTED
+
+
+def test_what_is_attended_to_is_raised_or_lowered_by_the_wiring():
+    """It looks at the token before and gives it 2 logits, of which each of fourteen tokens has a share in the mean."""
+    before = case(construction("previous_token", position_gain=40.0), 0)
+    # The first query's token before is [BEGIN], which does not count.
+    assert of_patterns.attended_logit(before) == pytest.approx(2 * (1 - 1 / 14) * 9 / 10)
+    assert of_patterns.attended_logit(case(construction("anticopy"), 0)) < 0
+    assert of_patterns.attended_logit(case(construction("induction"), 0)) == 0
 
 
 def test_the_latest_of_several_targets_has_its_share():

@@ -6,6 +6,7 @@ from pipeline.circuits.definitions.chance_of_heads import Draws, Reference
 from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_pairs import circuit_scores, composition_scores, path_scores
 from pipeline.circuits.definitions.registry import PAIRS
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import stacked
 from pipeline.circuits.transformer.forward import forward
 
@@ -14,10 +15,10 @@ TEXT = sequences()[None]
 
 
 def measured(weights):
-    trace, heads = forward(weights, TEXT), [(0, head) for head in range(N_HEADS)]
+    held, heads = Held.of(weights, forward(weights, TEXT)), [(0, head) for head in range(N_HEADS)]
     scores = composition_scores(weights, 0, 1)
     scores |= stacked([circuit_scores(weights, head, 1, EVERY, 5) for head in heads])
-    return scores | stacked([path_scores(weights, trace, head, 1) for head in heads])
+    return scores | stacked([path_scores(held, head, 1) for head in heads])
 
 
 def compared(weights, before, scores, seed=0):

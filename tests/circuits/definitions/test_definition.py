@@ -16,11 +16,13 @@ ANY = lambda *arguments: torch.zeros(())  # noqa: E731
     [
         (definition.OfPattern(ANY), None),
         (definition.OfOutputs(ANY, ANY), None),
+        (definition.OfPass(ANY), None),
         (definition.OfPredictions(ANY), None),
         (definition.OfLosses(ANY), None),
         (definition.OfCircuit("OV", ANY), "weights"),
         (definition.OfPositions(ANY), "weights"),
         (definition.OfRanks(1), "weights"),
+        (definition.OfRelation("days", 1), "weights"),
         (definition.OfRanks(1, weighed_by_text=True), "text"),
         (definition.OfPrefixes(ANY), "text"),
         (definition.OfComposition("Q"), "weights"),

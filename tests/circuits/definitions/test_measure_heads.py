@@ -5,7 +5,7 @@ import pytest
 import torch
 from hand_wired import shifter_and_matcher
 
-from pipeline.circuits.definitions.definition import OfPattern
+from pipeline.circuits.definitions.definition import OfPass, OfPattern
 from pipeline.circuits.definitions.measure_heads import (
     challenge_scores,
     circuit_scores,
@@ -63,6 +63,7 @@ def test_scores_of_circuits_are_those_of_dense_circuits():
                 ("copying", "diagonal_z"): diagonal_z(copies),
                 ("copying", "top1"): top(copies, 1),
                 ("copying", "top5"): top(copies, 5),
+                ("copy_suppression", "bottom10"): top(-copies, 10),
                 ("same_token_preference", "diagonal_z"): diagonal_z(matches),
                 ("same_token_preference", "eigenvalue"): eigenvalue(matches),
             }
@@ -81,7 +82,11 @@ def test_the_ideal_is_what_a_head_wired_to_be_perfect_gets():
     same = {name: waves.expand(2, 1, -1, -1) for name in ("W_Q", "W_K", "W_V")}
     eye = torch.eye(20, dtype=torch.float64)
     weights = Weights("none", eye, eye, W_O=waves.mT.expand(2, 1, -1, -1), **same)
-    for name, score in circuit_scores(weights, 0, EVERY, 20).items():
+    scores = circuit_scores(weights, 0, EVERY, 20)
+    suppression = ("copy_suppression", "bottom10")
+    assert scores[suppression].value.item() == 0
+    scores[suppression] = circuit_scores(replace(weights, W_O=-weights.W_O), 0, EVERY, 20)[suppression]
+    for name, score in scores.items():
         assert score.value.item() == pytest.approx(score.ideal), name
 
 
@@ -121,7 +126,7 @@ def test_pattern_scores_are_weighted_means_over_sentences(batch):
         for entry, measure in measured_as(OfPattern, HEADS)
     }
     whole = {name: view for name, view in made.items() if view[1] is not None}
-    assert set(scores) == set(whole)
+    assert set(scores) == set(whole) | {entry.name for entry, _ in measured_as(OfPass, HEADS)}
     for name, (of_view, template) in whole.items():
         torch.testing.assert_close(scores[name].value, head_patterns.score(of_view, template))
         assert scores[name].weight[:, 0, 0].tolist() == template.weight.sum(-1).tolist()

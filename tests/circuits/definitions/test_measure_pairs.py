@@ -12,6 +12,7 @@ from pipeline.circuits.definitions.measure_pairs import (
     promoted_tokens,
     ranked_circuit,
 )
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.virtual_heads import mixed_z
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
@@ -34,6 +35,7 @@ def random_weights():
 W = random_weights()
 TOKENS = torch.randint(0, D_VOCAB, (2, 6), generator=torch.Generator().manual_seed(1))
 TRACE = forward(W, TOKENS)
+HELD = Held.of(W, TRACE)
 X = W.W_E[TOKENS]
 
 
@@ -99,17 +101,17 @@ def test_a_circuit_is_ranked_by_rows_or_by_columns():
         torch.testing.assert_close(ranked, expected)
 
 
-def test_paths_that_do_not_add_up_have_no_score():
+def test_the_loss_without_a_path_is_left_out_where_models_have_norms():
     gains = {"ln1_gain": torch.ones(2, 8).double(), "ln1_bias": torch.zeros(2, 8).double()}
     gains |= {"ln_final_gain": torch.ones(8).double(), "ln_final_bias": torch.zeros(8).double()}
     normed = replace(W, **gains)
-    for score in path_scores(normed, forward(normed, TOKENS), (0, 0), 1).values():
-        assert score.value.shape == (N_HEADS,)
-        assert score.value.isnan().all()
+    scores = path_scores(Held.of(normed, forward(normed, TOKENS)), (0, 0), 1)
+    assert {name for name, score in scores.items() if score.value.isnan().all()} == {("virtual", "loss_removed")}
+    assert all(score.value.shape == (N_HEADS,) for score in scores.values())
 
 
 def test_scores_of_paths_agree_with_dense_paths():
-    scores = path_scores(W, TRACE, (0, 1), 1)
+    scores = path_scores(HELD, (0, 1), 1)
     written = sum(TRACE.pattern[:, 1, h] @ TRACE.resid[:, 1] @ W.W_V[1, h] @ W.W_O[1, h] for h in range(N_HEADS))
     loss = token_losses(TRACE.logits, TOKENS)[:, 1:].mean()
     for head in range(N_HEADS):
@@ -119,10 +121,12 @@ def test_scores_of_paths_agree_with_dense_paths():
         removed = token_losses(TRACE.logits - path, TOKENS)[:, 1:].mean() - loss
         torch.testing.assert_close(scores["virtual", "norm_share"].value[head], share)
         torch.testing.assert_close(scores["virtual", "loss_removed"].value[head], removed)
+        lead = (path - path.mean(-1, keepdim=True))[:, :-1].gather(-1, TOKENS[:, 1:, None]).mean()
+        torch.testing.assert_close(scores["virtual", "logit_contribution"].value[head], lead)
 
 
 def test_promoted_tokens_are_the_largest_logits():
-    values, ids = promoted_tokens(W, TRACE, (0, 1), 1, count=4)["virtual"]
+    values, ids = promoted_tokens(HELD, (0, 1), 1, count=4)["virtual"]
     for head in range(N_HEADS):
         expected, places = dense_paths()[1, head].sort(descending=True)
         torch.testing.assert_close(values[head], expected[..., :4])
@@ -130,8 +134,8 @@ def test_promoted_tokens_are_the_largest_logits():
 
 
 def test_mixed_paths_promote_what_the_second_head_reads_of_both():
-    values, ids = promoted_tokens(W, TRACE, (0, 1), 1, count=D_VOCAB)["mixed"]
+    values, ids = promoted_tokens(HELD, (0, 1), 1, count=D_VOCAB)["mixed"]
     for head in range(N_HEADS):
-        logits = mixed_z(W, TRACE, (0, 1), (1, head)) @ W.W_O[1, head] @ W.W_U
+        logits = mixed_z(HELD, (0, 1), (1, head)) @ W.W_O[1, head] @ W.W_U
         torch.testing.assert_close(logits.gather(-1, ids[head]), values[head])
         assert (values[head].diff(dim=-1) <= 0).all()

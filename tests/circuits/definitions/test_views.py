@@ -4,7 +4,9 @@ import pytest
 import torch
 from untrained import model, sequences
 
-from pipeline.circuits.definitions.views import Paths, Predictions, Tokens
+from pipeline.circuits.definitions.views import Pass, Paths, Predictions, Tokens
+from pipeline.circuits.scores.head_patterns import entropy_share
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 
@@ -75,7 +77,7 @@ def test_the_lead_is_a_difference_of_logits_where_there_are_rivals():
 def test_paths_of_all_pairs_and_the_layers_own_reading_make_up_what_the_layer_writes():
     tokens = sequences()[None]
     trace = forward(W, tokens)
-    through = [Paths(W, trace, (0, head), 1) for head in range(W.n_heads)]
+    through = [Paths(Held.of(W, trace), (0, head), 1) for head in range(W.n_heads)]
     virtual = sum(z @ W_O for paths in through for z, W_O in zip(paths.z, W.W_O[1], strict=True))
     direct = sum(
         trace.pattern[:, 1, head] @ W.W_E[tokens] @ W.W_V[1, head] @ W.W_O[1, head] for head in range(W.n_heads)
@@ -86,3 +88,18 @@ def test_paths_of_all_pairs_and_the_layers_own_reading_make_up_what_the_layer_wr
         share = (z @ W.W_O[1, head]).norm() / through[0].written.norm()
         assert shares[head].item() == pytest.approx(share.item(), rel=1e-4)
     assert through[0].losses_removed().shape == (len(tokens), W.n_heads)
+    added = through[0].logit_contributions()
+    logits = through[0].z[1] @ W.W_O[1, 1] @ W.W_U
+    lead = (logits - logits.mean(-1, keepdim=True))[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1)
+    torch.testing.assert_close(added[:, 1], lead.double().mean(-1), atol=1e-4, rtol=1e-4)
+
+
+def test_a_pass_is_of_one_layer_and_knows_no_logits_that_do_not_add_up():
+    tokens = sequences()[None]
+    trace = forward(W, tokens)
+    passes = [Pass(W, trace, Held.of(W, trace), layer, first=1) for layer in (0, 1)]
+    for layer, seen in enumerate(passes):
+        torch.testing.assert_close(seen.entropy(), entropy_share(trace.pattern[:, layer]))
+        assert seen.inactivity().mean().item() == pytest.approx(0, abs=1e-6)
+        assert seen.attended_logits().shape == (len(tokens), W.n_heads)
+    assert Pass(W, trace, None, 1, 1).attended_logits().isnan().all()

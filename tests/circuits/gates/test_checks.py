@@ -44,7 +44,8 @@ def test_nothing_is_raised_where_all_agree(weights, own):
     layered = {
         (gate, gate if gate == "pattern" else "scores", layer) for gate in ("terms", "pattern") for layer in (0, 1)
     }
-    assert set(errors) == layered | {("logits", "logits", None), ("paths", "logits", None), ("orders", "loss", None)}
+    whole = {(gate, "loss" if gate == "orders" else "logits", None) for gate in ("logits", "parts", "paths", "orders")}
+    assert set(errors) == layered | whole
     assert max(error.max() for error in errors.values()) < 1e-12
     of_heads = largest(
         of_layers(weights, TOKENS[:1], **HOW, dense_tokens=10, generator=torch.Generator().manual_seed(2))
@@ -65,11 +66,12 @@ def test_scores_of_keys_that_are_not_seen_are_not_compared(weights, own):
     assert failing(weights, own) == set()
 
 
-def test_logits_are_held_against_the_last_layer_the_paths_and_the_orders(weights, own):
+def test_logits_are_held_against_the_last_layer_the_parts_the_paths_and_the_orders(weights, own):
     own["logits"][1, 4, TOKENS[1, 5]] += 1e-3
     errors = largest(on_sequences(weights, TOKENS, **own, **HOW))
     assert float(errors["logits", "logits", None]) == pytest.approx(1e-3)
     assert float(errors["paths", "logits", None]) == pytest.approx(1e-3)
+    assert float(errors["parts", "logits", None]) == pytest.approx(1e-3 * (1 - 1 / 10))  # the mean of ten rises too
     share = float(own["logits"][1, 4].softmax(-1)[TOKENS[1, 5]])
     assert float(errors["orders", "loss", None]) == pytest.approx(1e-3 * (1 - share), rel=1e-2)
 

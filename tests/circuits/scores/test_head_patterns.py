@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -24,6 +26,24 @@ def random_pattern(batch, length, seed=0):
 def of_all(pattern):
     """One pattern [query, key] or [batch, query, key] as that of the only head of the only layer."""
     return pattern.expand(2, *pattern.shape[-2:])[:, None, None]
+
+
+def test_entropy_is_that_of_even_attention_or_none():
+    assert head_patterns.entropy_share(even(6)).item() == pytest.approx(1)
+    assert head_patterns.entropy_share(torch.eye(6)).item() == 0
+    # Half on either of two keys, where there are two or more: log 2 five times.
+    halves = torch.eye(6) / 2 + torch.eye(6).roll(-1, 1).tril(-1) / 2
+    halves[0, 0] = 1
+    expected = 5 * math.log(2) / sum(math.log(n) for n in range(1, 7))
+    assert head_patterns.entropy_share(halves.double()).item() == pytest.approx(expected)
+
+
+def test_distance_counts_positions_back_and_has_no_role():
+    template = head_patterns.distance(TOKENS)
+    assert template.role is None
+    back = of_all(torch.eye(6).roll(-1, 1).tril(-1).double())
+    assert score(back, template).item() == pytest.approx(5 / 6)
+    assert score(of_all(even(6)), template).item() == pytest.approx(sum(q / 2 for q in range(6)) / 6)
 
 
 TOKENS = torch.tensor([[5, 1, 5, 2, 1, 5], [3, 4, 6, 7, 3, 3]])

@@ -36,6 +36,32 @@ QUERIES = BLOCK * (REPEATS - 1)
 PAIRS = BLOCK * sum(range(1, REPEATS))
 
 
+@pytest.mark.parametrize("prefix", [1, 2, 3])
+def test_longer_prefixes_have_fewer_targets_found_by_plain_search(prefix):
+    tokens = torch.randint(1, 4, (3, 14), generator=torch.Generator().manual_seed(prefix))
+    tokens[:, 0] = 0
+    found = {tuple(place) for place in induction.targets(tokens, 1, prefix).nonzero().tolist()}
+    assert found == {
+        (sentence, query, end + 1)
+        for sentence, row in enumerate(tokens.tolist())
+        for query in range(14)
+        for end in range(prefix, query)
+        if row[end - prefix + 1 : end + 1] == row[query - prefix + 1 : query + 1]
+    }
+    assert found
+
+
+def test_only_a_head_that_matches_more_gains_where_more_must_match():
+    """After `1 2 5 ... 3 2 6 ... 1 2`: a plain head looks at 5 and 6 alike, one of two tokens at 5 alone."""
+    tokens = torch.tensor([[0, 1, 2, 5, 3, 2, 6, 1, 2]])
+    long = torch.eye(9).double()[None, None, None]
+    long[..., 8, 8], long[..., 8, 3] = 0, 1
+    two = mass(induction.targets(tokens, 1, prefix=2))
+    assert two.weight.nonzero().tolist() == [[0, 8]]
+    assert score(perfect(tokens), two) == pytest.approx(1 / 2)
+    assert score(long, two) == pytest.approx(1)
+
+
 def test_perfect_head_on_four_repeats():
     tokens = repeated(BLOCK, REPEATS)
     targets = induction.targets(tokens, first=1)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.virtual_heads import loss_without, mixed_z, norm_share, virtual_z
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
@@ -20,6 +21,7 @@ def random_weights():
 W = random_weights()
 TOKENS = torch.randint(0, 11, (2, 6), generator=torch.Generator().manual_seed(1))
 TRACE = forward(W, TOKENS)
+HELD = Held.of(W, TRACE)
 X = W.W_E[TOKENS]
 
 
@@ -39,7 +41,7 @@ def logits(z, head):
 
 @pytest.mark.parametrize(("h1", "h2"), dense_paths())
 def test_the_path_is_the_product_of_patterns_and_of_ov_circuits(h1, h2):
-    torch.testing.assert_close(logits(virtual_z(W, TRACE, (0, h1), (1, h2)), h2), dense_paths()[h1, h2])
+    torch.testing.assert_close(logits(virtual_z(HELD, (0, h1), (1, h2)), h2), dense_paths()[h1, h2])
 
 
 def test_direct_paths_single_heads_and_virtual_heads_sum_to_the_logits():
@@ -48,13 +50,13 @@ def test_direct_paths_single_heads_and_virtual_heads_sum_to_the_logits():
         for layer in range(2)
         for head in range(N_HEADS)
     )
-    virtual = sum(logits(virtual_z(W, TRACE, (0, h1), (1, h2)), h2) for h1 in range(N_HEADS) for h2 in range(N_HEADS))
+    virtual = sum(logits(virtual_z(HELD, (0, h1), (1, h2)), h2) for h1 in range(N_HEADS) for h2 in range(N_HEADS))
     torch.testing.assert_close((X + single) @ W.W_U + virtual, TRACE.logits)
 
 
 def test_mixed_adds_the_second_heads_own_reading():
     alone = TRACE.pattern[:, 1, 2] @ X @ W.W_V[1, 2]
-    torch.testing.assert_close(mixed_z(W, TRACE, (0, 1), (1, 2)), virtual_z(W, TRACE, (0, 1), (1, 2)) + alone)
+    torch.testing.assert_close(mixed_z(HELD, (0, 1), (1, 2)), virtual_z(HELD, (0, 1), (1, 2)) + alone)
 
 
 def test_removing_every_path_leaves_the_loss_of_what_remains():

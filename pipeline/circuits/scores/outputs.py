@@ -1,0 +1,47 @@
+"""Scores of what heads write: how much of it there is, and what it does to the logits of the tokens attended to."""
+
+from einops import reduce
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+
+def inactivity(
+    z: Float[Tensor, "batch head position d_head"], W_O: Float[Tensor, "head d_head d_model"]
+) -> Float64[Tensor, "batch head"]:
+    """One minus the mean length of what a head writes, over the mean of its layer's heads.
+
+    Args:
+        z: attention-weighted values.
+        W_O: of the layer.
+
+    Returns:
+        1 for a head that writes nothing, 0 for one that writes as much as its layer's mean, below 0 for one that writes
+        more; a layer's mean is 0. NaN where the layer writes nothing.
+
+    Source: the average head output norm, by layer, of Sandoval-Segura et al. 2025, "Identifying and Evaluating Inactive
+    Heads in Pretrained LLMs", turned so that more is less active.
+    """
+    z, W_O = z.double(), W_O.double()
+    squares = ((z @ (W_O @ W_O.mT)) * z).sum(-1)  # |z W_O|^2, in d_head dimensions
+    length = squares.clamp(min=0).sqrt().mean(-1)
+    return 1 - length / length.mean(-1, keepdim=True)
+
+
+def attended_logits(
+    pattern: Float[Tensor, "batch head query key"], rise: Float[Tensor, "batch head query key"], first: int
+) -> Float64[Tensor, "batch head"]:
+    """What a head adds to the logits of the tokens it attends to, weighted by attention, mean over queries.
+
+    Args:
+        pattern: attention.
+        rise: of `Held.rise`.
+        first: the first position that is not [BEGIN]; what is before is neither query nor key.
+
+    Returns:
+        Logits, less their mean over the vocabulary: above 0 for name movers, below for copy suppression.
+
+    Source: after Wang et al. 2022, "Interpretability in the Wild", section 3.1, where attention is held against the
+    projection of what is written on the attended name; McDougall et al. 2024, "Copy Suppression".
+    """
+    product = (pattern.double() * rise.double())[:, :, first:, first:]
+    return reduce(product.sum(-1), "batch head query -> batch head", "mean")
