@@ -5,6 +5,7 @@ import json
 from pipeline.plumbing import graph
 from pipeline.plumbing.errors import ConfigError
 from pipeline.plumbing.freeze import keep, put_on_paths
+from pipeline.plumbing.making import hold
 from pipeline.plumbing.plan import Plan, spec_with
 from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT
 
@@ -22,6 +23,14 @@ else:
     PLAN = Plan.from_json(Path(os.environ[PLAN_VARIABLE]).read_text())
 
 put_on_paths(FROZEN)
+
+
+# Not before: only now is it known which jobs run.
+onstart:
+    try:
+        hold(workflow.persistence.all_outputfiles(), workflow.persistence.all_inputfiles())
+    except ConfigError as error:
+        sys.exit(str(error))
 
 
 wildcard_constraints:
