@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.plumbing.artefacts import Paths
+from pipeline.plumbing.lifeline import end_with
 from pipeline.settings.base import Slice
 
 S = TypeVar("S", bound=Slice)
@@ -22,6 +23,7 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
     if {"-h", "--help"} & set(sys.argv):
         parser.epilog = importlib.import_module("pipeline.plumbing.graph").told(stage)
     arguments = parser.parse_args()
+    end_with(*arguments.callers)
     try:
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
@@ -52,6 +54,7 @@ def _parser(stage: str) -> argparse.ArgumentParser:
     parser.add_argument("--experiment", default="base", help="experiment to start from (default: base)")
     parser.add_argument("--seed", type=int, help="seed of the run (default: the experiment's first)")
     parser.add_argument("--spec", help="JSON that the workflow passes: settings, code fingerprint, versions")
+    parser.add_argument("--callers", nargs="*", type=int, default=[], help="processes to end with, by id")
     parser.add_argument("--inputs", nargs="*", default=[], help="files to read, as the workflow passes them")
     parser.add_argument("--outputs", nargs="*", default=[], help="files to write, as the workflow passes them")
     return parser
