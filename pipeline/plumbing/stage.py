@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.plumbing import disk
 from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.lifeline import end_with
 from pipeline.settings.base import Slice
@@ -35,12 +36,24 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
             spec, inputs, outputs = planner.trial(stage, arguments)
             settings = settings_type.parse(json.loads(spec)["settings"])
         run(settings, inputs, outputs)
-    except ValueError as error:
-        if os.environ.get("PIPELINE_TRACEBACK"):
+    except (ValueError, OSError) as error:
+        place = Path(next(iter(arguments.outputs), "results/scratch"))
+        line = str(error) if isinstance(error, ValueError) else disk.told(error, place)
+        if line is None or os.environ.get("PIPELINE_TRACEBACK"):
             raise
-        sys.exit(f"{stage}: {error}")
+        _end(f"{stage}: {line}", workflow=bool(arguments.callers))
     if not arguments.spec:
         print(f"{stage}: wrote " + ", ".join(str(file) for file in outputs.files))
+
+
+def _end(line: str, workflow: bool) -> None:
+    """Exit with this line; where the disk of the log is full, it goes past it to the workflow's own words, file 3."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        if workflow:
+            os.write(3, f"{line}\n".encode())
+    sys.exit(1)
 
 
 def _parser(stage: str) -> argparse.ArgumentParser:

@@ -39,10 +39,11 @@ wildcard_constraints:
 
 
 # The spec is one plain string, because Snakemake compares parameters without their names. What a failed job said
-# last is shown at once, and its log keeps all. -P: not from the working folder, whose code may be newer.
+# last is shown at once, and its log keeps all, or where its disk is full, what is written to 3. -P: not from the
+# working folder, whose code may be newer.
 RUN = (
     "python -P -m pipeline.{params.stage} --callers $$ $PPID --spec {params.spec:q} --inputs {input:q} --outputs {output:q}"
-    " > {log:q} 2>&1 || {{ echo; tail -n 12 {log:q}; echo; exit 1; }} >&2"
+    " 3>&2 > {log:q} 2>&1 || {{ echo; tail -n 12 {log:q}; echo; exit 1; }} >&2"
 )
 PROJECT_FILES = graph.writes_of("project")
 # Where there are several kinds, SVG is for the report and for papers, PNG for all else.
