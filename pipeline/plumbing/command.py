@@ -5,9 +5,9 @@ request is said here before.
 """
 
 import itertools
+import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,13 +20,13 @@ USAGE = "headscope run KEY=VALUE ... [Snakemake's options, such as -n or -c 4]"
 
 
 def main() -> None:
-    """Check what was asked for, show Snakemake's call, make it, and end as it does."""
+    """Check what was asked for, show Snakemake's call, and become it: what is meant to stop one stops the other."""
     try:
         call = called(sys.argv[1:])
     except ConfigError as error:
         sys.exit(f"config error: {error}")
-    print(shlex.join(call), file=sys.stderr)
-    sys.exit(subprocess.call([sys.executable, "-m", *call]))
+    print(shlex.join(call), file=sys.stderr, flush=True)
+    os.execv(sys.executable, [sys.executable, "-m", *call])
 
 
 def called(arguments: list[str]) -> list[str]:

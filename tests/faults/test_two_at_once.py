@@ -83,4 +83,5 @@ def test_a_lost_snakemake_folder_changes_no_byte(folder, expected, stage):
     shutil.rmtree(folder / ".snakemake")
     again = snakemake(folder, "--config", "study=tiny")
     assert "Nothing to be done" in again.stderr
+    assert "results/studies/tiny: what Snakemake knew of it, in .snakemake, is gone" in again.stderr
     assert contents(folder) == expected

@@ -19,6 +19,9 @@ if workflow.is_main_process:
     except ConfigError as error:
         sys.exit(f"config error: {error}")
     os.environ[PLAN_VARIABLE] = str(keep(PLAN.to_json(), FROZEN))
+    if Path(PLAN.folder).exists() and not Path(".snakemake/metadata").exists():
+        told = "what Snakemake knew of it, in .snakemake, is gone: it will not see what was made with other settings or code"
+        print(f"{PLAN.folder}: {told}; python -m pipeline.plumbing.audit does", file=sys.stderr)
 else:
     PLAN = Plan.from_json(Path(os.environ[PLAN_VARIABLE]).read_text())
 
