@@ -24,7 +24,8 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
     if {"-h", "--help"} & set(sys.argv):
         parser.epilog = importlib.import_module("pipeline.plumbing.graph").told(stage)
     arguments = parser.parse_args()
-    end_with(*arguments.callers)
+    if arguments.callers:
+        end_with(*arguments.callers)
     try:
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
