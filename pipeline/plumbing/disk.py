@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 FULL = {errno.ENOSPC: "make room there", errno.EDQUOT: "make room there", errno.EFBIG: "raise `ulimit -f`"}
@@ -21,8 +22,7 @@ def told(error: Exception, path: Path, size: int = 0, written: int = 0) -> str |
     """
     quoted = re.search(r"\(os error (\d+)\)", str(error))  # as safetensors has it
     number = error.errno if isinstance(error, OSError) else int(quoted[1]) if quoted else None
-    # Not Path's own, which raise where a folder may not be looked into.
-    folder = next(place for place in path.absolute().parents if os.path.isdir(place))
+    folder = _folder_of(path)
     mounted = next(place for place in (folder, *folder.parents) if os.path.ismount(place))
     if number in FULL:
         needs = f"needs {_mb(size)}, and " if size else f"needs more than {_mb(written)}, and " if written else ""
@@ -32,6 +32,21 @@ def told(error: Exception, path: Path, size: int = 0, written: int = 0) -> str |
         refused = f"{folder}, on the disk at {mounted}, may not be written"
         return f"{path}: {os.strerror(number)}: {refused}; make it writable, or work in another folder"
     return None
+
+
+def shut(files: Iterable[str]) -> str | None:
+    """Return the line of the first of these files that may not be written, for its folder may not; None if all may."""
+    for path in map(Path, files):
+        if not os.access(folder := _folder_of(path), os.W_OK):
+            read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+            return told(OSError(errno.EROFS if read_only else errno.EACCES, "shut"), path)
+    return None
+
+
+def _folder_of(path: Path) -> Path:
+    """Return the folder that a path is or will be in: the nearest that is there."""
+    # Not Path's own is_dir, which raises where a folder may not be looked into.
+    return next(place for place in path.absolute().parents if os.path.isdir(place))
 
 
 def _mb(size: int) -> str:

@@ -86,6 +86,21 @@ def test_a_folder_that_may_not_be_written_is_one_line(disk, where, made_before):
         subprocess.run(["umount", str(place)], check=True)
 
 
+def test_a_folder_of_a_job_that_may_not_be_written_is_one_line_before_any_job(disk):
+    place = disk / "results/store/train"
+    place.mkdir(parents=True)
+    mount("-t", "tmpfs", "-o", "ro", "tmpfs", str(place))
+    refused = snakemake(disk, "--config", "study=tiny")
+    subprocess.run(["umount", str(place)], check=True)
+    assert refused.returncode == 1
+    told = (
+        rf"^results/store/train/\S+: Read-only file system: {place}, on the disk at {place}, may not be written; .*\Z"
+    )
+    assert re.search(told, refused.stderr, re.M), refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not list((disk / "results/store").glob("prepare/*/*"))
+
+
 def test_a_disk_too_small_for_the_code_says_how_much_it_needs(disk):
     shutil.rmtree(disk / "results", ignore_errors=True)
     fill(disk)

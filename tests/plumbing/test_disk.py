@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from safetensors import SafetensorError
 
+from pipeline.plumbing import disk
 from pipeline.plumbing.disk import told
 
 FULL = [
@@ -41,12 +42,13 @@ def shut():
         yield folder
 
 
-def test_a_folder_that_may_not_be_written_is_named(shut):
+@pytest.mark.parametrize("ask", ["told(error, path)", "shut(['/tmp/file', str(path)])"])
+def test_a_folder_that_may_not_be_written_is_named(shut, ask):
     program = (
-        "import os, pathlib; from pipeline.plumbing.disk import told\n"
+        "import os, pathlib; from pipeline.plumbing.disk import shut, told\n"
         "os.getuid() or os.setuid(65534)  # for root may write everywhere\n"
         "path = pathlib.Path('new/file')\n"
-        "try:\n    path.parent.mkdir()\nexcept OSError as error:\n    print(told(error, path))"
+        f"try:\n    path.parent.mkdir()\nexcept OSError as error:\n    print({ask})"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
     said = subprocess.run(
@@ -54,6 +56,10 @@ def test_a_folder_that_may_not_be_written_is_named(shut):
     )
     assert said.stdout.startswith(f"new/file: Permission denied: {shut}, on the disk at "), said.stderr
     assert said.stdout.count("\n") == 1
+
+
+def test_folders_that_may_be_written_are_not_shut(tmp_path):
+    assert disk.shut([str(tmp_path / "file"), str(tmp_path / "new/folder/file")]) is None
 
 
 @pytest.mark.parametrize(

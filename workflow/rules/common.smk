@@ -2,7 +2,7 @@
 
 import json
 
-from pipeline.plumbing import graph
+from pipeline.plumbing import disk, graph
 from pipeline.plumbing.errors import ConfigError
 from pipeline.plumbing.freeze import keep, put_on_paths
 from pipeline.plumbing.making import hold
@@ -30,8 +30,11 @@ put_on_paths(FROZEN)
 
 # Not before: only now is it known which jobs run.
 onstart:
+    made = [str(file) for file in workflow.persistence.all_outputfiles()]
+    if told := disk.shut([*made, ".snakemake/metadata/record"]):
+        sys.exit(told)
     try:
-        hold(workflow.persistence.all_outputfiles(), workflow.persistence.all_inputfiles())
+        hold(made, map(str, workflow.persistence.all_inputfiles()))
     except ConfigError as error:
         sys.exit(str(error))
 
