@@ -5,6 +5,7 @@ A measurement that ended is kept in a folder beside the outputs, so that a kille
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from pipeline.circuits.vocabulary.balance import fast_precision
 from pipeline.figures.benchmark import benchmark
 from pipeline.figures.style import save
 from pipeline.plumbing.artefacts import Paths, atomic, write
+from pipeline.plumbing.lifeline import end_with
 from pipeline.plumbing.stage import main
 from pipeline.settings.benchmark import BenchmarkSettings
 from pipeline.tables.benchmark import BENCHMARK
@@ -88,7 +90,7 @@ def measured_layer(settings: BenchmarkSettings, what: str, decay: float, layer: 
 
 def alone(function: Callable[..., Answer], *arguments: object) -> Answer:
     """Call a function in a process that does nothing else."""
-    with get_context("spawn").Pool(1) as pool:
+    with get_context("spawn").Pool(1, end_with, [os.getpid()]) as pool:
         return pool.apply(function, arguments)
 
 

@@ -23,7 +23,7 @@ from pipeline.models.sequences import Copies, joined, text_rows, with_copies
 from pipeline.models.tokenizer import role_ids, saved_tokenizer
 from pipeline.models.training import Optimisation, Training, chosen_device, chosen_dtype, mean_losses
 from pipeline.plumbing.artefacts import Paths, read, recorded, write
-from pipeline.plumbing.resumption import load_progress, save_progress
+from pipeline.plumbing.resumption import load_progress, save_progress, size_of
 from pipeline.plumbing.stage import main
 from pipeline.settings.train import (
     ConstructedModel,
@@ -89,9 +89,10 @@ def save(training: Training, journal: Journal, outputs: Paths) -> None:
     config = asdict(training.model.config) | {"model_type": "attention_only", "step": training.step}
     with recorded(outputs, "config.json") as temporary:
         temporary.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    with recorded(outputs, "model.safetensors") as temporary:
-        save_file(training.model.cpu().state_dict(), temporary)
-    with recorded(outputs, "checkpoints.safetensors") as temporary:
+    weights = training.model.cpu().state_dict()
+    with recorded(outputs, "model.safetensors", size_of(weights)) as temporary:
+        save_file(weights, temporary)
+    with recorded(outputs, "checkpoints.safetensors", size_of(journal.checkpoints)) as temporary:
         save_file(journal.checkpoints, temporary, {"steps": json.dumps(sorted(journal.keep))})
     write(TRAINING_CURVE, pd.DataFrame(journal.curve), outputs)
 

@@ -1,24 +1,14 @@
 """The workflow as a whole, in a copy of the repository: minutes, so run with -m slow."""
 
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
+from tiny_study import copied, snakemake
 
 from pipeline.plumbing import graph
 from pipeline.plumbing.audit import audit
 from pipeline.plumbing.unused import unused
 
-ROOT = Path(__file__).resolve().parents[1]
-SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
-EVERY_STAGE = [stage for stage, declared in graph.STAGES.items() if declared.of != "apart"]
 STUDY = {
     "summarise": 1,
     "judge": 1,
@@ -40,28 +30,12 @@ def smoke(tmp_path_factory):
     return copy
 
 
-def copied(folder):
-    for name in ("conf", "pipeline", "profiles", "workflow"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy(ROOT / name, folder / name)
-    return folder
-
-
-def snakemake(folder, *arguments):
-    return subprocess.run([SNAKEMAKE, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-
-
 def would_run(folder):
     """Rules and numbers of jobs that another call would run."""
     output = snakemake(folder, "-n", "--config", "study=smoke").stdout
     return {
         rule: int(jobs) for rule, jobs in re.findall(r"^(\w+) +(\d+)$", output, re.M) if rule not in ("total", "all")
     }
-
-
-def tables(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in (folder / "results").rglob("*.parquet")}
 
 
 def test_every_table_and_figure_is_there(smoke):
@@ -121,41 +95,6 @@ def test_a_change_reruns_what_it_reaches_and_no_more(smoke, file, old, new, jobs
         assert jobs or "Nothing to be done" in snakemake(smoke, "-n", "--config", "study=smoke").stdout
     finally:
         path.write_text(before)
-
-
-def test_the_same_study_gives_the_same_bytes_even_if_every_stage_was_killed_once(smoke, tmp_path):
-    folder = copied(tmp_path)
-    alive = set(EVERY_STAGE)
-    for _ in range(len(EVERY_STAGE) + 1):
-        running = subprocess.Popen(
-            [SNAKEMAKE, "--config", "study=smoke"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while running.poll() is None:
-            for stage in sorted(alive):
-                for process in processes(folder, stage)[:1]:
-                    time.sleep(0.8)  # into its work, where it has some; the shortest stages are done in two seconds
-                    with suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGKILL)
-                        alive.discard(stage)
-            time.sleep(0.1)
-        if running.returncode == 0:
-            break
-    assert running.returncode == 0
-    assert not alive, f"never caught: {alive}"
-    assert tables(folder) == tables(smoke)
-
-
-def processes(folder, stage):
-    """Process ids of the stage's Python at work in this folder."""
-    at_work = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (path / "cmdline").read_bytes().split(b"\0")
-            if words[1:4] == [b"-P", b"-m", f"pipeline.{stage}".encode()] and (path / "cwd").resolve() == folder:
-                at_work.append(int(path.name))
-        except OSError:
-            continue  # it ended meanwhile
-    return at_work
 
 
 def test_a_report_shows_figures_and_claims(smoke, tmp_path):

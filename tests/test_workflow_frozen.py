@@ -7,7 +7,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from test_workflow import ROOT, SNAKEMAKE, copied, snakemake
+from tiny_study import ROOT, SNAKEMAKE, copied, snakemake
 
 # Where jobs are started by a Snakemake of their own, as on a cluster, which reads all rules anew; and from another
 # folder, as a part of another workflow.

@@ -4,8 +4,8 @@ import json
 
 import pandas as pd
 import pytest
-from test_workflow import copied, snakemake
 from tiny_checkpoints import model_of
+from tiny_study import copied, snakemake
 
 from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
 

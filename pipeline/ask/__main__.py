@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MADE = {
     "run": ("pipeline.plumbing.command", "make a study: KEY=VALUE ... [Snakemake's options]"),
     "audit": ("pipeline.plumbing.audit", "hold a folder of results against its plans"),
+    "gc": ("pipeline.plumbing.unused", "list what no study refers to; --delete removes it"),
+    "verify": ("pipeline.documentation.reproduction", "hold a study against a published one: FOLDER --against OTHER"),
 }
 
 app = typer.Typer(

@@ -2,8 +2,9 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.plumbing import intact
+from pipeline.plumbing import disk, intact
 from pipeline.plumbing.schema import Column, Table
 
 ARROW_TYPES = {
@@ -58,32 +59,53 @@ class Paths:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what was written there takes its place at the end.
+def atomic(path: Path, size: int = 0) -> Iterator[Path]:
+    """Yield a temporary path; what was written there takes `path`'s place at the end.
 
-    The temporary name is fixed, so that what a killed job left behind is removed by the next try,
-    and does not end in .parquet, which readers would pick up. A link put there takes the place as it is: the file
-    behind it is a person's own.
+    It lies in a folder of its own, as safetensors writes a file of any name beside it first. The folder's name is
+    fixed, so that what a killed job left behind is removed by the next try. A link put there takes the place as it is:
+    the file behind it is a person's own.
+
+    Args:
+        path: the file.
+        size: how large it becomes (bytes), where that is known before.
+
+    Raises:
+        ValueError: the disk is full or may not be written; the line says which, and how much is needed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)  # might be a link, and what is written go through it
+    work = path.with_name(f".{path.name}.tmp")
+    temporary = work / "whole"
     try:
+        _remove(work)
+        work.mkdir(parents=True)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         if not temporary.is_symlink():
             temporary.chmod(0o644)  # safetensors' are the owner's alone
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        _remove(work)
+    except BaseException as error:
+        written = sum(file.lstat().st_size for file in work.glob("*"))
+        with suppress(OSError):  # of a disk that may not be written any more
+            _remove(work)
+        if isinstance(error, Exception) and (line := disk.told(error, path, size, written)):
+            raise ValueError(line) from error
+        raise
+
+
+def _remove(work: Path) -> None:
+    if work.is_dir() and not work.is_symlink():
+        shutil.rmtree(work)
+    elif os.path.lexists(work):
+        work.unlink()
 
 
 @contextmanager
-def recorded(outputs: Paths, name: str) -> Iterator[Path]:
+def recorded(outputs: Paths, name: str, size: int = 0) -> Iterator[Path]:
     """Write a file that is no table, as `atomic` does; its digest and its job are kept beside it."""
     path = outputs.file(name)
-    with atomic(path) as temporary:
+    with atomic(path, size) as temporary:
         yield temporary
     record([path], outputs)
 

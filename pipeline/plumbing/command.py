@@ -5,9 +5,9 @@ request is said here before.
 """
 
 import itertools
+import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,14 +20,14 @@ USAGE = "headscope run KEY=VALUE ... [Snakemake's options, such as -n or -c 4]"
 
 
 def main(arguments: list[str]) -> int:
-    """Check what was asked for, show Snakemake's call, make it, and return how it ended."""
+    """Check what was asked for, show Snakemake's call, and become it: what is meant to stop one stops the other."""
     try:
         call = called(arguments)
+        print(shlex.join(call), file=sys.stderr, flush=True)
+        os.execv(sys.executable, [sys.executable, "-m", *call])
     except ConfigError as error:
         print(f"config error: {error}", file=sys.stderr)
-        return 1
-    print(shlex.join(call), file=sys.stderr)
-    return subprocess.call([sys.executable, "-m", *call])
+    return 1
 
 
 def called(arguments: list[str]) -> list[str]:

@@ -10,8 +10,10 @@ import hashlib
 import os
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from runpy import run_path
 
 STORE = Path("results/store/frozen")
 FROZEN = ("pipeline", "workflow", "conf", "environment.yml")
@@ -23,31 +25,41 @@ def freeze(home: Path) -> Path:
     """Return the folder of an exact copy of the code and configuration at `home`, held until this process ends.
 
     Raises:
-        SystemExit: the copy is there but was edited; the line says what to do.
+        SystemExit: the copy is there but was edited, or the disk is full or may not be written; the line says what to
+            do.
     """
     _enter()
     contents = _contents(home)
     name = _name(contents)
     copy = STORE / name
-    if not copy.exists():
-        _write(contents, copy)
-    elif _name(_contents(copy)) != name:
-        raise SystemExit(f"{copy} is a copy of the code and was edited; delete it, and edit {home} instead")
-    _hold(copy)
-    _prune(copy)
+    with _told(copy, sum(map(len, contents.values()))):
+        if not copy.exists():
+            _write(contents, copy)
+        elif _name(_contents(copy)) != name:
+            raise SystemExit(f"{copy} is a copy of the code and was edited; delete it, and edit {home} instead")
+        _hold(copy)
+        _prune(copy)
     return copy.resolve()
 
 
 def keep(text: str, copy: Path) -> Path:
-    """Write a plan beside the code that made it, named by its content; return its file."""
+    """Write a plan beside the code that made it, named by its content; return its file.
+
+    Raises:
+        SystemExit: the disk is full or may not be written; the line says what to do.
+    """
     file = copy / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
-    if file.exists():
-        os.utime(file)  # of a study's plans, the latest is the one that it followed last
-        return file
-    file.parent.mkdir(exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
+    with _told(file, len(text.encode())):
+        if file.exists():
+            os.utime(file)  # of a study's plans, the latest is the one that it followed last
+            return file
+        file.parent.mkdir(exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
     return file
 
 
@@ -60,8 +72,19 @@ def put_on_paths(copy: Path) -> None:
 
 def _enter() -> None:
     """Say until this process ends that a study may be running, and wait while results are being removed."""
-    STORE.mkdir(parents=True, exist_ok=True)
-    fcntl.flock(os.open(STORE, os.O_RDONLY), fcntl.LOCK_SH)  # never closed, so never released before
+    with _told(STORE, 0):
+        STORE.mkdir(parents=True, exist_ok=True)
+        fcntl.flock(os.open(STORE, os.O_RDONLY), fcntl.LOCK_SH)  # never closed, so never released before
+
+
+@contextmanager
+def _told(path: Path, size: int) -> Iterator[None]:
+    """Tell of a disk that a file or folder of so many bytes cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        told = run_path(str(Path(__file__).with_name("disk.py")))["told"]  # there is no package yet
+        raise SystemExit(told(error, path, size) or str(error)) from error
 
 
 def _contents(home: Path) -> dict[str, bytes]:
@@ -81,16 +104,19 @@ def _name(contents: dict[str, bytes]) -> str:
 def _write(contents: dict[str, bytes], copy: Path) -> None:
     """Write a copy, whole or not at all; if another process was faster, its copy is the same."""
     temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
-    for place, content in contents.items():
-        file = temporary / place
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        file.chmod(0o444)  # messages name these files; to edit one would be a mistake
-    (temporary / ".lock").touch()
+    temporary.mkdir(parents=True)
     try:
-        temporary.rename(copy)
-    except OSError:
-        shutil.rmtree(temporary)
+        with (temporary / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)  # or another process would take it for what a killed one left
+            for place, content in contents.items():
+                file = temporary / place
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+                file.chmod(0o444)  # messages name these files; to edit one would be a mistake
+            with suppress(OSError):
+                temporary.rename(copy)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _hold(copy: Path) -> None:
@@ -100,9 +126,17 @@ def _hold(copy: Path) -> None:
 
 
 def _prune(mine: Path) -> None:
-    """Remove all but the latest copies, and those that a process holds."""
-    copies = [copy for copy in STORE.iterdir() if copy != mine]
-    for old in sorted(copies, key=lambda copy: copy.stat().st_mtime, reverse=True)[KEPT:]:
+    """Remove all but the latest copies, those that a process holds, and what killed processes left."""
+    others = sorted(STORE.iterdir(), key=_made_at, reverse=True)
+    halves = [copy for copy in others if copy.name.startswith(".")]
+    for old in [*halves, *[copy for copy in others if copy not in (mine, *halves)][KEPT:]]:
         with suppress(OSError), (old / ".lock").open() as lock:  # held, or another process removes it just now
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old)
+
+
+def _made_at(copy: Path) -> float:
+    try:
+        return copy.stat().st_mtime
+    except FileNotFoundError:  # another process renamed or removed it just now
+        return 0.0

@@ -1,6 +1,7 @@
 """Run the jobs of many small models in a few processes, which start once and not once a job."""
 
 import importlib
+import os
 import shutil
 from collections import Counter
 from functools import partial
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.graph import settings_of
+from pipeline.plumbing.lifeline import end_with
 from pipeline.plumbing.scratch import Scratch
 from pipeline.settings.known_answers import PlannedJob, Work
 
@@ -36,7 +38,7 @@ def run_jobs(work: Work, folder: Path, provenance: str, processes: int) -> None:
             own.setdefault(job.experiment, []).append(job)
     run = partial(_run, work, folder, provenance)
     run(shared)
-    with get_context("spawn").Pool(processes) as pool:
+    with get_context("spawn").Pool(processes, end_with, [os.getpid()]) as pool:
         for _ in tqdm(pool.imap_unordered(run, own.values()), desc="models", total=len(own)):
             pass
 

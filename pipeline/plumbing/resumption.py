@@ -14,8 +14,13 @@ from pipeline.plumbing.artefacts import Paths, atomic, provenance_of
 
 def save_progress(path: Path, tag: str, tensors: dict[str, Tensor], facts: object) -> None:
     """Write tensors and JSON facts as one file, whole or not at all; `tag` names the work they belong to."""
-    with atomic(path) as temporary:
+    with atomic(path, size_of(tensors)) as temporary:
         save_file(tensors, temporary, {"progress": json.dumps({"tag": tag, "facts": facts})})
+
+
+def size_of(tensors: dict[str, Tensor]) -> int:
+    """Return how many bytes tensors take in a file, less its header."""
+    return sum(tensor.nbytes for tensor in tensors.values())
 
 
 def load_progress(path: Path, tag: str) -> tuple[dict[str, Tensor], Any] | None:

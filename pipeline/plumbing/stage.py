@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.plumbing import intact
+from pipeline.plumbing import disk, intact
 from pipeline.plumbing.artefacts import Paths
+from pipeline.plumbing.lifeline import end_with
 from pipeline.settings.base import Slice
 
 S = TypeVar("S", bound=Slice)
@@ -23,6 +24,8 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
     if {"-h", "--help"} & set(sys.argv):
         parser.epilog = importlib.import_module("pipeline.plumbing.graph").told(stage)
     arguments = parser.parse_args()
+    if arguments.callers:
+        end_with(*arguments.callers)
     try:
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
@@ -35,12 +38,24 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
             spec, inputs, outputs = planner.trial(stage, arguments)
             settings = settings_type.parse(json.loads(spec)["settings"])
         run(settings, inputs, outputs)
-    except ValueError as error:
-        if os.environ.get("PIPELINE_TRACEBACK"):
+    except (ValueError, OSError) as error:
+        place = Path(next(iter(arguments.outputs), "results/scratch"))
+        line = str(error) if isinstance(error, ValueError) else disk.told(error, place)
+        if line is None or os.environ.get("PIPELINE_TRACEBACK"):
             raise
-        sys.exit(f"{stage}: {error}")
+        _end(f"{stage}: {line}", workflow=bool(arguments.callers))
     if not arguments.spec:
         print(f"{stage}: wrote " + ", ".join(str(file) for file in outputs.files))
+
+
+def _end(line: str, workflow: bool) -> None:
+    """Exit with this line; where the disk of the log is full, it goes past it to the workflow's own words, file 3."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        if workflow:
+            os.write(3, f"{line}\n".encode())
+    sys.exit(1)
 
 
 def _parser(stage: str) -> argparse.ArgumentParser:
@@ -54,6 +69,7 @@ def _parser(stage: str) -> argparse.ArgumentParser:
     parser.add_argument("--experiment", default="base", help="experiment to start from (default: base)")
     parser.add_argument("--seed", type=int, help="seed of the run (default: the experiment's first)")
     parser.add_argument("--spec", help="JSON that the workflow passes: settings, code fingerprint, versions")
+    parser.add_argument("--callers", nargs="*", type=int, default=[], help="processes to end with, by id")
     parser.add_argument("--inputs", nargs="*", default=[], help="files to read, as the workflow passes them")
     parser.add_argument("--outputs", nargs="*", default=[], help="files to write, as the workflow passes them")
     return parser

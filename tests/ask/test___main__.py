@@ -99,7 +99,9 @@ def test_commands_that_make_studies_are_handed_their_arguments(ask, monkeypatch,
     monkeypatch.setattr(request, "main", lambda arguments: given.append(arguments) or 3)
     assert ask("run", "name=x", "model.n_heads=8", "-n", "--help")[0] == 3
     assert given == [["name=x", "model.n_heads=8", "-n", "--help"]]
-    assert ask("audit", tmp_path) == (0, "0 findings\n")
+    (tmp_path / "results").mkdir()
+    assert ask("audit", tmp_path) == (0, "0 findings in 0 studies\n")
+    assert ask("gc", tmp_path)[0] == 0
     monkeypatch.setattr(audit, "main", lambda arguments: 1)
     assert ask("audit")[0] == 1
 

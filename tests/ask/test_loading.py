@@ -23,7 +23,7 @@ def test_a_run_of_a_study_has_its_tokens_and_settings(made, model):
     assert model.run.experiment == "base"
     assert model.settings["project"]["pairs"] == 6
     assert model.begin == 0
-    assert model.verified.checks == 7
+    assert model.verified.checks == 8
     assert model.verified.error <= model.verified.tolerance
     assert_close(model.weights.W_E, load_file(made.folder / "model.safetensors")["token_embedding.weight"])
 
@@ -40,7 +40,7 @@ def test_a_checkpoint_gives_its_own_logits(save):
     tokens = torch.tensor([[3, 1, 4, 1, 5]])
     assert_close(forward(read.weights, tokens).logits, own(tokens).logits, atol=1e-4, rtol=1e-4)
     assert "25 tokens" not in str(read.verified)
-    assert str(read.verified).startswith("verified against its own forward pass on 8 tokens: 7 checks")
+    assert str(read.verified).startswith("verified against its own forward pass on 8 tokens: 9 checks")
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors", "other.safetensors"])

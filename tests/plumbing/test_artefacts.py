@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from pipeline.plumbing.artefacts import Paths, atomic, provenance_of, read, read_parts, write, write_parts
 from pipeline.plumbing.schema import Column, Table
@@ -122,12 +125,46 @@ def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.fixture
+def small_files():
+    """Let no file become larger than 100 kB: a disk that is full for each."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def parquet(data, path):
+    with pq.ParquetWriter(path, data.schema) as writer:
+        writer.write_table(data)
+
+
+WRITERS = {
+    "text": (lambda path: path.write_text("x" * 200_000), "needs more than 0.100 MB"),
+    "tensors": (lambda path: save_file({"x": torch.zeros(50_000)}, path), "needs 0.200 MB"),
+    "table": (lambda path: parquet(pa.table({"x": range(100_000)}), path), "needs more than 0."),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_that_does_not_fit_is_told_in_one_line_and_leaves_nothing(tmp_path, small_files, kind):
+    write_to, needs = WRITERS[kind]
+    size = 200_000 if kind == "tensors" else 0
+    told = f"File too large: {needs}.* MB free"
+    with pytest.raises(ValueError, match=told) as error, atomic(tmp_path / "file", size) as temporary:
+        write_to(temporary)
+    assert str(error.value).startswith(f"{tmp_path / 'file'}: ")
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sigkill_while_writing_leaves_the_old_file_and_the_next_try_succeeds(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
     program = (
         "import os, pathlib, sys, time; from pipeline.plumbing.artefacts import atomic\n"
         f"with atomic(pathlib.Path({str(path)!r})) as t:\n"
+        "    t.with_name('.tmpXyZ').touch()  # as safetensors does\n"
         "    t.write_text('half'); print('writing', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)

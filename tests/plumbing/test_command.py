@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from snakemake.cli import parse_config
 
-from pipeline.plumbing.command import HOME, called
+from pipeline.plumbing.command import HOME, called, main
 from pipeline.plumbing.errors import ConfigError
 
 
@@ -52,6 +52,14 @@ def test_spaces_within_a_value_stay():
 def test_what_is_wrong_is_said_before_snakemake_starts(arguments, told):
     with pytest.raises(ConfigError, match=told.replace("?", r"\?")):
         called(arguments)
+
+
+def test_it_becomes_snakemake(monkeypatch, capsys):
+    became, asked = [], ["study=smoke", "-n"]
+    monkeypatch.setattr("os.execv", lambda *given: became.append(given))
+    main(asked)
+    assert became == [(sys.executable, [sys.executable, "-m", *called(asked)])]
+    assert capsys.readouterr().err.startswith("snakemake ")
 
 
 def test_it_fails_with_one_line():

@@ -1,5 +1,6 @@
 """Copies of a tree of a few files."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -76,6 +77,31 @@ def test_what_a_killed_process_left_is_no_copy(home, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             freeze.freeze(home)
     assert (freeze.freeze(home) / "pipeline/deep/b.py").exists()
+
+
+def test_what_a_killed_process_left_goes(home):
+    half = freeze.STORE / ".0123456789ab.42"
+    half.mkdir(parents=True)
+    (half / ".lock").touch()
+    (half / "pipeline").mkdir()
+    copy = freeze.freeze(home)
+    assert [file.name for file in freeze.STORE.iterdir()] == [copy.name]
+
+
+@pytest.mark.parametrize("write", [freeze.freeze, lambda home: freeze.keep("plan" * 100, home)])
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(home, monkeypatch, write):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = set(home.rglob("*"))
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(
+        SystemExit, match=r"^\S+: No space left on device: needs 0.000 MB, and the disk at .* run again$"
+    ):
+        write(home)
+    assert set(home.rglob("*")) - before <= {home / "plans"}
+    assert not list(freeze.STORE.glob("*"))
 
 
 def test_old_copies_go_unless_a_process_runs_them(home, monkeypatch):

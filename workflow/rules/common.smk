@@ -2,9 +2,10 @@
 
 import json
 
-from pipeline.plumbing import graph
+from pipeline.plumbing import disk, graph
 from pipeline.plumbing.errors import ConfigError
 from pipeline.plumbing.freeze import keep, put_on_paths
+from pipeline.plumbing.making import hold
 from pipeline.plumbing.plan import Plan, spec_with
 from pipeline.plumbing.intact import beside
 from pipeline.settings.figures import OF_A_STUDY, OF_AN_EXPERIMENT, OF_KNOWN_ANSWERS
@@ -19,10 +20,24 @@ if workflow.is_main_process:
     except ConfigError as error:
         sys.exit(f"config error: {error}")
     os.environ[PLAN_VARIABLE] = str(keep(PLAN.to_json(), FROZEN))
+    if Path(PLAN.folder).exists() and not Path(".snakemake/metadata").exists():
+        told = "what Snakemake knew of it, in .snakemake, is gone: it will not see what was made with other settings or code"
+        print(f"{PLAN.folder}: {told}; python -m pipeline.plumbing.audit does", file=sys.stderr)
 else:
     PLAN = Plan.from_json(Path(os.environ[PLAN_VARIABLE]).read_text())
 
 put_on_paths(FROZEN)
+
+
+# Not before: only now is it known which jobs run.
+onstart:
+    made = [str(file) for file in workflow.persistence.all_outputfiles()]
+    if told := disk.shut([*made, ".snakemake/metadata/record"]):
+        sys.exit(told)
+    try:
+        hold(made, map(str, workflow.persistence.all_inputfiles()))
+    except ConfigError as error:
+        sys.exit(str(error))
 
 
 wildcard_constraints:
@@ -31,10 +46,11 @@ wildcard_constraints:
 
 
 # The spec is one plain string, because Snakemake compares parameters without their names. What a failed job said
-# last is shown at once, and its log keeps all. -P: not from the working folder, whose code may be newer.
+# last is shown at once, and its log keeps all, or where its disk is full, what is written to 3. -P: not from the
+# working folder, whose code may be newer.
 RUN = (
-    "python -P -m pipeline.{params.stage} --spec {params.spec:q} --inputs {input:q} --outputs {output:q}"
-    " > {log:q} 2>&1 || {{ echo; tail -n 12 {log:q}; echo; exit 1; }} >&2"
+    "python -P -m pipeline.{params.stage} --callers $$ $PPID --spec {params.spec:q} --inputs {input:q} --outputs {output:q}"
+    " 3>&2 > {log:q} 2>&1 || {{ echo; tail -n 12 {log:q}; echo; exit 1; }} >&2"
 )
 PROJECT_FILES = graph.writes_of("project")
 # Where there are several kinds, SVG is for the report and for papers, PNG for all else.
