@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from pipeline.circuits.closed_forms.expected import UNDEFINED, Expected
+from pipeline.circuits.closed_forms.expected import UNCOUNTED, UNDEFINED, Expected
 from pipeline.circuits.closed_forms.wiring import Construction
 from pipeline.circuits.definitions.definition import Name
 from pipeline.circuits.definitions.expectations import of_random, of_wired
@@ -103,7 +103,7 @@ def answers_of(settings: KnownAnswersSettings, planned: PlannedRun, folder: Path
         expected = pd.DataFrame([split(of_random(name, weights)) for name in names])
         rows = measured.reset_index(drop=True).join(expected)
         tolerance = settings.random_sds * rows["null_sd"]
-    rows = judged(rows, tolerance, rows["reason"] == UNDEFINED)
+    rows = judged(rows, tolerance, rows["reason"].isin([UNDEFINED, UNCOUNTED]))
     return rows.assign(model=planned.experiment)[COLUMNS]
 
 
@@ -119,7 +119,9 @@ def known_of(construction: Construction, sequences: pd.DataFrame, first: int) ->
 
 
 def split(expected: Expected) -> dict[str, object]:
-    """Return a value, or the reason why there is none, in columns of their own."""
+    """Return a value, or the reason why there is none, in columns of their own; NaN is none."""
+    if not isinstance(expected, str) and math.isnan(expected):
+        expected = UNCOUNTED
     known = not isinstance(expected, str)
     return {"expected": float(expected) if known else float("nan"), "reason": None if known else expected}
 

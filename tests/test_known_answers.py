@@ -64,8 +64,9 @@ def test_every_known_score_is_measured(done):
     assert answers["passed"].all()
     wired = answers[answers["model"] == "induction_disguised"]
     assert (wired["expected"].notna() ^ wired["reason"].notna()).all()
-    assert not (wired["reason"] == known_answers.UNLISTED).any()
-    assert wired["expected"].notna().mean() > 0.9
+    unlisted = wired[wired["reason"] == known_answers.UNLISTED]
+    assert unlisted[["metric", "definition"]].drop_duplicates().to_numpy().tolist() == []
+    assert wired.loc[wired["metric"] != "relation", "expected"].notna().mean() > 0.9
     known = wired.dropna(subset=["expected"])
     assert (known["absolute_error"] <= 1e-6 * known["expected"].abs().clip(lower=1)).all()
     composition = {f"{through}_composition" for through in "QKV"}

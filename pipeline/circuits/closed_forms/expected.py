@@ -3,6 +3,7 @@
 Expected = float | str
 
 UNDEFINED = "undefined: the circuit is zero"
+UNCOUNTED = "undefined: there is nothing to count"
 ROUNDING = "the circuit is zero but for rounding, which decides"
 TIES = "scores are equal, and the tie decides"
 DISTRACTED = "the layer's sum holds what distractors write, which is random"
