@@ -27,7 +27,6 @@ from pipeline.plumbing.compose import compose
 from pipeline.plumbing.errors import nearest
 
 TENSORS, TOKENIZER = "model.safetensors", "tokenizer.json"
-VERIFIED_TOKENS = 8  # tokens, evenly spaced over the vocabulary, that a model is verified on when it is read
 FILES = (".pt", ".pth", ".bin", ".safetensors")
 
 
@@ -59,19 +58,21 @@ def load(
         config = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
         with safe_open(Path(folder) / TENSORS, framework="pt") as tensors:
             weights = to_weights(config, lambda tensor: tensors.get_tensor(tensor).to(torch.float32))
-        settings = run.settings if run else compose((), (), "base", 0)
+        usual = compose((), (), "base", 0)
+        settings = (run.settings if run else usual) | {"ask": usual["ask"]}
         tell(f"verifying {name}")
-        verified = verify(weights, Path(folder), settings["verify"])
+        verified = verify(weights, Path(folder), settings["verify"], settings["ask"]["verified_tokens"])
     return Model(name, weights, _fitting(own, tokenizer, weights.d_vocab), settings, verified, run)
 
 
-def verify(weights: Weights, folder: Path, settings: dict) -> Verified:
+def verify(weights: Weights, folder: Path, settings: dict, most: int) -> Verified:
     """Hold terms, patterns and logits against the model's own forward pass, as `verify` does, on a few tokens.
 
     Raises:
         ValueError: one is further off than conf/verify allows.
     """
-    n = min(VERIFIED_TOKENS, weights.d_vocab, _longest(weights))
+    room = None if weights.W_pos is None else len(weights.W_pos)
+    n = min(size for size in (most, weights.d_vocab, room, weights.window) if size is not None)
     tokens = spread(weights.d_vocab, n)[None]
     how = {"at_once": settings["batch"], "apart": settings["apart"]}
     with torch.no_grad():
@@ -122,11 +123,6 @@ def _quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-
-
-def _longest(weights: Weights) -> int:
-    sizes = [None if weights.W_pos is None else len(weights.W_pos), weights.window]
-    return min((size for size in sizes if size is not None), default=VERIFIED_TOKENS)
 
 
 def _of_study(run: StudyRun, folder: Path) -> Tokenizer:

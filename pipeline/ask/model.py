@@ -42,9 +42,6 @@ from pipeline.plumbing.graph import settings_of
 
 CIRCUITS = ("OV", "QK")
 SETS = ["eval_set", "period"]
-SENTENCES = 2  # of repeated random tokens, of each period, that heads are scored on where no study has
-RANKED = 1024  # tokens whose rows of a circuit are ranked, evenly spaced, where no study has
-EDGES_OF = 3  # heads whose edges are patched, those that recover most alone
 
 
 @dataclass(frozen=True)
@@ -299,7 +296,7 @@ class Model:
         frame = to_frame("rank", token_id=ids, logit=values, probability=probability)
         return frame.assign(token=self.shown[frame["token_id"]])
 
-    def patch(self, clean: str, corrupt: str, answer: str, against: str, edges_of: int = EDGES_OF) -> pd.DataFrame:
+    def patch(self, clean: str, corrupt: str, answer: str, against: str, edges_of: int | None = None) -> pd.DataFrame:
         """Put one part of the clean run into the corrupt one, and return how much of the answer comes back.
 
         Args:
@@ -307,7 +304,7 @@ class Model:
             corrupt: another, of as many tokens.
             answer: one token.
             against: one token.
-            edges_of: heads whose edges to later heads are patched too: those that recover most alone.
+            edges_of: heads whose edges to later heads are patched too: those that recover most alone; None for conf/'s.
 
         Returns:
             A row a part: `kind` (head, stream, edge), where it is, the logit difference, and the share `recovered`: 0
@@ -336,7 +333,8 @@ class Model:
         for layer in tqdm(range(n_layers + 1), desc="stream, layers", disable=None):
             note(patched_stream(self.weights, *runs, layer), "position", kind="stream", layer=layer)
         alone = pd.concat([frame for frame in frames if frame["kind"].iloc[0] == "head"])
-        strongest = alone.iloc[(alone["difference"] - none).abs().argsort()[::-1][:edges_of]]
+        most = self.stage("ask").patched_heads if edges_of is None else edges_of
+        strongest = alone.iloc[(alone["difference"] - none).abs().argsort()[::-1][:most]]
         sources = [(int(row["layer"]), int(row["head"])) for row in strongest.to_dict("records")]
         pairs = [(source, layer) for source in sources for layer in range(source[0] + 1, n_layers)]
         for source, layer in tqdm(pairs, desc="edges, layers", disable=None):
@@ -356,7 +354,8 @@ class Model:
         candidates = torch.tensor([token for token in range(self.weights.d_vocab) if token != self.begin])
         generator = torch.Generator().manual_seed(probe.seed)
         fitting = [period for period in probe.periods if 2 * period < self.n_ctx and period <= len(candidates)]
-        drawn = [periodic_rows(candidates, SENTENCES, self.n_ctx, each, self.begin, generator)[0] for each in fitting]
+        sized = self.stage("ask").sentences, self.n_ctx
+        drawn = [periodic_rows(candidates, *sized, each, self.begin, generator)[0] for each in fitting]
         return [Tokens(rows, first, period) for rows, period in zip(drawn, fitting, strict=True)]
 
 
@@ -397,7 +396,7 @@ class OneHead:
         """Return `scores` measured here, whatever a study says."""
         settings = self.model.stage("score")
         layer, head = self.head
-        ranked = spread(self.model.weights.d_vocab, min(RANKED, settings.ranked_tokens))
+        ranked = spread(self.model.weights.d_vocab, min(self.model.stage("ask").ranked_tokens, settings.ranked_tokens))
         of_weights = of_circuits(self.model.folded, [self.head], ranked, settings.tile)
         generator = torch.Generator().manual_seed(settings.seed)
         chances = of_rotation(self.model.folded, self.head, of_weights, settings.draws, generator)
@@ -419,7 +418,7 @@ class OneHead:
         if sets:
             together = torch.cat([each.tokens for each in sets])
             found = attention_at(self.model.weights, together, self.head[0])["pattern"][:, None, self.head[1], None]
-            yield from zip(sets, found.split(SENTENCES), strict=True)
+            yield from zip(sets, found.split([len(each.tokens) for each in sets]), strict=True)
 
     def shares(self, sentence: str | None = None) -> pd.DataFrame:
         """Return the shares of its scores' terms, as ATTENTION_TERMS: a study's, or on a sentence.

@@ -14,7 +14,7 @@ GROUPS = {"data": "prepare", "tokenizer": "prepare", "model": "train"}
 def schema() -> str:
     """Return the schema of a composed configuration: names, types and ranges, as editors and validators read them."""
     settings = {stage: graph.settings_of(stage) for stage in graph.STAGES}
-    limits = {"limits": graph.settings_of("limits")}
+    limits = {name: graph.settings_of(name) for name in ("limits", "ask")}
     _, definitions = models_json_schema([(each, "validation") for each in (settings | limits).values()])
     slices = definitions["$defs"]
     composed = compose((), (), "base", 0)

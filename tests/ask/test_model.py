@@ -107,7 +107,6 @@ def test_scores_of_patterns_are_those_of_head_scores(made, model, monkeypatch):
     from pipeline.circuits.definitions.views import Tokens
 
     rows = sequences_of(made.sequences, "repeated_tokens", 5)
-    monkeypatch.setattr("pipeline.ask.model.SENTENCES", len(rows))
     monkeypatch.setattr(Model, "periodic", lambda self: [Tokens(rows, 1, 5)])
     wanted = rows_of(made.tables["head_scores"], layer=1, head=1, eval_set="repeated_tokens")
     found = rows_of(OneHead(model, (1, 1)).measured(), eval_set="repeated_tokens")
