@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from einops import einsum
 from tiny_checkpoints import D_VOCAB
 
 from pipeline.circuits.definitions.measure_heads import circuit_scores
@@ -9,6 +10,7 @@ from pipeline.circuits.scores import head_patterns, induction
 from pipeline.circuits.scores.composition import composition
 from pipeline.circuits.scores.copying import eigenvalue
 from pipeline.circuits.scores.grams import Grams
+from pipeline.circuits.scores.held import Held
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit
@@ -77,6 +79,22 @@ def test_attention_patterns_and_logits(both):
     for layer in range(ours.n_layers):
         torch.testing.assert_close(trace.pattern[:, layer], cache["pattern", layer], **EXACT)
     torch.testing.assert_close(trace.logits, logits, **EXACT)
+
+
+def test_direct_logit_attribution(both):
+    ours, library = both
+    parts = Held.of(ours, forward(ours, TOKENS)).logit_parts(7, 2)
+    _, cache = library.run_with_cache(TOKENS)
+    cache.compute_head_results()
+    written, names = cache.stack_head_results(layer=-1, return_labels=True)
+    biases = einsum(library.b_V, library.W_O, "layer head d_head, layer head d_head d_model -> layer head d_model")
+    written = written - biases.flatten(0, 1)[:, None, None]  # a constant, which we count among biases
+    if library.cfg.normalization_type is not None:
+        written = cache.apply_ln_to_stack(written, layer=-1) * library.ln_final.w
+    expected = written @ (library.W_U[:, 7] - library.W_U[:, 2])
+    assert names == [f"L{layer}H{head}" for layer in range(ours.n_layers) for head in range(ours.n_heads)]
+    heads = [part for part in parts if part.kind == "head"]
+    torch.testing.assert_close(torch.stack([parts[part] for part in heads]), expected, **EXACT)
 
 
 ROLES = {

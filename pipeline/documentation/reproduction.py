@@ -43,10 +43,10 @@ def table_in(folder: Path, name: str) -> pd.DataFrame:
 
 
 def manifest_of(folder: Path) -> pd.DataFrame:
-    """Return a study's manifest; of one that was made before there were any, as it would be.
+    """Return a study's manifest; of one that older code made, before there were any, as it would be of what is there.
 
     Raises:
-        ValueError: a file is missing or damaged.
+        ValueError: a file is damaged, or the study holds no runs.
     """
     if (folder / PUBLISHED[0]).exists():
         return table_in(folder, PUBLISHED[0])
@@ -56,7 +56,8 @@ def manifest_of(folder: Path) -> pd.DataFrame:
         ids.setdefault((row["experiment"], row["seed"]), {})[row["stage"]] = row["id"]
     store = folder.parents[1] / "store"
     jobs = dict.fromkeys(job for stages in ids.values() for job in stages.items())
-    files = [store / stage / job / name for stage, job in jobs for name in graph.writes_of(stage)]
+    places = (store / stage / job / name for stage, job in jobs for name in graph.writes_of(stage))
+    files = [file for file in places if file.exists()]  # older code wrote fewer
     of_the_study = {name for stage in graph.OF_A_STUDY for name in graph.writes_of(stage)}
     files += sorted(file for file in folder.iterdir() if file.name in of_the_study)
     return pd.DataFrame(rows_of(files, [(*run, stages) for run, stages in ids.items()]), columns=MANIFEST.names)
