@@ -34,7 +34,7 @@ def test_a_second_on_the_same_targets_is_refused_in_a_line_and_disturbs_nothing(
         (line,) = [line for line in second.stderr.splitlines() if "another" in line]
         assert line.startswith(f"another snakemake, process {first.pid}, makes or reads results/")
         assert "Traceback" not in second.stderr
-    assert "would" in snakemake(folder, "-n", "--config", "study=tiny").stdout
+    assert "This was a dry-run" in snakemake(folder, "-n", "--config", "study=tiny").stdout
     assert first.wait() == 0, (folder / "said").read_text()
     assert without_plans(contents(folder)) == without_plans(expected)
 
