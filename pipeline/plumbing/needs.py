@@ -129,7 +129,7 @@ def check_needs(cfg: dict, usual: dict) -> None:
     """
     limits = limits_of(cfg, usual)
     flop_of_a_day = limits.gflop_per_s * 1e9 * 86400
-    sizes = _sizes_told(cfg, limits.positions)
+    sizes = _sizes_told(cfg, usual, limits.positions)
     cfg = _with(cfg, sizes)
     memory, time = ((*OBTAINED, *MEMORY), TIME) if "path" in cfg["model"] else ((*TRAINED, *MEMORY), (*TRAINING, *TIME))
     for needs, each, most, of_what, said in (
@@ -149,14 +149,20 @@ def check_needs(cfg: dict, usual: dict) -> None:
                 )
 
 
-def _sizes_told(cfg: dict, most_positions: int) -> dict[str, int]:
-    """Return the sizes that a checkpoint's config.json tells, by key; none of what is no checkpoint's folder."""
+def _sizes_told(cfg: dict, usual: dict, most_positions: int) -> dict[str, int]:
+    """Return the sizes that a checkpoint's config.json tells, by key; none of what is no checkpoint's folder.
+
+    Raises:
+        ConfigError: conf/ itself names the checkpoint, and it is not there, or it says that it reads more positions.
+    """
     if cfg["model"].get("source") != "hub":
         return {}
     path = cfg["model"]["path"]
     try:
         there = (folder_of(path) / "config.json").is_file()
     except ConfigError:
+        if path == usual["model"].get("path"):
+            raise
         there = False  # which is said where the path is a setting
     return sizes_of(path, most_positions) if there else {}
 

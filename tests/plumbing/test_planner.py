@@ -152,3 +152,9 @@ def test_how_a_model_was_verified_does_not_make_another_job_of_what_is_said_of_i
     assert before.ids("score") == after.ids("score")
     job = after.jobs["score", after.ids("score")[0]]
     assert job.made_from["verify"] == after.ids("verify")[0]
+
+
+def test_a_study_of_a_checkpoint_that_is_not_in_the_cache_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"^model=gpt2-medium: no such folder, .*: hf download gpt2-medium$"):
+        plan({"study": "gpt2_medium"})
