@@ -9,5 +9,6 @@ from pipeline.plumbing.schema import Table
 
 
 def together(table: Table, frames: Iterable[pd.DataFrame], **constants: Any) -> pd.DataFrame:
-    """Return frames as one, with constant columns; an empty table if there are none."""
-    return pd.concat(list(frames) or [pd.DataFrame(columns=table.names)]).assign(**constants)
+    """Return frames as one, with constant columns; an empty table if none has a row."""
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled or [pd.DataFrame(columns=table.names)]).assign(**constants)

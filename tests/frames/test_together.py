@@ -15,3 +15,10 @@ def test_no_frames_make_an_empty_table_of_the_same_columns():
     empty = together(TABLE, [])
     assert empty.empty
     assert list(empty.columns) == ["dog", "age"]
+
+
+def test_a_frame_without_rows_need_not_have_the_columns():
+    empty = together(TABLE, [pd.DataFrame({"age": []})])
+    assert list(empty.columns) == ["dog", "age"]
+    one = together(TABLE, [pd.DataFrame(), pd.DataFrame({"dog": ["Rex"], "age": [3]})])
+    assert one.to_dict("list") == {"dog": ["Rex"], "age": [3]}
