@@ -40,7 +40,7 @@ def of(tables, name, family):
 
 def test_every_table_is_there(tables):
     declared = {table.name for stage in OF_A_RUN.values() for table in stage} | {table.name for table in OF_JUDGE}
-    assert set(tables) == declared | {"runs", "alignment"}
+    assert set(tables) == declared | {"runs", "alignment", "manifest"}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
