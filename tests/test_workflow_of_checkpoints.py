@@ -47,7 +47,8 @@ def test_every_table_is_there(tables):
 def test_every_gate_was_passed(tables, family):
     checks = of(tables, "checks", family)
     assert checks["passed"].all()
-    assert set(checks["check"]) == {"terms", "pattern", "logits", "factored", "gauge"}
+    sums = {"parts", "orders"} if family == "gpt2" else set()  # of logits, where no norm stands on the stream itself
+    assert set(checks["check"]) == {"terms", "pattern", "logits", "factored", "gauge"} | sums
 
 
 @pytest.mark.parametrize("family", FAMILIES)
