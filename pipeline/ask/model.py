@@ -39,6 +39,7 @@ from pipeline.frames.tensors import to_frame
 from pipeline.models.sequences import periodic_rows
 from pipeline.models.tokenizer import encode, role_ids, spells_text, vocabulary
 from pipeline.plumbing.graph import settings_of
+from pipeline.settings.ask import AskSettings
 
 CIRCUITS = ("OV", "QK")
 SETS = ["eval_set", "period"]
@@ -138,6 +139,11 @@ class Model:
     def stage(self, name: str, **changes: Any) -> Any:
         """Return a stage's settings, some of them changed, as the stage itself takes them."""
         return settings_of(name).parse(self.settings[name] | changes)
+
+    @property
+    def asked(self) -> AskSettings:
+        """On how much a question is answered, as conf/ says."""
+        return AskSettings.parse(self.settings["ask"])
 
     @cached_property
     def folded(self) -> Weights:
@@ -333,7 +339,7 @@ class Model:
         for layer in tqdm(range(n_layers + 1), desc="stream, layers", disable=None):
             note(patched_stream(self.weights, *runs, layer), "position", kind="stream", layer=layer)
         alone = pd.concat([frame for frame in frames if frame["kind"].iloc[0] == "head"])
-        most = self.stage("ask").patched_heads if edges_of is None else edges_of
+        most = self.asked.patched_heads if edges_of is None else edges_of
         strongest = alone.iloc[(alone["difference"] - none).abs().argsort()[::-1][:most]]
         sources = [(int(row["layer"]), int(row["head"])) for row in strongest.to_dict("records")]
         pairs = [(source, layer) for source in sources for layer in range(source[0] + 1, n_layers)]
@@ -354,7 +360,7 @@ class Model:
         candidates = torch.tensor([token for token in range(self.weights.d_vocab) if token != self.begin])
         generator = torch.Generator().manual_seed(probe.seed)
         fitting = [period for period in probe.periods if 2 * period < self.n_ctx and period <= len(candidates)]
-        sized = self.stage("ask").sentences, self.n_ctx
+        sized = self.asked.sentences, self.n_ctx
         drawn = [periodic_rows(candidates, *sized, each, self.begin, generator)[0] for each in fitting]
         return [Tokens(rows, first, period) for rows, period in zip(drawn, fitting, strict=True)]
 
@@ -396,7 +402,7 @@ class OneHead:
         """Return `scores` measured here, whatever a study says."""
         settings = self.model.stage("score")
         layer, head = self.head
-        ranked = spread(self.model.weights.d_vocab, min(self.model.stage("ask").ranked_tokens, settings.ranked_tokens))
+        ranked = spread(self.model.weights.d_vocab, min(self.model.asked.ranked_tokens, settings.ranked_tokens))
         of_weights = of_circuits(self.model.folded, [self.head], ranked, settings.tile)
         generator = torch.Generator().manual_seed(settings.seed)
         chances = of_rotation(self.model.folded, self.head, of_weights, settings.draws, generator)
