@@ -87,7 +87,7 @@ def test_every_command_names_what_there_is(page):
 
     modules = [name.replace(".", "/") for name in re.findall(r"python -m (pipeline[\w.]+)", text)]
     assert [name for name in modules if not (ROOT / f"{name}.py").exists()] == []
-    studies = re.findall(r"study=([a-z_]+)", text)
+    studies = re.findall(r"study=(\w+)", text)
     assert [name for name in studies if not (ROOT / "conf/study" / f"{name}.yaml").exists()] == []
     experiments = re.findall(r"--experiment ([a-z_]+)", text)
     assert [name for name in experiments if not (ROOT / "conf/experiment" / f"{name}.yaml").exists()] == []
