@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from pipeline.circuits.causes import path_effects
-from pipeline.circuits.causes.ablation import every_ablation
+from pipeline.circuits.causes.ablation import Ablation, every_ablation
 from pipeline.circuits.causes.class_means import class_means, class_sums, resampled_means
 from pipeline.circuits.causes.edges import INPUTS, every_edge
 from pipeline.circuits.causes.head_sets import area_under, matched_sets, output_products
@@ -120,8 +120,8 @@ def run(settings: AblateSettings, inputs: Paths, outputs: Paths) -> None:
     sets = [of_sets(settings, weights, ranked, sample) for sample in judges]
     for side, table in enumerate((SET_ABLATIONS, SET_CURVES, SENTENCE_SETS)):
         write(table, together(table, (tables[side] for tables in sets)), outputs)
-    pairs = read(HEAD_PAIRS, inputs)
-    cut = (edges(settings, weights, of_edges(settings, pairs, heads), sample, first) for sample in measured)
+    between = of_edges(settings, read(HEAD_PAIRS, inputs), heads)
+    cut = (edges(settings, weights, between, sample, first) for sample in measured)
     write(EDGES, together(EDGES, cut), outputs)
     walked = samples(settings.path_eval_sets, settings, sequences, some) if measured and splits else []
     split = [by_path(settings, weights, sample) for sample in tqdm(list(walked), desc="paths")]
@@ -157,12 +157,19 @@ def samples(
         )
 
 
+def ablated(
+    settings: AblateSettings, weights: Weights, sample: Sample, every: list[Ablation], what: str
+) -> tuple[Tensor, Tensor]:
+    """Return the losses of each ablation, and those of the model as it is, at the sample's places."""
+    shown = tqdm(every, desc=f"{what}, {sample.which['eval_set']}")
+    places = sample.places(settings.positions)
+    return every_ablation(weights, sample.tokens, shown, sample.generator(), settings.batch, places)
+
+
 def ablations(settings: AblateSettings, weights: Weights, heads: list[Head], sample: Sample) -> pd.DataFrame:
     """Ablate each head by each method."""
     every = [((head,), method) for head, method in product(heads, settings.methods)]
-    shown = tqdm(every, desc=f"heads, {sample.which['eval_set']}")
-    ablating = sample.generator(), settings.batch, sample.places(settings.positions)
-    losses, whole = every_ablation(weights, sample.tokens, shown, *ablating)
+    losses, whole = ablated(settings, weights, sample, every, "heads")
     losses = rearrange(losses, "(head method) batch position -> head method batch position", head=len(heads))
     frame = sample.rows("place method", losses - whole, loss=losses).rename(columns={"value": "difference"})
     frame["method"] = frame["method"].map(dict(enumerate(settings.methods)))
@@ -218,12 +225,10 @@ def of_sets(
     settings: AblateSettings, weights: Weights, ranked: Rankings, sample: Sample
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return SET_ABLATIONS, SET_CURVES and SENTENCE_SETS of one set of sequences."""
-    sets, which = head_sets(settings, weights, ranked, sample), sample.which["eval_set"]
+    sets = head_sets(settings, weights, ranked, sample)
     if not sets:
         return together(SET_ABLATIONS, []), together(SET_CURVES, []), together(SENTENCE_SETS, [])
-    shown = tqdm([chosen.ablation for chosen in sets], desc=f"sets, {which}")
-    ablating = sample.generator(), settings.batch, sample.places(settings.positions)
-    losses, whole = every_ablation(weights, sample.tokens, shown, *ablating)
+    losses, whole = ablated(settings, weights, sample, [chosen.ablation for chosen in sets], "sets")
     names = pd.DataFrame([chosen.names() for chosen in sets]).astype({"draw": "Int64"})
     place = {chosen: place for place, chosen in enumerate(sets)}
     bounds = torch.tensor([place[chosen.layers(weights)] for chosen in sets])

@@ -53,11 +53,8 @@ def run(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
 def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
     """List every layer of this job, or find it listed; then put them together."""
     vocabulary = read(VOCABULARY, inputs)
-    texts = [text if isinstance(text, str) else None for text in vocabulary["text"]]
-    filters = Filters(settings.filters, settings.stem_length, settings.edit_length)
-    choices = settings.ln_mode, settings.emb_mode, settings.positions, filters
-    lens = lens_of(weights_in(read_parts(WEIGHTS, inputs)), texts, *choices)
-    shown = np.array([*vocabulary["token"], *(f"[pos {n}]" for n in range(lens.n_positions))], dtype=object)
+    lens = lens_with(settings, weights_in(read_parts(WEIGHTS, inputs)), vocabulary)
+    shown = items_shown(lens, vocabulary)
     # Not an output: those the engine removes when it starts a killed job again.
     progress = outputs.file(f"{SPECTRA.name}.parquet").with_name(".progress")
     tag = tag_of(inputs, outputs)
@@ -77,11 +74,23 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
     shutil.rmtree(progress, ignore_errors=True)
 
 
+def lens_with(settings: ProjectSettings, weights: Weights, vocabulary: pd.DataFrame) -> Lens:
+    """Return the model as it is read through its VOCABULARY, without normalisers."""
+    texts = [text if isinstance(text, str) else None for text in vocabulary["text"]]
+    filters = Filters(settings.filters, settings.stem_length, settings.edit_length)
+    return lens_of(weights, texts, settings.ln_mode, settings.emb_mode, settings.positions, filters)
+
+
+def items_shown(lens: Lens, vocabulary: pd.DataFrame) -> np.ndarray:
+    """Return every item that pairs are of as tables show it, by its row: tokens, then positions."""
+    return np.array([*vocabulary["token"], *(f"[pos {n}]" for n in range(lens.n_positions))], dtype=object)
+
+
 def check_layers(settings: ProjectSettings, n_layers: int) -> None:
     """Refuse a head or neuron of a layer that the model lacks; ValueError."""
     neurons = settings.neurons if isinstance(settings.neurons, tuple) else ()
     for unit in (*(settings.heads or ()), *neurons):
-        if int(unit.partition(".")[0]) >= n_layers:
+        if place_of(unit)[0] >= n_layers:
             raise ValueError(f"{unit}: the model has {n_layers} layers, counted from 0; name one of them")
 
 
@@ -183,6 +192,12 @@ def dimension_rows(settings: ProjectSettings, lens: Lens, answers: dict[str, Tal
         yield unit_rows(settings, lens, matrix, listed.contiguous())
 
 
+def place_of(unit: str) -> tuple[int, int]:
+    """Return layer and number of what is named layer.number."""
+    layer, _, number = unit.partition(".")
+    return int(layer), int(number)
+
+
 def within(units: tuple[str, ...] | None, layer: int, count: int) -> list[int]:
     """Return the numbers of those named layer.number that lie in a layer of so many; None for all.
 
@@ -191,7 +206,7 @@ def within(units: tuple[str, ...] | None, layer: int, count: int) -> list[int]:
     """
     if units is None:
         return list(range(count))
-    numbers = sorted(int(unit.partition(".")[2]) for unit in units if int(unit.partition(".")[0]) == layer)
+    numbers = sorted(number for at, number in map(place_of, units) if at == layer)
     if numbers and numbers[-1] >= count:
         raise ValueError(
             f"{layer}.{numbers[-1]}: layer {layer} has {count} such units, counted from 0; name one of them"

@@ -191,6 +191,8 @@ def of_all_pairs(
 ) -> Rows:
     """Put chance beside how each pair of layers' heads compose, and what flows through pairs of the followed ones."""
     rows, weights, folded = Rows(), reference.weights, reference.folded
+    if not composed:  # of one layer
+        return rows
     text = sequences_of(sequences, "text")
     some = text[: settings.path_sentences]
     held = Held.of(weights, forward(weights, some)) if adds_up(weights) else None
@@ -200,7 +202,7 @@ def of_all_pairs(
         if (source, reader) in followed:
             writers = [(source, head) for head in range(weights.n_heads)]
             through = (reader, reference.ranked, settings.tile, reference.between)
-            scores |= stacked([measure_pairs.circuit_scores(folded, head, *through) for head in writers])
+            scores = scores | stacked([measure_pairs.circuit_scores(folded, head, *through) for head in writers])
             if held is not None:
                 scores |= stacked([measure_pairs.path_scores(held, head, reader) for head in writers])
         axes, layers = "src_head dst_head", {"src_layer": source, "dst_layer": reader}

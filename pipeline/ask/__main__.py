@@ -162,8 +162,7 @@ def terms(
     loaded = _load(model, heads, tokenizer)
     from pipeline.ask import screens
 
-    text = sentence if sentence is not None or loaded.run is not None else None
-    _give(_about(loaded, head=f"head {name}"), screens.term_statistics(loaded.head(name), text), as_json, parquet)
+    _give(_about(loaded, head=f"head {name}"), screens.term_statistics(loaded.head(name), sentence), as_json, parquet)
 
 
 @app.command()
@@ -291,7 +290,9 @@ def patch(
     corrupt: Annotated[str, typer.Argument(metavar="CORRUPT", help="another, of as many tokens")],
     answer: Annotated[str, typer.Option(help="one token, such as ' Mary'")],
     against: Annotated[str, typer.Option(help="one token, such as ' John'")],
-    edges: Annotated[int, typer.Option(min=0, help="strongest heads whose edges are patched")] = 3,
+    edges: Annotated[
+        int | None, typer.Option(min=0, help="strongest heads whose edges are patched; conf/'s number if not given")
+    ] = None,
     heads: Heads = None,
     tokenizer: Tokens = None,
     as_json: AsJson = False,

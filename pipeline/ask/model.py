@@ -29,11 +29,10 @@ from pipeline.circuits.transformer.forward import Trace, attention_at, forward
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary import full_circuits as circuits
 from pipeline.circuits.vocabulary.factors import gains_folded
-from pipeline.circuits.vocabulary.lens import Lens, lens_of
+from pipeline.circuits.vocabulary.lens import Lens
 from pipeline.circuits.vocabulary.normalisers import notebook_normalisers
 from pipeline.circuits.vocabulary.spectra import Spectrum, ordered_eigenvalues, spectrum
 from pipeline.circuits.vocabulary.tall import Rows, products
-from pipeline.circuits.vocabulary.token_filters import Filters
 from pipeline.frames.scores import beside_chance, null_rows, score_rows
 from pipeline.frames.tensors import to_frame
 from pipeline.models.sequences import periodic_rows
@@ -169,9 +168,7 @@ class Model:
 
     def _lens(self, **changes: Any) -> Lens:
         settings = self.stage("project", **changes)
-        texts = [text if isinstance(text, str) else None for text in self.vocabulary["text"]]
-        filters = Filters(settings.filters, settings.stem_length, settings.edit_length)
-        lens = lens_of(self.weights, texts, settings.ln_mode, settings.emb_mode, settings.positions, filters)
+        lens = project.lens_with(settings, self.weights, self.vocabulary)
         if settings.normaliser == "notebook":
             layers = tqdm(range(self.weights.n_layers), desc="normalisers, layers", disable=None)
             means = notebook_normalisers((lens.weights.one_layer(layer) for layer in layers), project.PORTION)
@@ -286,13 +283,12 @@ class Model:
         return frame.assign(answer=answered[0], against=answered[1]).reset_index(drop=True)
 
     def _paths(self, held: Held, token: int, other: int | None) -> pd.DataFrame:
-        logits = held.unscaled(path_outputs(held))[0, :, -1] @ held.read.W_U
-        if held.logit_constant is not None:
-            logits[0] += held.logit_constant  # on the direct path, as all constants
-        logits = logits.double()
-        over = logits.mean(-1) if other is None else logits[:, other]
+        direction, offset = held.between(token, other)
+        logits = (held.unscaled(path_outputs(held))[0, :, -1] @ direction).double()
+        if offset is not None:
+            logits[0] += offset  # on the direct path, as all constants
         names = [" ".join(path) for path in path_names(self.weights)]
-        return pd.DataFrame({"part": names, "logit": (logits[:, token] - over).numpy()})
+        return pd.DataFrame({"part": names, "logit": logits.numpy()})
 
     def likeliest(self, prompt: str, k: int = 5) -> pd.DataFrame:
         """Return the tokens that the model expects next: logit and probability."""
@@ -487,7 +483,7 @@ class OneHead:
         settings = self.model.stage("project", pairs=k, **changes)
         scaled = circuits.normalised(circuit, (P, Q), lens.means)
         rows = pd.concat(project.pair_rows(settings, lens, scaled), ignore_index=True)
-        shown = np.array([*self.model.shown, *(f"[pos {n}]" for n in range(lens.n_positions))], dtype=object)
+        shown = project.items_shown(lens, self.model.vocabulary)
         named = {f"{side}_token": shown[rows[f"{side}_id"]] for side in ("row", "column")}
         return rows.assign(circuit=circuit, layer=self.head[0], head=self.head[1], **named)
 

@@ -97,8 +97,8 @@ def scores(one: OneHead) -> Section:
     return Section("Scores", frame, shown.reset_index(drop=True), note)
 
 
-def _on(eval_set: str, period: object) -> str:
-    return eval_set if pd.isna(period) else f"period {period:g}"  # type: ignore[str-format]
+def _on(eval_set: str, period: float) -> str:
+    return eval_set if pd.isna(period) else f"period {period:g}"
 
 
 def shares(one: OneHead, sentence: str | None) -> Section:

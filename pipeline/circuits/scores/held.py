@@ -115,13 +115,23 @@ class Held:
             answer: the token whose logit it is.
             against: the token whose logit is taken away; None for the mean over the vocabulary.
         """
-        constant = self.logit_constant
-        direction, offset = (
-            None if of is None else of[..., answer] - (of.mean(-1) if against is None else of[..., against])
-            for of in (self.read.W_U, constant)
-        )
-        assert direction is not None
+        direction, offset = self.between(answer, against)
         return self._towards(direction.expand_as(self.trace.resid[:, -1]), offset)
+
+    def between(
+        self, answer: int, against: int | None = None
+    ) -> tuple[Float[Tensor, " d_model"], Float[Tensor, ""] | None]:
+        """Return what one logit less another, or less the mean of all, is of the last stream over its scale.
+
+        Returns:
+            Its direction, and what it has whatever the stream.
+        """
+
+        def less(of: Tensor) -> Tensor:
+            return of[..., answer] - (of.mean(-1) if against is None else of[..., against])
+
+        constant = self.logit_constant
+        return less(self.read.W_U), None if constant is None else less(constant)
 
     def _towards(
         self, direction: Float[Tensor, "batch position d_model"], offset: Float[Tensor, "..."] | None
