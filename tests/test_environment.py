@@ -79,7 +79,10 @@ def test_one_version_is_said_everywhere():
     assert citation["version"] == latest[1] == PROJECT["version"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+WRITTEN = ["index", "method", "mistakes", "limits", "recipes"]  # the other pages of docs/ are printed from the code
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in WRITTEN)])
 def test_every_command_names_what_there_is(page):
     commands = "\n".join(re.findall(r"^```bash\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL))
     inline = re.findall(r"`([^`\n]+)`", (ROOT / page).read_text())

@@ -26,6 +26,7 @@ OF_MANY = {
     "test_workflow_of_checkpoints.py",
     "circuits/definitions/test_calibration.py",
     "atlas_page/test_in_the_browser.py",
+    "documentation/test_pages.py",
     "faults/test_damaged_tables.py",
     "faults/test_disks.py",
     "faults/test_kills.py",
