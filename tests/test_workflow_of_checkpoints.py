@@ -1,15 +1,18 @@
-"""The whole workflow on checkpoints of the transformers library: a minute, so run with -m slow."""
+"""The whole workflow on checkpoints of the transformers library: minutes, so run with -m slow."""
 
 import json
 
 import pandas as pd
 import pytest
-from tiny_checkpoints import model_of
+from tiny_checkpoints import CHECKPOINTS, model_of
 from tiny_study import copied, snakemake
 
+from pipeline.models import families
 from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
 
-FAMILIES = ("gpt2", "bert")
+FAMILIES = [
+    model_type for family in families.FAMILIES for model_type in family.model_types if model_type in CHECKPOINTS
+]
 OVERRIDES = [
     *("model=hub", "tokenizer=none", "data=repeated_tokens", "data.documents=20", "data.document_tokens=200"),
     *("model.n_ctx=24", "probe.sentences=4", "probe.periods=[5,7]", "probe.min_length=3", "probe.max_length=9"),
@@ -47,7 +50,7 @@ def test_every_table_is_there(tables):
 def test_every_gate_was_passed(tables, family):
     checks = of(tables, "checks", family)
     assert checks["passed"].all()
-    sums = {"parts", "orders"} if family == "gpt2" else set()  # of logits, where no norm stands on the stream itself
+    sums = {"parts", "orders"} if family != "bert" else set()  # of logits, where no norm stands on the stream itself
     assert set(checks["check"]) == {"terms", "pattern", "logits", "factored", "gauge"} | sums
 
 

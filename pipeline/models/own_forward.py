@@ -1,14 +1,12 @@
 """What a model says of itself: its own forward pass, to hold everything rebuilt from tables against."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from einops import rearrange, repeat
 from jaxtyping import Int
 from safetensors.torch import load_file
 from torch import Tensor
@@ -30,18 +28,27 @@ def own_forward(folder: Path) -> OwnModel:
     return torch.no_grad()(load(folder, config))
 
 
-class _Float64(TorchFunctionMode):
-    """Computes in float64 what the library's code puts into float32 whatever a model is in: norms, softmax, angles."""
+class _Noted64(TorchFunctionMode):
+    """Computes in float64 what the library's code puts into float32 whatever a model is in: norms, softmax, angles.
+
+    What each softmax over keys is taken of is noted on the way: no model shows it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores: list[Tensor] = []  # [batch, head, query, key], a layer each
 
     def __torch_function__(
         self,
         func: Callable[..., Any],
         types: Sequence[type],
-        args: Sequence[object] = (),
+        args: Sequence[Any] = (),
         kwargs: Mapping[str, object] | None = None,
     ) -> Any:
         """Call a function of torch, with float64 wherever it is told float32."""
         func = torch.Tensor.double if func is torch.Tensor.float else func
+        if func.__name__ == "softmax" and args[0].ndim == 4:
+            self.scores.append(args[0])
         named = {name: _wide(value) for name, value in (kwargs or {}).items()}
         return func(*map(_wide, args), **named)
 
@@ -60,24 +67,13 @@ def _of_ours(folder: Path, config: dict) -> OwnModel:
 def _of_transformers(folder: Path, config: dict) -> OwnModel:
     # Costs seconds to import, so only where one of its checkpoints is read.
     import transformers
-    from transformers.masking_utils import eager_mask
 
-    scores = []  # a layer each, of the call under way
-
-    def eager(module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options):
-        """The model's own eager attention; the scores it would not show are noted on the way."""
-        shared = repeat(key, "batch head ... -> batch (head copy) ...", copy=query.shape[1] // key.shape[1])
-        scores.append(query @ rearrange(shared, "... key d_head -> ... d_head key") * options["scaling"])
-        return sys.modules[type(module).__module__].eager_attention_forward(module, query, key, value, mask, **options)
-
-    transformers.AttentionInterface.register("noted_eager", eager)
-    transformers.AttentionMaskInterface.register("noted_eager", eager_mask)
     masked = family_of(config).settings.get("attends") == "both_ways"
     model = (
         (transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM)
         .from_pretrained(
             folder,
-            attn_implementation="noted_eager",
+            attn_implementation="eager",
             use_safetensors=True,
             dtype=torch.float64,
             local_files_only=True,
@@ -87,10 +83,8 @@ def _of_transformers(folder: Path, config: dict) -> OwnModel:
     )
 
     def run(tokens: Tensor) -> OwnForward:
-        transformers.AttentionInterface.register("noted_eager", eager)  # another model's may have taken the name
-        scores.clear()
-        with _Float64():
+        with _Noted64() as noted:
             out = model(tokens, output_attentions=True, use_cache=False)
-        return OwnForward(torch.stack(scores, dim=1), torch.stack(out.attentions, dim=1), out.logits)
+        return OwnForward(torch.stack(noted.scores, dim=1), torch.stack(out.attentions, dim=1), out.logits)
 
     return run

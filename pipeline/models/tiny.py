@@ -33,11 +33,12 @@ LLAMA3 = {
     "high_freq_factor": 2.0,
     "original_max_position_embeddings": 16,
 }
+PARTIAL = {"rope_theta": 100.0, "partial_rotary_factor": 0.67}
 LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 3.0}
 # Of the library's families. name: its class, and the shape of the model
 CHECKPOINTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "gpt2": ("GPT2", SHARED | {"n_embd": 24, "n_head": 4, "n_layer": 3, "n_positions": N_CTX}),
-    "gpt_neox": ("GPTNeoX", WIDE | {"rope_parameters": {"rope_theta": 100.0, "partial_rotary_factor": 0.67}}),
+    "gpt_neox": ("GPTNeoX", WIDE | {"rope_parameters": PARTIAL}),
     "gpt_neox_sequential": ("GPTNeoX", WIDE | {"use_parallel_residual": False, "attention_bias": False}),
     "llama": ("Llama", GROUPED),
     "llama_biases": ("Llama", GROUPED | {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
@@ -47,6 +48,12 @@ CHECKPOINTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mistral": ("Mistral", GROUPED | {"sliding_window": 12}),
     "qwen2": ("Qwen2", GROUPED | {"tie_word_embeddings": True}),
     "bert": ("Bert", WIDE),
+    "opt": ("OPT", WIDE | {"ffn_dim": 20}),
+    "phi": ("Phi", GROUPED | {"rope_parameters": PARTIAL}),
+    "phi3": ("Phi3", GROUPED | {"rms_norm_eps": 1e-6}),
+    "stablelm": ("StableLm", GROUPED | {"use_qkv_bias": True, "rope_parameters": PARTIAL}),
+    "starcoder2": ("Starcoder2", GROUPED),
+    "olmo": ("Olmo", GROUPED),
 }
 TOY = AttentionOnlyConfig(
     n_layers=2, n_heads=4, d_model=24, n_ctx=N_CTX, d_vocab=D_VOCAB, positions="queries_and_keys", tied=False

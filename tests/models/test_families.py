@@ -33,9 +33,12 @@ def test_a_table_names_what_weights_have_each_where_it_belongs(family):
 
 
 def test_an_unknown_family_is_told_the_known_ones():
-    known = "attention_only, bert, gpt2, gpt_neox, llama, mistral, qwen2"
-    with pytest.raises(ValueError, match=f"'mamba' is not a known family; known: {known}"):
-        family_of({"model_type": "mamba"})
+    known = ", ".join(sorted(TYPES))
+    for model_type, needs in (("mamba", "a table"), ("bloom", r"scores that fall with distance \(ALiBi\) in circuits")):
+        with pytest.raises(
+            ValueError, match=f"'{model_type}' is not a known family; known: {known}; another needs {needs}"
+        ):
+            family_of({"model_type": model_type})
 
 
 def test_a_variant_is_refused_before_anything_is_read():

@@ -48,7 +48,7 @@ def test_what_the_library_puts_into_float32_is_computed_in_float64():
     norm.weight.data = gain[0]
     expected = x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * gain[0]
     assert (norm(x) - expected).abs().max() > 1e-9
-    with own_forward_module._Float64():
+    with own_forward_module._Noted64():
         torch.testing.assert_close(norm(x), expected, atol=1e-14, rtol=0)
         assert torch.arange(3, dtype=torch.float32).float().dtype == torch.float64
     assert torch.arange(3, dtype=torch.float32).float().dtype == torch.float32

@@ -69,13 +69,15 @@ def on_sequences(
     Args:
         weights: the model as it was read.
         tokens: of the sequences.
-        scores: what the model itself computes on them; of keys that a query does not see, anything.
+        scores: what the model itself computes on them; of keys that a query does not see, anything, or so low a number
+            that a softmax does not see it either.
         pattern: likewise.
         logits: likewise.
         at_once: sequences that attend at a time; bounds memory, not the result.
         apart: layers before a head's own that are sources one by one.
     """
     visible = attention.causal_mask(tokens.shape[1]) if weights.attends == "back" else torch.ones(()).bool()
+    visible = visible & (scores > torch.finfo(scores.dtype).min / 2).all(1)
     for number, layer in enumerate(walk(weights, tokens, at_once, apart)):
         summed = disagreement.sum_of_terms(layer.queries_keys())
         yield ("terms", "scores", number), disagreement.worst(summed * visible, scores[:, number] * visible)

@@ -13,6 +13,7 @@ from pipeline.circuits.transformer.weights import Weights
 
 ACTIVATIONS = {
     "gelu_new": partial(functional.gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(functional.gelu, approximate="tanh"),
     "gelu": functional.gelu,
     "relu": functional.relu,
     "silu": functional.silu,

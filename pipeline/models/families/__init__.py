@@ -15,8 +15,15 @@ from pipeline.models.families.gpt2 import GPT2
 from pipeline.models.families.gpt_neox import GPT_NEOX
 from pipeline.models.families.lazy_weights import LazyWeights, Read
 from pipeline.models.families.llama import LLAMA, MISTRAL, QWEN2
+from pipeline.models.families.llama_normed import OLMO, STABLELM, STARCODER2
+from pipeline.models.families.opt import OPT
+from pipeline.models.families.phi import PHI, PHI3
 
-FAMILIES = (ATTENTION_ONLY, BERT, GPT2, GPT_NEOX, LLAMA, MISTRAL, QWEN2)
+FAMILIES = (ATTENTION_ONLY, BERT, GPT2, GPT_NEOX, LLAMA, MISTRAL, OLMO, OPT, PHI, PHI3, QWEN2, STABLELM, STARCODER2)
+
+# By model_type: what a family needs that no other has.
+_SLOPES = "scores that fall with distance (ALiBi) in circuits/transformer, and a table"
+NEEDED = {"bloom": _SLOPES, "mpt": _SLOPES}
 
 
 def family_of(config: Mapping[str, Any]) -> Family:
@@ -28,7 +35,10 @@ def family_of(config: Mapping[str, Any]) -> Family:
     by_type = {model_type: family for family in FAMILIES for model_type in family.model_types}
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type not in by_type:
-        raise ValueError(f"model_type {model_type!r} is not a known family; known: {', '.join(sorted(by_type))}")
+        raise ValueError(
+            f"model_type {model_type!r} is not a known family; known: {', '.join(sorted(by_type))}; "
+            f"another needs {NEEDED.get(str(model_type), 'a table')} in pipeline/models/families (CONTRIBUTING.md)"
+        )
     return by_type[model_type]
 
 

@@ -41,6 +41,11 @@ def always(config: Mapping[str, Any]) -> bool:
     return True
 
 
+def all_rows(config: Mapping[str, Any]) -> slice:
+    """Take all rows of a tensor."""
+    return slice(None)
+
+
 @dataclass(frozen=True)
 class Stored:
     """Where a checkpoint keeps one of our parameters, and how its axes become ours."""
@@ -50,6 +55,10 @@ class Stored:
     part: int | None = None  # which of the first axis that the pattern leaves, where several are fused; None for all
     tied: str = ""  # their name for the tensor that it is where `Family.tied` says so
     when: FromConfig = always  # whether the model has it
+    rows: Callable[[Mapping[str, Any]], slice] = all_rows  # which of its rows it is, where it holds others' too
+
+
+Source = Stored | Callable[[Mapping[str, Any]], Float[Tensor, "..."]]  # in the checkpoint, or its config.json alone
 
 
 @dataclass(frozen=True)
@@ -63,9 +72,9 @@ class Family:
     model_types: tuple[str, ...]  # `model_type` of config.json
     sizes: Mapping[str, int | FromConfig]  # of axes in the patterns that no shape tells; `layer` and `head` among them
     settings: Mapping[str, Setting | FromConfig]  # those fields of `Weights` that are no tensors
-    whole: Mapping[str, Stored | Callable[[Mapping[str, Any]], Float[Tensor, "..."]]]  # what no layer has of its own
+    whole: Mapping[str, Source]  # what no layer has of its own
     layer: str  # how names of a layer's tensors begin, with {layer}
-    layered: Mapping[str, Stored]  # what each layer has of its own
+    layered: Mapping[str, Source]  # what each layer has of its own
     tied: FromConfig = Option("tie_word_embeddings")  # whether the unembedding is the embedding, transposed
     prefix: str = ""  # how names begin, except in checkpoints of the model without its unembedding
     older: Mapping[str, str] = field(default_factory=dict)  # how names ended in the oldest checkpoints

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.models.families.family import Family, Setting, Stored
+from pipeline.models.families.family import Family, Setting, Source, Stored
 
 Read = Callable[[str], Tensor]
 
@@ -39,15 +39,14 @@ class LazyWeights:
         return {name: value(self.config) if callable(value) else value for name, value in self.family.settings.items()}
 
     @cached_property
-    def layered(self) -> dict[str, Stored]:
+    def layered(self) -> dict[str, Source]:
         """What each layer of this model has of its own."""
-        return {name: stored for name, stored in self.family.layered.items() if stored.when(self.config)}
+        return self._had(self.family.layered)
 
     @cached_property
-    def whole(self) -> list[str]:
-        """Names of what no layer of this model has of its own."""
-        sources = self.family.whole.items()
-        return [name for name, source in sources if not isinstance(source, Stored) or source.when(self.config)]
+    def whole(self) -> dict[str, Source]:
+        """What no layer of this model has of its own."""
+        return self._had(self.family.whole)
 
     def tensor(self, name: str, layer: int | None = None) -> Float[Tensor, "..."]:
         """Read one tensor under our name for it; the layer is None for what belongs to none.
@@ -55,10 +54,10 @@ class LazyWeights:
         Raises:
             ValueError: the checkpoint has none, or its shape is not what its family's pattern says.
         """
-        if layer is not None:
-            return self._arranged(self.layered[name], self.family.layer.format(layer=layer))
-        source = self.family.whole[name]
-        return self._arranged(source, "") if isinstance(source, Stored) else source(self.config)
+        source = self.whole[name] if layer is None else self.layered[name]
+        if not isinstance(source, Stored):
+            return source(self.config)
+        return self._arranged(source, "" if layer is None else self.family.layer.format(layer=layer))
 
     def each(self) -> Iterator[tuple[str, int | None, Float[Tensor, "..."]]]:
         """Yield (name, layer, tensor), by name and layer; the layer is None for what belongs to none."""
@@ -73,10 +72,16 @@ class LazyWeights:
         layered = {name: torch.stack([self.tensor(name, layer) for layer in layers]) for name in self.layered}
         return Weights(**self.settings, **whole, **layered)  # pyright: ignore[reportArgumentType]
 
+    def _had(self, table: Mapping[str, Source]) -> dict[str, Source]:
+        """Return what of a table this model has."""
+        return {
+            name: source for name, source in table.items() if not isinstance(source, Stored) or source.when(self.config)
+        }
+
     def _arranged(self, stored: Stored, before: str) -> Tensor:
         """Read a tensor and turn its axes into ours."""
         name = stored.tied if stored.tied and self.family.tied(self.config) else before + stored.name
-        tensor = self._by_any_name(name)
+        tensor = self._by_any_name(name)[stored.rows(self.config)]
         if stored.axes:
             axes = stored.axes.replace("(", " ").replace(")", " ").split()
             sizes = {axis: size for axis, size in self.sizes.items() if axis in axes}

@@ -18,12 +18,36 @@ def copies(config: Mapping[str, Any]) -> int:
     return config["num_attention_heads"] // config["num_key_value_heads"]
 
 
+def head_width(config: Mapping[str, Any]) -> int:
+    """Return d_head, which need not be d_model / n_heads."""
+    return config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+
+
 def window(config: Mapping[str, Any]) -> int | None:
     """Return how many keys a query sees where fewer than all, in any layer."""
     if "sliding_attention" not in config.get("layer_types", ["sliding_attention"]):
         return None
     return config.get("sliding_window")
 
+
+LAYERED: Mapping[str, Stored] = {
+    "W_Q": Stored("self_attn.q_proj.weight", "(head d_head) d_model -> head d_model d_head"),
+    "W_K": Stored("self_attn.k_proj.weight", _W_SHARED),
+    "W_V": Stored("self_attn.v_proj.weight", _W_SHARED),
+    "W_O": Stored("self_attn.o_proj.weight", "d_model (head d_head) -> head d_head d_model"),
+    "b_Q": Stored("self_attn.q_proj.bias", "(head d_head) -> head d_head", when=_BIASED),
+    "b_K": Stored("self_attn.k_proj.bias", _B_SHARED, when=_BIASED),
+    "b_V": Stored("self_attn.v_proj.bias", _B_SHARED, when=_BIASED),
+    "b_O": Stored("self_attn.o_proj.bias", when=_BIASED),
+    "ln1_gain": Stored("input_layernorm.weight"),
+    "ln2_gain": Stored("post_attention_layernorm.weight"),
+    "ff_keys": Stored("mlp.up_proj.weight"),
+    "ff_key_bias": Stored("mlp.up_proj.bias", when=_FF_BIASED),
+    "ff_gates": Stored("mlp.gate_proj.weight"),
+    "ff_gate_bias": Stored("mlp.gate_proj.bias", when=_FF_BIASED),
+    "ff_values": Stored("mlp.down_proj.weight", "d_model d_ff -> d_ff d_model"),
+    "ff_value_bias": Stored("mlp.down_proj.bias", when=_FF_BIASED),
+}
 
 LLAMA = Family(
     model_types=("llama",),
@@ -41,7 +65,7 @@ LLAMA = Family(
     },
     tells={
         "d_model": Option("hidden_size"),
-        "d_head": lambda config: config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"],
+        "d_head": head_width,
         "d_ff": Option("intermediate_size"),
         "d_vocab_out": Option("vocab_size"),
     },
@@ -54,24 +78,7 @@ LLAMA = Family(
         "W_U": Stored("lm_head.weight", "d_vocab d_model -> d_model d_vocab", tied="model.embed_tokens.weight"),
     },
     layer="model.layers.{layer}.",
-    layered={
-        "W_Q": Stored("self_attn.q_proj.weight", "(head d_head) d_model -> head d_model d_head"),
-        "W_K": Stored("self_attn.k_proj.weight", _W_SHARED),
-        "W_V": Stored("self_attn.v_proj.weight", _W_SHARED),
-        "W_O": Stored("self_attn.o_proj.weight", "d_model (head d_head) -> head d_head d_model"),
-        "b_Q": Stored("self_attn.q_proj.bias", "(head d_head) -> head d_head", when=_BIASED),
-        "b_K": Stored("self_attn.k_proj.bias", _B_SHARED, when=_BIASED),
-        "b_V": Stored("self_attn.v_proj.bias", _B_SHARED, when=_BIASED),
-        "b_O": Stored("self_attn.o_proj.bias", when=_BIASED),
-        "ln1_gain": Stored("input_layernorm.weight"),
-        "ln2_gain": Stored("post_attention_layernorm.weight"),
-        "ff_keys": Stored("mlp.up_proj.weight"),
-        "ff_key_bias": Stored("mlp.up_proj.bias", when=_FF_BIASED),
-        "ff_gates": Stored("mlp.gate_proj.weight"),
-        "ff_gate_bias": Stored("mlp.gate_proj.bias", when=_FF_BIASED),
-        "ff_values": Stored("mlp.down_proj.weight", "d_model d_ff -> d_ff d_model"),
-        "ff_value_bias": Stored("mlp.down_proj.bias", when=_FF_BIASED),
-    },
+    layered=LAYERED,
 )
 
 MISTRAL = replace(LLAMA, model_types=("mistral",), settings={**LLAMA.settings, "window": window})
@@ -80,7 +87,7 @@ QWEN2 = replace(
     MISTRAL,
     model_types=("qwen2",),
     layered={
-        **LLAMA.layered,  # queries, keys and values always have biases
-        **{name: replace(LLAMA.layered[name], when=always) for name in ("b_Q", "b_K", "b_V")},
+        **LAYERED,  # queries, keys and values always have biases
+        **{name: replace(LAYERED[name], when=always) for name in ("b_Q", "b_K", "b_V")},
     },
 )

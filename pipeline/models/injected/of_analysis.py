@@ -54,7 +54,7 @@ _SCALE_LEFT_OUT = {_HELD + "_over": lambda over: lambda x, scale: x}
 _LAST_LEFT_OUT = {_PATHS + "order_losses": lambda losses: lambda *args: losses(*args)[:-1]}
 
 OF_ANALYSIS = (
-    Bug("constants in no term", "terms", which.CENTRED, functions={_SOURCES + "_with_constant": _constants_left_out}),
+    Bug("constants in no term", "terms", which.SHIFTED, functions={_SOURCES + "_with_constant": _constants_left_out}),
     Bug("a head's output in no term", "terms", which.EVERY, functions={_SOURCES + "after_layer": _head_left_out}),
     Bug("parts not divided by the norm's scale", "parts", which.NORMED_BEFORE, functions=_SCALE_LEFT_OUT),
     Bug("the direct path left out", "paths", which.TOY, functions=_DIRECT_LEFT_OUT),

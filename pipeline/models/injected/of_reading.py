@@ -25,9 +25,12 @@ def _rotation(**options: object) -> OfConfig:
 
 def _cut(axes: str, *names: str) -> OfFamily:
     """Cut parameters of each layer otherwise."""
-    return lambda family: replace(
-        family, layered={**family.layered, **{name: replace(family.layered[name], axes=axes) for name in names}}
-    )
+
+    def wrong(family: Family) -> Family:
+        stored = {name: source for name, source in family.layered.items() if isinstance(source, Stored)}
+        return replace(family, layered={**family.layered, **{name: replace(stored[name], axes=axes) for name in names}})
+
+    return wrong
 
 
 def _second_token_type(family: Family) -> Family:
@@ -130,8 +133,8 @@ _HEADS = (
     Bug("W_Q and W_K swapped", "terms", which.EVERY, weights=_swap(("W_Q", "W_K"), ("b_Q", "b_K"))),
     Bug("W_K and W_V swapped", "terms", which.EVERY, weights=_swap(("W_K", "W_V"), ("b_K", "b_V"))),
     Bug("W_QKV cut as GPT-2's", "terms", ("gpt_neox",), family=_cut(_QKV_FIRST, "W_Q", "W_K", "W_V")),
-    Bug("shared keys and values tiled, not repeated", "terms", which.LLAMAS, family=_cut(_TILED, "W_K", "W_V")),
-    Bug("shared values tiled, keys repeated", "terms", which.LLAMAS, family=_cut(_TILED, "W_V")),
+    Bug("shared keys and values tiled, not repeated", "terms", which.GROUPED, family=_cut(_TILED, "W_K", "W_V")),
+    Bug("shared values tiled, keys repeated", "terms", which.GROUPED, family=_cut(_TILED, "W_V")),
     Bug("scores not over sqrt(d_head)", "terms", which.EVERY, weights=_scores_times(lambda w: w.d_head**0.5)),
     Bug("scores over d_head", "terms", which.EVERY, weights=_scores_times(lambda w: w.d_head**-0.5)),
     Bug("scores over sqrt(d_model)", "terms", which.EVERY, weights=_scores_times(lambda w: w.n_heads**-0.5)),
@@ -145,23 +148,23 @@ _CONSTANTS = (
     Bug("neurons' biases dropped", "terms", which.BIASED, weights=_change(torch.zeros_like, "ff_key_bias")),
     Bug("gates' biases dropped", "terms", ("llama_biases",), weights=_change(torch.zeros_like, "ff_gate_bias")),
     Bug("feed-forward biases dropped", "terms", which.BIASED, weights=_change(torch.zeros_like, "ff_value_bias")),
-    Bug("b_U dropped", "logits", ("bert",), weights=_set(b_U=None)),
+    Bug("b_U dropped", "logits", which.BIASED_LOGITS, weights=_set(b_U=None)),
     Bug("token type dropped", "terms", ("bert",), weights=_set(b_E=None)),
     Bug("token type of the second sentence", "terms", ("bert",), family=_second_token_type),
 )
 _OF_NORMS = (
-    Bug("norm centres, and should not", "terms", which.LLAMAS, weights=_set(norm="layer")),
+    Bug("norm centres, and should not", "terms", which.UNCENTRED, weights=_set(norm="layer")),
     Bug("norm does not centre", "terms", which.CENTRED, weights=_set(norm="rms")),
-    Bug("eps not read, 1e-5", "terms", (*which.LLAMAS, "bert"), weights=_set(ln_eps=1e-5)),
+    Bug("eps not read, 1e-5", "terms", (*which.UNCENTRED, "bert"), weights=_set(ln_eps=1e-5)),
     Bug("eps of Llama, 1e-6", "terms", which.CENTRED, weights=_set(ln_eps=1e-6)),
-    Bug("gains dropped", "terms", which.NORMED, weights=_change(torch.ones_like, *_GAINS)),
-    Bug("gains counted from one", "terms", which.NORMED, weights=_change(lambda gain: 1 + gain, *_GAINS)),
-    Bug("gains folded in and applied too", "terms", which.NORMED, weights=_change(torch.square, *_GAINS)),
-    Bug("norms' biases dropped", "terms", which.CENTRED, weights=_change(torch.zeros_like, *_BIASES)),
+    Bug("gains dropped", "terms", which.GAINED, weights=_change(torch.ones_like, *_GAINS)),
+    Bug("gains counted from one", "terms", which.GAINED, weights=_change(lambda gain: 1 + gain, *_GAINS)),
+    Bug("gains folded in and applied too", "terms", which.GAINED, weights=_change(torch.square, *_GAINS)),
+    Bug("norms' biases dropped", "terms", which.SHIFTED, weights=_change(torch.zeros_like, *_BIASES)),
     Bug(
         "a layer's norms swapped",
         "terms",
-        which.NORMED,
+        which.TWO_NORMS,
         weights=_swap(("ln1_gain", "ln2_gain"), ("ln1_bias", "ln2_bias")),
     ),
     Bug("norms after, not before", "terms", which.NORMED_BEFORE, weights=_norms_as_berts),
@@ -169,7 +172,7 @@ _OF_NORMS = (
     Bug(
         "mean taken from what is written, as before norms that centre",
         "terms",
-        which.LLAMAS,
+        which.UNCENTRED,
         weights=_change(lambda matrix: matrix - matrix.mean(-1, keepdim=True), "W_E", "W_O", "ff_values"),
     ),
 )
@@ -177,13 +180,18 @@ _POSITIONS = (
     Bug("positions dropped", "terms", (*which.LEARNED, *which.ROTARY), weights=_set(positions="none")),
     Bug("positions off by one", "terms", which.LEARNED, weights=_change(lambda W_pos: W_pos.roll(1, 0), "W_pos")),
     Bug("positions in the stream", "terms", which.TOY, weights=_set(positions="residual")),
-    Bug("positions in queries and keys only", "terms", ("gpt2", "bert"), weights=_set(positions="queries_and_keys")),
+    Bug("positions in queries and keys only", "terms", which.IN_STREAM, weights=_set(positions="queries_and_keys")),
     Bug("rotary pairs are neighbours", "terms", which.ROTARY, weights=_set(rotary_pairs="neighbours")),
     Bug("rotary turns backwards", "terms", which.ROTARY, weights=_change(torch.neg, "rotary_frequency")),
     Bug("rotary base wrong", "terms", which.ROTARY, config=_rotation(rope_theta=500000.0)),
-    Bug("rotary turns half of a head", "terms", which.LLAMAS, config=_rotation(partial_rotary_factor=0.5)),
-    Bug("rotary turns all of a head", "terms", ("gpt_neox",), config=_rotation(partial_rotary_factor=1.0)),
-    Bug("rotary speeds of a whole head on a part", "terms", ("gpt_neox",), weights=_speeds_of_a_whole_head),
+    Bug(
+        "rotary turns half of a head",
+        "terms",
+        which.WHOLE,
+        config=_rotation(partial_rotary_factor=0.5),
+    ),
+    Bug("rotary turns all of a head", "terms", which.PARTIAL, config=_rotation(partial_rotary_factor=1.0)),
+    Bug("rotary speeds of a whole head on a part", "terms", which.PARTIAL, weights=_speeds_of_a_whole_head),
     Bug("rotary scaling ignored", "terms", which.SCALED, config=_rotation(rope_type="default")),
     Bug("rotary scaling of another kind", "terms", ("llama3_positions",), config=_rotation(rope_type="linear")),
 )
@@ -203,15 +211,21 @@ _LAYERS = (
     Bug("layers in another order", "terms", which.EVERY, weights=_layers(lambda layers: layers.flip(0))),
     Bug("every layer the first", "terms", which.EVERY, weights=_layers(torch.zeros_like)),
     Bug("last layer dropped", "logits", which.EVERY, weights=_layers(lambda layers: layers[:-1])),
-    Bug("parts one after the other", "terms", ("gpt_neox",), weights=_set(residual="sequential")),
+    Bug("parts one after the other", "terms", which.PARALLEL, weights=_set(residual="sequential")),
     Bug("parts side by side", "terms", which.SEQUENTIAL, weights=_set(residual="parallel")),
     Bug("feed-forward parts dropped", "terms", which.NORMED, weights=_change(torch.zeros_like, "ff_values")),
-    Bug("gelu by tanh, and should be exact", "terms", ("gpt_neox", "bert"), weights=_set(activation="gelu_new")),
-    Bug("gelu exact, and should be by tanh", "terms", ("gpt2",), weights=_set(activation="gelu")),
-    Bug("gelu for silu", "terms", which.LLAMAS, weights=_set(activation="gelu")),
-    Bug("relu for the activation", "terms", which.NORMED, weights=_set(activation="relu")),
-    Bug("gates left out", "terms", which.LLAMAS, weights=_set(ff_gates=None)),
-    Bug("gates and neurons swapped", "terms", which.LLAMAS, weights=_swap(("ff_keys", "ff_gates"))),
+    Bug("gelu by tanh, and should be exact", "terms", which.GELU, weights=_set(activation="gelu_new")),
+    Bug("gelu exact, and should be by tanh", "terms", which.GELU_BY_TANH, weights=_set(activation="gelu")),
+    Bug("gelu for silu", "terms", which.GATED, weights=_set(activation="gelu")),
+    Bug(
+        "relu for the activation",
+        "terms",
+        which.SMOOTH,
+        weights=_set(activation="relu"),
+    ),
+    Bug("gelu for relu", "terms", ("opt",), weights=_set(activation="gelu")),
+    Bug("gates left out", "terms", which.GATED, weights=_set(ff_gates=None)),
+    Bug("gates and neurons swapped", "terms", which.GATED, weights=_swap(("ff_keys", "ff_gates"))),
     Bug("weights rounded to bfloat16", "terms", which.EVERY, weights=_rounded(torch.bfloat16)),
     Bug("weights rounded to float16", "terms", which.EVERY, weights=_rounded(torch.float16)),
 )

@@ -1,16 +1,29 @@
 """Which tiny models have what a bug is about; of every family one, and variants where it takes one."""
 
 TOY = ("attention_only",)
-LLAMAS = ("llama", "mistral", "qwen2")  # norms that do not centre, gates, shared keys and values
-ROTARY = ("gpt_neox", *LLAMAS)
+UNCENTRED = ("llama", "mistral", "qwen2", "phi3")  # norms that leave the mean
+GATED = (*UNCENTRED, "stablelm", "olmo")  # feed-forward parts have gates
+GROUPED = (*GATED, "phi", "starcoder2")  # heads share keys and values
+PARTIAL = ("gpt_neox", "phi", "stablelm")  # rotary positions turn a part of each head
+WHOLE = (*UNCENTRED, "olmo", "starcoder2")  # or all of it
+ROTARY = ("gpt_neox", *GROUPED)
 SCALED = ("llama3_positions", "linear_positions")  # rotary positions, for longer contexts
-CENTRED = ("gpt2", "gpt_neox", "bert")  # norms that take the mean away
-NORMED = (*CENTRED, *LLAMAS)
-NORMED_BEFORE = ("gpt2", *ROTARY)
-BIASED = (*CENTRED, "llama_biases")  # every map of a layer has a bias
-LEARNED = (*TOY, "gpt2", "bert")  # an embedding of positions
-BACKWARD = (*TOY, "gpt2", *ROTARY)  # a query sees no later key
-SEQUENTIAL = ("gpt2", "gpt_neox_sequential", *LLAMAS)  # the feed-forward part reads what attention wrote
-TIED = ("gpt2", "llama_biases", "qwen2", "bert")
-UNTIED = (*TOY, "gpt_neox", "llama", "mistral")
+SHIFTED = ("gpt2", "gpt_neox", "bert", "opt", "phi", "stablelm", "starcoder2")  # norms have gains and biases
+CENTRED = (*SHIFTED, "olmo")  # norms that take the mean away
+GAINED = (*SHIFTED, *UNCENTRED)  # norms have gains
+NORMED = (*CENTRED, *UNCENTRED)
+TWO_NORMS = tuple(name for name in GAINED if name != "phi")  # each part of a layer has its own
+NORMED_BEFORE = ("gpt2", "opt", *ROTARY)
+BIASED = ("gpt2", "gpt_neox", "bert", "opt", "phi", "starcoder2", "llama_biases")  # every map of a layer has a bias
+BIASED_LOGITS = ("bert", "phi")
+LEARNED = (*TOY, "gpt2", "bert", "opt")  # an embedding of positions
+IN_STREAM = ("gpt2", "bert", "opt")  # and it joins the stream
+BACKWARD = (*TOY, "gpt2", "opt", *ROTARY)  # a query sees no later key
+PARALLEL = ("gpt_neox", "phi")  # the feed-forward part reads what attention reads
+SEQUENTIAL = ("gpt2", "gpt_neox_sequential", "opt", "starcoder2", *GATED)  # it reads what attention wrote
+GELU = ("gpt_neox", "bert")
+GELU_BY_TANH = ("gpt2", "phi", "starcoder2")
+SMOOTH = tuple(name for name in NORMED if name != "opt")  # neurons do not bend at one point
+TIED = ("gpt2", "llama_biases", "qwen2", "bert", "opt", "starcoder2")
+UNTIED = (*TOY, "gpt_neox", "llama", "mistral", "phi3", "stablelm", "olmo", "phi")
 EVERY = (*TOY, *NORMED)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -103,3 +105,14 @@ def test_loading_stacks_layers():
     assert (weights.W_K[1] == 1).all()
     assert (weights.W_K[0] == 0).all()
     assert (weights.ln_eps, weights.norm, weights.b_Q) == (1e-6, "rms", None)
+
+
+def test_some_rows_of_a_tensor_and_what_config_alone_tells():
+    family = replace(
+        FAMILY,
+        whole={**FAMILY.whole, "W_E": Stored("base.E", rows=lambda config: slice(config["heads"], None))},
+        layered={**FAMILY.layered, "ln1_gain": lambda config: torch.ones(config["heads"])},
+    )
+    weights = lazy(family=family)
+    assert torch.equal(weights.tensor("W_E"), TENSORS["base.E"][2:])
+    assert torch.equal(weights.tensor("ln1_gain", 1), torch.ones(2))

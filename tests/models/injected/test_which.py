@@ -1,6 +1,7 @@
 """Groups of models, by what their weights have."""
 
 import pytest
+import torch
 
 from pipeline.models.injected import which
 from pipeline.models.injected.bug import CLEAN
@@ -8,7 +9,20 @@ from pipeline.models.tiny import NAMES
 
 HAS = {  # of models in EVERY, those in a group and no others have it
     "TOY": lambda weights: weights.ln1_gain is None,
-    "LLAMAS": lambda weights: weights.ff_gates is not None,
+    "UNCENTRED": lambda weights: weights.norm == "rms",
+    "GATED": lambda weights: weights.ff_gates is not None,
+    "GROUPED": lambda weights: torch.equal(weights.W_K[:, 0], weights.W_K[:, 1]),
+    "PARTIAL": lambda weights: weights.positions == "rotary" and 2 * len(weights.rotary_frequency) < weights.d_head,
+    "WHOLE": lambda weights: weights.positions == "rotary" and 2 * len(weights.rotary_frequency) == weights.d_head,
+    "TWO_NORMS": lambda weights: weights.ln2_gain is not None and not torch.equal(weights.ln1_gain, weights.ln2_gain),
+    "SMOOTH": lambda weights: weights.activation not in (None, "relu"),
+    "SHIFTED": lambda weights: weights.ln1_bias is not None,
+    "GAINED": lambda weights: weights.ln1_gain is not None and not (weights.ln1_gain == 1).all(),
+    "BIASED_LOGITS": lambda weights: weights.b_U is not None,
+    "IN_STREAM": lambda weights: weights.positions == "residual",
+    "PARALLEL": lambda weights: weights.residual == "parallel",
+    "GELU": lambda weights: weights.activation == "gelu",
+    "GELU_BY_TANH": lambda weights: weights.activation in ("gelu_new", "gelu_pytorch_tanh"),
     "ROTARY": lambda weights: weights.positions == "rotary",
     "CENTRED": lambda weights: weights.ln1_gain is not None and weights.norm == "layer",
     "NORMED": lambda weights: weights.ln1_gain is not None,
