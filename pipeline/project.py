@@ -34,7 +34,7 @@ from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
-from pipeline.tables.prepare import VOCABULARY
+from pipeline.tables.prepare import TOKENS, VOCABULARY
 from pipeline.tables.project import SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
 
 TABLES = (VOCAB_PAIRS, VOCAB_COUNTS, VOCAB_UNITS, SPECTRA)
@@ -53,7 +53,8 @@ def run(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
 def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
     """List every layer of this job, or find it listed; then put them together."""
     vocabulary = read(VOCABULARY, inputs)
-    lens = lens_with(settings, weights_in(read_parts(WEIGHTS, inputs)), vocabulary)
+    occurrences = occurrences_in(inputs, vocabulary)
+    lens = lens_with(settings, weights_in(read_parts(WEIGHTS, inputs)), vocabulary, occurrences)
     shown = items_shown(lens, vocabulary)
     # Not an output: those the engine removes when it starts a killed job again.
     progress = outputs.file(f"{SPECTRA.name}.parquet").with_name(".progress")
@@ -74,11 +75,24 @@ def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> Non
     shutil.rmtree(progress, ignore_errors=True)
 
 
-def lens_with(settings: ProjectSettings, weights: Weights, vocabulary: pd.DataFrame) -> Lens:
+def occurrences_in(inputs: Paths, vocabulary: pd.DataFrame) -> Tensor:
+    """Count how often each token of VOCABULARY stands in those of TOKENS for training.
+
+    What begins and ends a text is in none: it counts once a document.
+    """
+    documents = read(TOKENS, inputs)
+    trained_on = documents.loc[documents["split"] == "train", "token_ids"]
+    counts = np.bincount(np.concatenate(trained_on.to_list()), minlength=len(vocabulary))
+    return torch.from_numpy(counts + len(trained_on) * (vocabulary["role"] != "text").to_numpy())
+
+
+def lens_with(
+    settings: ProjectSettings, weights: Weights, vocabulary: pd.DataFrame, occurrences: Tensor | None
+) -> Lens:
     """Return the model as it is read through its VOCABULARY, without normalisers."""
     texts = [text if isinstance(text, str) else None for text in vocabulary["text"]]
     filters = Filters(settings.filters, settings.stem_length, settings.edit_length)
-    return lens_of(weights, texts, settings.ln_mode, settings.emb_mode, settings.positions, filters)
+    return lens_of(weights, texts, settings.ln_mode, settings.emb_mode, settings.positions, filters, occurrences)
 
 
 def items_shown(lens: Lens, vocabulary: pd.DataFrame) -> np.ndarray:
@@ -152,9 +166,12 @@ def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.TallFacto
     mean, deviation = moments(P, Q)
     # Means are computed in the precision of the embedding: equal tokens may have means that differ by rounding.
     resolution = 16 * torch.finfo(lens.weights.W_E.dtype).eps if lens.means else 1e-12
+    occurrences = pd.Series([] if lens.occurrences is None else lens.occurrences, dtype="Int64")  # of no position
     for end, pairs in (("top", strongest.top), ("bottom", strongest.bottom)):
         z = centred(pairs.values, mean, deviation, resolution)
         rows = to_frame("rank", row_id=pairs.rows, column_id=pairs.columns, value=pairs.values, z=z)
+        for side in ("row", "column"):
+            rows[f"{side}_occurrences"] = occurrences.reindex(rows[f"{side}_id"]).array
         strength = rows["value"] if end == "top" else -rows["value"]
         if settings.min_share is not None and len(rows):
             rows = rows[(strength > 0) & (strength > settings.min_share * strength[0])]

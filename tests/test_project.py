@@ -13,12 +13,18 @@ from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
-from pipeline.tables.prepare import VOCABULARY
+from pipeline.tables.prepare import TOKENS, VOCABULARY
 from pipeline.tables.project import SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
 
 WORDS = ["[BEGIN]", " walk", "walk", "walking", " tree", "café", "--", "stone", " river", "cloud"]
 WORDS_OR_PLACES = [*(word.strip() for word in WORDS), *range(3)]
 D_VOCAB, D_MODEL, D_HEAD, LAYERS, HEADS, NEURONS = len(WORDS), 6, 3, 2, 2, 5
+OCCURRENCES = [2, 3, 1, 0, 4, 1, 0, 1, 1, 0]  # [BEGIN] begins two documents; no other is for training
+DOCUMENTS = {
+    "document": range(3),
+    "split": ["train", "train", "heldout"],
+    "token_ids": [np.array(ids, np.int32) for ids in ([1, 1, 4, 4, 2, 5, 4], [1, 4, 7, 8], [3, 6, 6])],
+}
 TABLES = (VOCAB_PAIRS, VOCAB_UNITS, SPECTRA, VOCAB_COUNTS)
 SETTINGS = {
     "pairs": 7,
@@ -64,14 +70,13 @@ def network(feed_forward=False):
 @pytest.fixture
 def run(tmp_path):
     def run_on(weights, words=WORDS, **settings):
-        inputs = Paths([tmp_path / "weights.parquet", tmp_path / "vocabulary.parquet"])
+        inputs = Paths([tmp_path / f"{name}.parquet" for name in ("weights", "vocabulary", "tokens")])
         outputs = Paths([tmp_path / f"{table.name}.parquet" for table in TABLES])
         shown = [word.replace(" ", "Ġ") for word in words]
-        write(
-            VOCABULARY,
-            pd.DataFrame({"token_id": range(len(words)), "token": shown, "text": words, "role": "text"}),
-            inputs,
-        )
+        role = ["begin", *["text"] * (len(words) - 1)]
+        vocabulary = {"token_id": range(len(words)), "token": shown, "text": words, "role": role}
+        write(VOCABULARY, pd.DataFrame(vocabulary), inputs)
+        write(TOKENS, pd.DataFrame(DOCUMENTS), inputs)
         write(WEIGHTS, weights_frame(weights), inputs)
         project.run(ProjectSettings.parse(SETTINGS | settings), inputs, outputs)
         assert not (tmp_path / ".progress").exists()
@@ -110,6 +115,19 @@ def test_filters_and_limits_hold_for_every_row(run):
     walks = {1, 2, 3}
     assert not (pairs["row_id"].isin(walks) & pairs["column_id"].isin(walks)).any()
     assert (pairs["row_id"] != pairs["column_id"]).all()
+
+
+def test_lists_say_how_often_their_tokens_occur_and_can_leave_out_those_that_never_do(run):
+    pairs, *_ = run(network())
+    for side in ("row", "column"):
+        assert pairs[f"{side}_occurrences"].tolist() == [OCCURRENCES[token] for token in pairs[f"{side}_id"]]
+    assert (pairs["row_occurrences"] == 0).any()
+    occurring, units, *_ = run(network(), filters=["occurring"])
+    assert occurring["row_occurrences"].min() > 0
+    assert occurring["column_occurrences"].min() > 0
+    assert {3, 6, 9}.isdisjoint(units["token_id"])
+    placed, *_ = run(replace(network(), positions="residual", W_pos=5 * torch.eye(3, D_MODEL)), positions=True)
+    assert (placed["row_occurrences"].isna() == (placed["row_id"] >= D_VOCAB)).all()
 
 
 def test_feed_forward_neurons_are_read_through_embedding_and_unembedding(run):
@@ -241,10 +259,10 @@ def test_jobs_that_share_the_layers_write_what_one_writes(run, tmp_path, parts):
     names = [f"{table.name}.parquet" for table in TABLES]
     run(network(feed_forward=True))
     alone = [(tmp_path / name).read_bytes() for name in names]
-    inputs = [tmp_path / "weights.parquet", tmp_path / "vocabulary.parquet"]
+    inputs = [tmp_path / f"{name}.parquet" for name in ("weights", "vocabulary", "tokens")]
     for part in range(parts):
         made = [tmp_path / f"part_{part}" / name for name in names]
-        project.run(ProjectSettings.parse(SETTINGS | {"parts": parts, "part": part}), Paths(inputs[:2]), Paths(made))
+        project.run(ProjectSettings.parse(SETTINGS | {"parts": parts, "part": part}), Paths(inputs[:3]), Paths(made))
         assert read(SPECTRA, Paths(made))["layer"].isin([part]).all()
         inputs += made
     outputs = Paths([tmp_path / "whole" / name for name in names])

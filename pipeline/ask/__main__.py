@@ -42,7 +42,7 @@ Heads = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="write the answer as a table too")]
 Filters = Annotated[
-    str, typer.Option("--filters", metavar="A,B", help="only_ascii, only_english, exclude_brackets ...")
+    str | None, typer.Option("--filters", metavar="A,B", help="only_ascii, exclude_same ...; the study's if not given")
 ]
 Normaliser = Annotated[str, typer.Option("--normaliser", help="none, or notebook: divide by tokens' mean responses")]
 Tokens = Annotated[str | None, typer.Option("--tokenizer", metavar="NAME", help="of a model that has none of its own")]
@@ -77,8 +77,9 @@ def _about(model: "Model", **more: Any) -> dict[str, Any]:
     return {"model": shape, "verified": str(model.verified), **more}
 
 
-def _changes(filters: str = "", normaliser: str = "none") -> dict[str, Any]:
-    return {"filters": [name for name in filters.split(",") if name], "normaliser": normaliser}
+def _changes(filters: str | None, normaliser: str) -> dict[str, Any]:
+    chosen = {} if filters is None else {"filters": [name for name in filters.split(",") if name]}
+    return {"normaliser": normaliser, **chosen}
 
 
 @app.command()
@@ -105,7 +106,7 @@ def pairs(
     name: HeadName,
     circuit: Annotated[str, typer.Argument(help="OV or QK")] = "OV",
     k: K = 20,
-    filters: Filters = "",
+    filters: Filters = None,
     normaliser: Normaliser = "none",
     heads: Heads = None,
     tokenizer: Tokens = None,
@@ -189,7 +190,7 @@ def neuron(
     model: ModelName,
     name: Annotated[str, typer.Argument(metavar="LAYER.NEURON", help="such as 19.170")],
     k: K = 20,
-    filters: Filters = "",
+    filters: Filters = None,
     normaliser: Normaliser = "none",
     tokenizer: Tokens = None,
     as_json: AsJson = False,
@@ -229,7 +230,7 @@ def dimension(
     name: HeadName,
     unit: Annotated[int, typer.Argument(metavar="DIMENSION")],
     k: K = 20,
-    filters: Filters = "",
+    filters: Filters = None,
     normaliser: Normaliser = "none",
     heads: Heads = None,
     tokenizer: Tokens = None,

@@ -37,6 +37,7 @@ from pipeline.frames.scores import beside_chance, null_rows, score_rows
 from pipeline.frames.tensors import to_frame
 from pipeline.models.sequences import periodic_rows
 from pipeline.models.tokenizer import encode, role_ids, spells_text, vocabulary
+from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.graph import settings_of
 from pipeline.settings.ask import AskSettings
 
@@ -84,6 +85,13 @@ class Model:
     def vocabulary(self) -> pd.DataFrame:
         """Every token, as the table VOCABULARY."""
         return pd.DataFrame([asdict(entry) for entry in vocabulary(self.tokenizer, self.weights.d_vocab)])
+
+    @cached_property
+    def occurrences(self) -> Tensor | None:
+        """How often each token stands in the study's text; None without a study."""
+        if self.run is None:
+            return None
+        return project.occurrences_in(Paths([self.run.folder("prepare") / "tokens.parquet"]), self.vocabulary)
 
     @cached_property
     def shown(self) -> np.ndarray:
@@ -168,7 +176,7 @@ class Model:
 
     def _lens(self, **changes: Any) -> Lens:
         settings = self.stage("project", **changes)
-        lens = project.lens_with(settings, self.weights, self.vocabulary)
+        lens = project.lens_with(settings, self.weights, self.vocabulary, self.occurrences)
         if settings.normaliser == "notebook":
             layers = tqdm(range(self.weights.n_layers), desc="normalisers, layers", disable=None)
             means = notebook_normalisers((lens.weights.one_layer(layer) for layer in layers), project.PORTION)

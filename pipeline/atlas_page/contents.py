@@ -67,7 +67,10 @@ def parts(
         ),
         "vocab_pairs": Part(
             "head",
-            ("circuit", "end", "rank", "row_token", "column_token", "value", "z", "normaliser", "ln_mode", "emb_mode"),
+            (
+                *("circuit", "end", "rank", "row_token", "row_occurrences", "column_token", "column_occurrences"),
+                *("value", "z", "normaliser", "filters", "ln_mode", "emb_mode"),
+            ),
             {"rank": tuple(range(pairs))},
         ),
         "vocab_units": Part(

@@ -339,6 +339,7 @@ function vocabularySection({ own, query }) {
         { name: "column_token", text: verb, show: (row) => tokenLink(row.column_token) },
         { name: "value", align: "right" },
         { name: "z", align: "right" },
+        { name: "row_occurrences", text: "times in the text", align: "right", show: (row) => `${row.row_occurrences ?? "\u2013"} \u00b7 ${row.column_occurrences ?? "\u2013"}` },
       ];
       return el("div", {}, el("h4", {}, end === "top" ? "Strongest" : "Most negative"), dataTable(rows, columns, { limit: 10, caption: `${circuit}, ${end}` }));
     });
@@ -349,7 +350,7 @@ function vocabularySection({ own, query }) {
       const same = top.filter((row) => row.row_token === row.column_token).length;
       return figure({
         title: circuit === "OV" ? "What it writes, for what it attends to" : "What looks at what",
-        say: `The ${circuit} circuit's strongest pairs of tokens, both ends, exact over all pairs; z: standard deviations of all its entries. ${same} of the first ${top.length} are a token with itself.`,
+        say: `The ${circuit} circuit's strongest pairs of tokens, both ends, exact over all pairs${top[0]?.filters ? ` that pass ${top[0].filters}` : ""}; z: standard deviations of all its entries. ${same} of the first ${top.length} are a token with itself.`,
         chart: el("div", { class: "ends" }, ends(circuit)),
         rows: pairs.filter((row) => row.circuit === circuit),
         made: { table: "vocab_pairs", query },

@@ -10,9 +10,9 @@ from pipeline.figures.style import BLUE, GREY, LIGHT, RED, label, new, sentence
 
 TITLE = "What two heads do to words: the strongest pairs of their circuits through the vocabulary"
 CAPTION = (
-    "First seed. Largest (blue) and smallest (orange) entries over all pairs of tokens, exactly. OV: attending to the "
-    "left token moves the logit of the right one by so much; the same token twice is copying. QK: score with which the "
-    "left token looks at the right one, by content alone. Ġ: a space, Ċ: a line end."
+    "First seed. Largest (blue) and smallest (orange) entries over all pairs of tokens{that}, exactly. OV: attending "
+    "to the left token moves the logit of the right one by so much; the same token twice is copying. QK: score with "
+    "which the left token looks at the right one, by content alone. Ġ: a space, Ċ: a line end."
 )
 LISTED = 12
 PANELS = [(circuit, end) for circuit in ("OV", "QK") for end in ("top", "bottom")]
@@ -29,7 +29,8 @@ def vocab_pairs(vocab_pairs: pd.DataFrame, head_scores: pd.DataFrame) -> Figure:
     pairs, heads = first_seed(vocab_pairs), leading_heads(head_scores)
     if pairs.empty or not heads:
         return sentence(TITLE, "This experiment lists no pairs of a head that has a role.")
-    figure = new(TITLE, CAPTION, 11, 2.6 * len(heads) + 1)
+    that = "".join(f" that pass {name}" for name in pairs["filters"].unique() if name)
+    figure = new(TITLE, CAPTION.format(that=that), 11, 2.6 * len(heads) + 1)
     grid = figure.subplots(len(heads), len(PANELS), squeeze=False)
     for row, (head, words) in zip(grid, heads.items(), strict=True):
         for axes, (circuit, end) in zip(row, PANELS, strict=True):

@@ -9,7 +9,7 @@ from pipeline.settings.stage import Stage
 
 STAGE = Stage(
     of="run",
-    reads={"prepare": ("vocabulary",), "extract": ("weights",)},
+    reads={"prepare": ("vocabulary", "tokens"), "extract": ("weights",)},
     tables=("vocab_pairs", "vocab_counts", "vocab_units", "spectra"),
     gated=True,
     mem_mb=4000,
@@ -17,7 +17,7 @@ STAGE = Stage(
 )
 
 Unit = Annotated[str, Field(pattern=r"^\d+\.\d+$")]  # layer.head, or layer.neuron
-Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same", "exclude_fuzzy"]
+Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same", "exclude_fuzzy", "occurring"]
 
 
 class ProjectSettings(StageSettings):

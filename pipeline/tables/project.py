@@ -28,8 +28,18 @@ VOCAB_PAIRS = Table(
         RANK,
         Column("row_id", "int64", "index", "token of the circuit's row; positions are counted on after tokens", 0),
         Column("row_token", "string", "text", "the same, as shown; [pos 3] is the learned position 3"),
+        Column(
+            "row_occurrences",
+            "int64",
+            "count",
+            "times it stands in the documents for training; of what begins and ends a text, how many these are; "
+            "null of positions",
+            0,
+            nullable=True,
+        ),
         Column("column_id", "int64", "index", "token of the circuit's column, as row_id", 0),
         Column("column_token", "string", "text", "the same, as shown"),
+        Column("column_occurrences", "int64", "count", "as row_occurrences", 0, nullable=True),
         Column("value", "float64", "logits or score", "the circuit's entry"),
         Column(
             "z",

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -19,12 +20,13 @@ from pipeline.models.tokenizer import encode, trained_tokenizer, vocabulary
 from pipeline.plumbing.artefacts import Paths, read_file, write
 from pipeline.plumbing.compose import compose
 from pipeline.plumbing.graph import settings_of, tables_of
-from pipeline.tables.prepare import VOCABULARY
+from pipeline.tables.prepare import TOKENS, VOCABULARY
 from pipeline.tables.probe import LOSS_SEQUENCES, SEQUENCES
 from pipeline.tables.registry import TABLES
 from pipeline.tables.summarise import RUNS
 
 PERIOD, LENGTH, DEMO = 5, 16, " We dog eating ice cream"
+TEXT = DEMO * 9 + " the walk was long"
 CHANGES = {
     "probe": {"periods": [PERIOD], "n_ctx": LENGTH, "demo": DEMO, "min_length": 2, "max_length": 4},
     "score": {"draws": 200, "pair_draws": 4, "ranked_draws": 20, "resamples": 50, "path_sentences": 2},
@@ -70,7 +72,7 @@ def made(tmp_path_factory):
     folder = root / "store/train/aa"
     folder.mkdir(parents=True)
     generator = torch.Generator().manual_seed(3)
-    tokenizer = trained_tokenizer([DEMO * 9 + " the walk was long"], 272)
+    tokenizer = trained_tokenizer([TEXT], 272)
     tokenizer.save(str(folder / "tokenizer.json"))
     save_toy(folder, 272, generator)
     save_file({}, folder / "checkpoints.safetensors", {"steps": "[]"})
@@ -78,6 +80,9 @@ def made(tmp_path_factory):
     sequences = sequences_for(tokenizer, generator)
     named = sequences.assign(token=entries["token"].to_numpy()[sequences["token_id"]])
     write(VOCABULARY, entries, Paths([folder / "vocabulary.parquet"]))
+    ids = [np.array(encode(tokenizer, [TEXT])[0], np.int32)]
+    documents = Paths([root / "store/prepare/aa/tokens.parquet"])
+    write(TOKENS, pd.DataFrame({"document": [0], "split": "train", "token_ids": ids}), documents)
     write(SEQUENCES, named, Paths([folder / "sequences.parquet"]))
     write(LOSS_SEQUENCES, sequences[sequences["eval_set"] == "text"], Paths([folder / "loss_sequences.parquet"]))
     settings = compose((), (), "base", 0)
@@ -87,12 +92,13 @@ def made(tmp_path_factory):
     for stage in (extract, project, decompose, score):
         name = stage.__name__.split(".")[-1]
         outputs = Paths([folder / f"{table}.parquet" for table in tables_of(name) or ["weights"]])
-        stage.run(settings_of(name).parse(settings[name]), Paths(sorted(folder.iterdir())), outputs)
+        inputs = Paths([*sorted(folder.iterdir()), *documents.files])
+        stage.run(settings_of(name).parse(settings[name]), inputs, outputs)
         tables |= {file.stem: read_file(TABLES[file.stem], file) for file in outputs.files}
     study = root / "studies/tiny"
     rows = [
         {"experiment": "base", "seed": 0, "stage": stage, "id": "aa", "settings": json.dumps(settings[stage])}
-        for stage in ("train", "probe", "verify", "decompose", "project", "score")
+        for stage in ("prepare", "train", "probe", "verify", "decompose", "project", "score")
     ]
     write(RUNS, pd.DataFrame(rows), Paths([study / "runs.parquet"]))
     for name in ("head_scores", "attention_terms"):

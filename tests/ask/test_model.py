@@ -31,7 +31,8 @@ def rows_of(table, **which):
 def test_pairs_are_those_of_vocab_pairs(made, model, name, circuit):
     layer, head = map(int, name.split("."))
     wanted = rows_of(made.tables["vocab_pairs"], layer=layer, head=head, circuit=circuit)
-    columns = ["end", "rank", "row_id", "row_token", "column_id", "column_token", "value", "z"]
+    of_sides = [f"{side}_{what}" for side in ("row", "column") for what in ("id", "token", "occurrences")]
+    columns = ["end", "rank", *of_sides, "value", "z"]
     same(model.head(name).top_pairs(circuit, 6), wanted, ["end", "rank"], columns, rtol=1e-9)
 
 

@@ -28,6 +28,12 @@ def test_tokens_are_shown_so_that_each_can_be_read(pairs, scores):
     assert texts[:5] == [r"Ġdog → \$\alpha_", r"\$\alpha_ → Ċ", "Ċ → <0x80>", r"<0x80> → \u200b", r"\u200b → Ġdog"]
 
 
+def test_the_figure_says_which_filters_its_lists_passed(pairs, scores):
+    for filters, said in (("occurring", "tokens that pass occurring, exactly"), ("", "tokens, exactly")):
+        texts = vocab_pairs(pairs.assign(filters=filters), scores).texts
+        assert any(f"over all pairs of {said}" in text.get_text().replace("\n", " ") for text in texts)
+
+
 def test_without_pairs_or_roles_a_sentence_says_so(pairs, scores):
     assert vocab_pairs(pairs.iloc[:0], scores).axes == []
     assert vocab_pairs(pairs, scores.iloc[:0]).axes == []

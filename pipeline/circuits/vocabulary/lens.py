@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import effective_embedding, gains_folded
-from pipeline.circuits.vocabulary.token_filters import Filters, PairFilter, Texts
+from pipeline.circuits.vocabulary.token_filters import Counts, Filters, PairFilter, Texts
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Lens:
     allowed: PairFilter | None  # on ids of items; positions differ from everything but themselves
     ln_mode: str  # "raw" where the model has no norms
     emb_mode: str  # "embedding" where the model has no feed-forward part
+    occurrences: Counts | None = None  # of each token in the text at hand; None where there is none
     means: dict[str, Float64[Tensor, " item"]] = field(
         default_factory=dict
     )  # see `normalisers`; empty if nothing is divided
@@ -31,7 +32,15 @@ class Lens:
         return len(self.mask) - self.n_tokens
 
 
-def lens_of(weights: Weights, texts: Texts, ln_mode: str, emb_mode: str, positions: bool, filters: Filters) -> Lens:
+def lens_of(
+    weights: Weights,
+    texts: Texts,
+    ln_mode: str,
+    emb_mode: str,
+    positions: bool,
+    filters: Filters,
+    occurrences: Counts | None = None,
+) -> Lens:
     """Bring a model and its vocabulary under some choices; what the model lacks is not applied.
 
     Args:
@@ -41,6 +50,7 @@ def lens_of(weights: Weights, texts: Texts, ln_mode: str, emb_mode: str, positio
         emb_mode: as in `effective_embedding`.
         positions: whether learned positions join the vocabulary.
         filters: what lists may hold.
+        occurrences: how often each token stands in the text at hand; None where there is none.
 
     Raises:
         ValueError: not every row of the embedding has a text, or the filters leave no token.
@@ -58,10 +68,11 @@ def lens_of(weights: Weights, texts: Texts, ln_mode: str, emb_mode: str, positio
     return Lens(
         read,
         weights.d_vocab,
-        mask=torch.cat([filters.mask(texts), torch.ones(n_positions, dtype=torch.bool)]),
+        mask=torch.cat([filters.mask(texts, occurrences), torch.ones(n_positions, dtype=torch.bool)]),
         allowed=filters.pairs([*texts, *[None] * n_positions]),
         ln_mode=ln_mode,
         emb_mode=emb_mode,
+        occurrences=occurrences,
     )
 
 

@@ -1,7 +1,8 @@
 """Which tokens and which pairs of tokens a list of the strongest pairs may hold.
 
 Token filters are masks over the vocabulary; pair filters look at two tokens at once. Both see a token's
-text with its space as a space; a token that is no whole text (a lone byte) is None.
+text with its space as a space; a token that is no whole text (a lone byte) is None. `occurring` looks at how often
+tokens stand in a text instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ BRACKETS = frozenset("()[]{}<>")
 
 Texts = Sequence[str | None]
 Mask = Bool[Tensor, " token"]
+Counts = Int[Tensor, " token"]
 # From row ids and column ids to whether each pair may be listed.
 PairFilter = Callable[[Int[Tensor, " pair"], Int[Tensor, " pair"]], Bool[Tensor, " pair"]]
 
@@ -80,13 +82,21 @@ class Filters:
     stem_length: int
     edit_length: int
 
-    def mask(self, texts: Texts) -> Mask:
+    def mask(self, texts: Texts, occurrences: Counts | None = None) -> Mask:
         """Tokens that pass every token filter.
 
+        Args:
+            texts: of all tokens.
+            occurrences: how often each stands in the text at hand; None where there is none.
+
         Raises:
-            ValueError: none does.
+            ValueError: none does, or `occurring` is asked for without a text.
         """
         masks = [TOKEN_FILTERS[name](texts) for name in self.names if name in TOKEN_FILTERS]
+        if "occurring" in self.names:
+            if occurrences is None:
+                raise ValueError("filter occurring: there is no text at hand to count tokens in; leave it out")
+            masks.append(occurrences > 0)
         passing = torch.stack([torch.ones(len(texts), dtype=torch.bool), *masks]).all(0)
         if not passing.any():
             raise ValueError(f"filters {'+'.join(self.names)} leave none of the {len(texts)} tokens; use fewer of them")

@@ -40,6 +40,13 @@ def test_filters_compose_by_leaving_what_all_of_them_leave():
         filters("only_english", "exclude_brackets").mask(["[BEGIN]", "--"])
 
 
+def test_only_what_stands_in_the_text_occurs():
+    occurring = filters("occurring", "only_ascii")
+    assert occurring.mask(["a", "b", "é"], torch.tensor([2, 0, 1])).tolist() == [True, False, False]
+    with pytest.raises(ValueError, match="no text at hand"):
+        occurring.mask(["a", "b", "é"])
+
+
 def allowed(make, one, other):
     keep = make([one, other])
     there, back = keep(torch.tensor([0]), torch.tensor([1])), keep(torch.tensor([1]), torch.tensor([0]))
