@@ -169,3 +169,62 @@ def test_composition_through_norms_that_are_folded_in(kind):
         z = library.OV.eigenvalues[1]
         stream = [eigenvalue(Grams.of(W_V, W_O.mT)) for W_V, W_O in zip(folded.W_V[1], folded.W_O[1], strict=True)]
         torch.testing.assert_close(torch.stack(stream), z.sum(-1).real / z.abs().sum(-1), **EXACT)
+
+
+def exported(folder, to):
+    """The toy as a folder, exported."""
+    import json
+
+    from safetensors.torch import save_file
+
+    from pipeline.ask.export import export
+    from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
+
+    shape = {"n_layers": 2, "n_heads": 4, "d_model": 16, "n_ctx": 24, "d_vocab": D_VOCAB}
+    config = {"model_type": "attention_only", "positions": "queries_and_keys", "tied": False, **shape}
+    model = AttentionOnly(AttentionOnlyConfig.from_dict(config))
+    state = {name: torch.randn(x.shape, generator=GENERATOR) / 3 for name, x in model.state_dict().items()}
+    model.load_state_dict(state)
+    save_file(state, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config | {"step": None}))
+    export(str(folder), to, folder / "out", None)
+    return model, folder / "out"
+
+
+def test_the_exported_toy_has_the_librarys_hooks_and_our_logits(tmp_path):
+    import runpy
+
+    model, folder = exported(tmp_path, "transformer_lens")
+    hooked = runpy.run_path(str(folder / "hooked_toy.py"))["load"](folder)
+    with torch.no_grad():
+        logits, cache = hooked.run_with_cache(TOKENS)
+        expected = model.trace(TOKENS)
+        silenced = hooked.run_with_hooks(TOKENS, fwd_hooks=[("blocks.1.attn.hook_z", lambda z, hook: 0 * z)])
+        first = cache["blocks.1.hook_resid_pre"] @ hooked.unembed.W_U
+    torch.testing.assert_close(logits, expected.logits, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(silenced, first)
+    for layer in range(2):
+        torch.testing.assert_close(cache[f"blocks.{layer}.attn.hook_pattern"], expected.pattern[:, layer])
+        q, k = (cache[f"blocks.{layer}.attn.hook_{name}"] for name in "qk")
+        seen = expected.scores[:, layer].tril()
+        torch.testing.assert_close(einsum(q, k, "b q h d, b k h d -> b h q k").tril() / 2, seen, atol=1e-4, rtol=1e-5)
+
+
+def test_the_exported_parameters_are_the_librarys(tmp_path):
+    from safetensors.torch import load_file
+
+    model, folder = exported(tmp_path, "transformer_lens")
+    shape = {"n_layers": 2, "d_model": 16, "n_heads": 4, "d_head": 4, "n_ctx": 24}
+    options = {"attn_only": True, "normalization_type": None, "positional_embedding_type": "shortformer"}
+    library = theirs(load_file(folder / "model.safetensors"), **shape, **options)
+    with torch.no_grad():
+        torch.testing.assert_close(library(TOKENS), model.trace(TOKENS, torch.float64).logits, **EXACT)
+
+
+def test_circuitsvis_takes_what_is_exported(tmp_path):
+    import json
+
+    from circuitsvis.attention import attention_heads
+
+    _, folder = exported(tmp_path, "circuitsvis")
+    assert "L1H3" in attention_heads(**json.loads((folder / "attention_heads.json").read_text())).cdn_src

@@ -372,6 +372,21 @@ def compare(
     _give(about, of_models(*models), as_json, parquet)
 
 
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="a study, one of its runs, or any MODEL")],
+    to: Annotated[str, typer.Option(help="headvis, circuitsvis, transformer_lens, huggingface or csv")],
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="exports/TO if not given")] = None,
+    heads: Heads = None,
+    as_json: AsJson = False,
+    parquet: Parquet = None,
+) -> None:
+    """Write a study or a model as another tool takes it."""
+    from pipeline.ask.export import export as written
+
+    _give({}, iter([written(name, to, out or Path("exports") / to, heads)]), as_json, parquet)
+
+
 def _hand_on(module: str) -> Any:
     def called(ctx: typer.Context) -> None:
         ctx.exit(importlib.import_module(module).main(ctx.args))

@@ -51,10 +51,9 @@ def load(
         ValueError: there is no such model, it cannot be read, or what was read is not what the model computes.
     """
     name = str(model)
-    run = run_named(name)
     tell(f"reading {name}")
     with TemporaryDirectory() as folder:
-        own = _of_study(run, Path(folder)) if run else _of_others(name, heads, Path(folder))
+        run, own = bring(name, heads, Path(folder))
         config = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
         with safe_open(Path(folder) / TENSORS, framework="pt") as tensors:
             weights = to_weights(config, lambda tensor: tensors.get_tensor(tensor).to(torch.float32))
@@ -64,7 +63,19 @@ def load(
         settings = (run.settings if run else usual) | {"ask": usual["ask"]}
         tell(f"verifying {name}")
         verified = verify(weights, Path(folder), settings["verify"], settings["ask"]["verified_tokens"])
-    return Model(name, weights, _fitting(own, tokenizer, weights.d_vocab), settings, verified, run)
+    return Model(
+        name, weights, _fitting(own, tokenizer, weights.d_vocab), settings, verified, run, config["model_type"]
+    )
+
+
+def bring(name: str, heads: int | None, folder: Path) -> tuple[StudyRun | None, Tokenizer | None]:
+    """Bring a model's config.json and model.safetensors into a folder; return its run and its tokenizer, if it has any.
+
+    Raises:
+        ValueError: as of `load`.
+    """
+    run = run_named(name)
+    return run, _of_study(run, folder) if run else _of_others(name, heads, folder)
 
 
 def verify(weights: Weights, folder: Path, settings: dict, most: int) -> Verified:

@@ -80,6 +80,7 @@ class Model:
     settings: dict[str, dict[str, Any]]  # by stage: the study's, or conf/'s own
     verified: Verified
     run: StudyRun | None  # of a study; None for any other model
+    model_type: str  # as its config.json says
 
     @cached_property
     def vocabulary(self) -> pd.DataFrame:

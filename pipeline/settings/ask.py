@@ -10,3 +10,4 @@ class AskSettings(Slice):
     sentences: Count
     ranked_tokens: Count
     patched_heads: Count
+    exported: Count

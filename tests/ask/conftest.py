@@ -71,6 +71,7 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("asked")
     folder = root / "store/train/aa"
     folder.mkdir(parents=True)
+    (root / "store/probe").symlink_to(root / "store/train")
     generator = torch.Generator().manual_seed(3)
     tokenizer = trained_tokenizer([TEXT], 272)
     tokenizer.save(str(folder / "tokenizer.json"))

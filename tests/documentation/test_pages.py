@@ -13,6 +13,7 @@ from pipeline.tables.registry import TABLES
 ROOT = Path(__file__).resolve().parents[2]
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 WRITTEN = ["index", "method", "mistakes", "limits", "recipes"]
+OF_TOOLS = {"scatter_data", "transformer_lens"}
 OF_NOTEBOOKS = {"hidden_dim", "n_ctx", "_fuzzy_eq"}
 OF_MATHEMATICS = {"W_Q", "W_K", "W_V", "W_O", "W_E", "W_U", "d_head", "d_model", "d_vocab"}
 
@@ -41,6 +42,6 @@ def test_every_name_in_a_page_is_one_of_the_code(page):
     text = re.sub(r"^```.*?^```", "", (ROOT / f"docs/{page}.md").read_text(), flags=re.MULTILINE | re.DOTALL)
     inline = " ".join(code for code in re.findall(r"`([^`\n]+)`", text) if not re.search(r"/|model=|study=", code))
     names = set(re.findall(r"(?<![\w.])\w+_\w+", inline))
-    assert names - known() - OF_NOTEBOOKS - OF_MATHEMATICS == set()
+    assert names - known() - OF_TOOLS - OF_NOTEBOOKS - OF_MATHEMATICS == set()
     for table, column in re.findall(r"`(\w+)\.(\w+)`", text):
         assert table not in TABLES or column in {known.name for known in TABLES[table].columns}
