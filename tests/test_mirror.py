@@ -19,6 +19,7 @@ OF_MANY = {
     "test_every_definition.py",
     "test_imports.py",
     "test_mirror.py",
+    "test_notebook.py",
     "test_parity.py",
     "test_roles_of_wired_heads.py",
     "test_workflow.py",
