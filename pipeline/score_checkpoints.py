@@ -22,6 +22,7 @@ from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.frames.scores import loss_rows
 from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.models.families import to_weights
@@ -68,26 +69,27 @@ def measured(
     settings: ScoreCheckpointsSettings, weights: Weights, sequences: pd.DataFrame, first: int
 ) -> Iterator[tuple[Table, pd.DataFrame]]:
     """Yield all measures of one checkpoint, and the tables that they are rows of."""
-    ranking = spread(weights.d_vocab, settings.ranked_tokens), settings.tile, products_between(weights)
+    folded = gains_folded(weights)
+    ranking = spread(weights.d_vocab, settings.ranked_tokens), settings.tile, products_between(folded)
     for eval_set, period in sets_of(sequences):
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
         scores, losses = sequence_scores(weights, Tokens(tokens, first, period), settings.batch, FOLLOWED)
         if eval_set == "text":
-            scores |= text_scores(weights, tokens, first, scores["previous_token", "mean"].value, settings.tile)
+            scores |= text_scores(folded, tokens, first, scores["previous_token", "mean"].value, settings.tile)
         yield CHECKPOINT_SCORES, rows("layer head", scores, **which)
         labels = labels_of(sequences, **which, column="token_class")
         yield CHECKPOINT_SCORES, of_losses(settings, losses, labels).assign(**which)
         yield CHECKPOINT_LOSSES, loss_rows(losses, labels, 1, **which).drop(columns=["part", "parts"])
     for layer in range(weights.n_layers):
-        scores = circuit_scores(weights, layer, *ranking)
+        scores = circuit_scores(folded, layer, *ranking)
         yield CHECKPOINT_SCORES, rows("head", scores, layer=layer, eval_set="weights")
     for source, reader in combinations(range(weights.n_layers), 2):
         pair = {"src_layer": source, "layer": reader, "eval_set": "weights"}
-        composed = measure_pairs.composition_scores(weights, source, reader)
+        composed = measure_pairs.composition_scores(folded, source, reader)
         yield CHECKPOINT_SCORES, rows("src_head head", composed, **pair)
         for head in range(weights.n_heads):
-            scores = measure_pairs.circuit_scores(weights, (source, head), reader, *ranking)
+            scores = measure_pairs.circuit_scores(folded, (source, head), reader, *ranking)
             yield CHECKPOINT_SCORES, rows("head", scores, src_head=head, **pair)
 
 

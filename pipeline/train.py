@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from pipeline.circuits.closed_forms.wiring import Construction
-from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig, Network
 from pipeline.models.constructed import constructed
 from pipeline.models.hub import obtain_hub
+from pipeline.models.in_format import FormatConfig, InFormat
 from pipeline.models.journal import Journal, log_spaced
 from pipeline.models.notebook_checkpoint import obtain_notebook_checkpoint
 from pipeline.models.sequences import Copies, joined, text_rows, with_copies
@@ -28,8 +28,10 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.train import (
     ConstructedModel,
     HubModel,
-    Initialised,
+    MadeHere,
     NotebookCheckpoint,
+    Trained,
+    TrainedInFormat,
     TrainSettings,
 )
 from pipeline.tables.prepare import TOKENS
@@ -46,7 +48,7 @@ def run(settings: TrainSettings, inputs: Paths, outputs: Paths) -> None:
     if isinstance(model, HubModel | NotebookCheckpoint):
         obtained(model, tokenizer.get_vocab_size(), outputs)
         return
-    if model.source != "trained":
+    if not isinstance(model, Trained):
         settings = settings.model_copy(update={"steps": 0})  # its first weights are its last
 
     begin, end = role_ids(tokenizer)
@@ -86,7 +88,7 @@ def obtained(model: HubModel | NotebookCheckpoint, n_tokens: int, outputs: Paths
 
 def save(training: Training, journal: Journal, outputs: Paths) -> None:
     """Write a trained model and its journal."""
-    config = asdict(training.model.config) | {"model_type": "attention_only", "step": training.step}
+    config = dict(training.model.described()) | {"step": training.step}
     with recorded(outputs, "config.json") as temporary:
         temporary.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     weights = training.model.cpu().state_dict()
@@ -97,9 +99,7 @@ def save(training: Training, journal: Journal, outputs: Paths) -> None:
     write(TRAINING_CURVE, pd.DataFrame(journal.curve), outputs)
 
 
-def beginning(
-    settings: TrainSettings, first: Initialised | ConstructedModel, d_vocab: int, text: Tensor, begin: int | None
-) -> Training:
+def beginning(settings: TrainSettings, first: MadeHere, d_vocab: int, text: Tensor, begin: int | None) -> Training:
     """Return a training at step 0; the seed decides first weights and batches."""
     generator = Generator().manual_seed(settings.seed)
     model = network(first, d_vocab, generator)
@@ -114,9 +114,11 @@ def beginning(
     return Training(model.to(device), batch, optimisation, generator, chosen_dtype(settings.precision, device))
 
 
-def network(first: Initialised | ConstructedModel, d_vocab: int, generator: Generator) -> AttentionOnly:
+def network(first: MadeHere, d_vocab: int, generator: Generator) -> Network:
     """Return a network with its first weights."""
     shape = first.model_dump() | {"d_vocab": d_vocab}
+    if isinstance(first, TrainedInFormat):
+        return InFormat(FormatConfig.from_dict(shape), generator)
     if isinstance(first, ConstructedModel):
         return constructed(Construction.from_dict(shape), generator)
     model = AttentionOnly(AttentionOnlyConfig.from_dict(shape))

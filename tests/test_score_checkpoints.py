@@ -1,6 +1,5 @@
 import json
 import math
-from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -9,6 +8,8 @@ from safetensors.torch import save_file
 
 from pipeline import score_checkpoints
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from pipeline.models.families import to_weights
+from pipeline.models.in_format import FormatConfig, InFormat
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
@@ -63,7 +64,7 @@ def run(tmp_path):
 
     def run_on(steps=STEPS, shown=None, config=CONFIG, made=network, **settings):
         write(SEQUENCES, sequences() if shown is None else shown, inputs)
-        (tmp_path / "config.json").write_text(json.dumps(asdict(config) | {"model_type": "attention_only"}))
+        (tmp_path / "config.json").write_text(json.dumps(made(0, config).described()))
         kept = {f"{step}/{name}": value for step in steps for name, value in made(step, config).state_dict().items()}
         save_file(kept, tmp_path / "checkpoints.safetensors", {"steps": json.dumps(list(steps))})
         score_checkpoints.run(ScoreCheckpointsSettings.parse(SETTINGS | settings), inputs, outputs)
@@ -115,6 +116,28 @@ def test_a_head_is_scored_with_the_weights_of_its_step(run, step):
             assert rows["value"].item() == pytest.approx(total / (len(tokens) * (LENGTH - 1)), abs=1e-6)
 
 
+def in_format(step, config):
+    model = InFormat(config, torch.Generator().manual_seed(step))
+    with torch.no_grad():
+        for parameter in model.parameters():  # gains too, which begin at 1
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(step)), alpha=0.3)
+    return model
+
+
+@pytest.mark.parametrize("format", ["gpt2", "llama"])
+def test_a_head_of_a_model_with_norms_reads_what_their_gains_leave(run, format):
+    config = FormatConfig(format, 2, 2, 2, 8, 12, LENGTH, D_VOCAB, tied=True, initial_sd=0.5)
+    scores = run(config=config, made=in_format)
+    found = scores[(scores["step"] == 5) & (scores["metric"] == "K_composition")].set_index(["src_head", "head"])
+    made = in_format(5, config)
+    weights = to_weights(made.described(), made.state_dict().__getitem__)
+    for (source, head), value in found.loc[found["definition"] == "frobenius", "value"].items():
+        W_OV = weights.ln1_gain[0][:, None] * weights.W_V[0, source] @ weights.W_O[0, source]
+        W_QK = weights.ln1_gain[1][:, None] * weights.W_Q[1, head] @ weights.W_K[1, head].T * weights.ln1_gain[1]
+        expected = (W_OV @ W_QK.T).norm() / (W_OV.norm() * W_QK.norm())
+        assert value == pytest.approx(float(expected), abs=1e-5)
+
+
 def test_losses_are_the_networks_own_by_class_and_by_place(run):
     checkpoint_scores = run()
     with torch.no_grad():
@@ -156,7 +179,7 @@ def test_a_model_without_checkpoints_has_an_empty_table_and_says_so(run, capsys)
 
 
 def test_one_layer_has_heads_but_no_pairs(run):
-    config = AttentionOnlyConfig(**(asdict(CONFIG) | {"n_layers": 1, "positions": "none"}))
+    config = AttentionOnlyConfig(**(vars(CONFIG) | {"n_layers": 1, "positions": "none"}))
     checkpoint_scores = run(config=config)
     assert checkpoint_scores["src_head"].isna().all()
     assert set(checkpoint_scores["layer"].dropna()) == {0}

@@ -1,13 +1,17 @@
 import json
+import math
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from training_stages import TRAINED, TRAINING, prepared, prepared_text, trained
+from training_stages import IN_FORMAT, TRAINED, TRAINING, prepared, prepared_text, trained
 
 from pipeline import train
+from pipeline.circuits.transformer.forward import forward
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from pipeline.models.families import to_weights
+from pipeline.models.own_forward import own_forward
 from pipeline.plumbing.artefacts import read
 from pipeline.tables.train import TRAINING_CURVE
 
@@ -68,6 +72,22 @@ def test_a_model_that_is_not_trained_is_its_own_first_checkpoint(model, random_t
     curve = read(TRAINING_CURVE, outputs)
     assert set(curve["step"]) == {0}
     assert (curve["learning_rate"] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [{"format": "gpt2", "n_kv_heads": 4}, {"format": "llama"}])
+def test_a_model_in_a_format_of_the_library_is_left_as_its_checkpoints_are(shape, random_tokens, tmp_path):
+    outputs = trained(random_tokens, tmp_path, model=IN_FORMAT | shape)
+    config = json.loads(outputs.file("config.json").read_text())
+    assert (config["model_type"], config["step"], config["vocab_size"]) == (shape["format"], 12, 30)
+    tokens = torch.randint(30, (2, 16), generator=torch.Generator().manual_seed(0))
+    own, final = own_forward(tmp_path)(tokens), load_file(outputs.file("model.safetensors"))
+    weights = to_weights(config, final.__getitem__).double()
+    torch.testing.assert_close(forward(weights, tokens).logits, own.logits)
+    checkpoints = load_file(outputs.file("checkpoints.safetensors"))
+    assert all(torch.equal(checkpoints[f"12/{name}"], value) for name, value in final.items())
+    assert any(not torch.equal(checkpoints[f"0/{name}"], value) for name, value in final.items())
+    heldout = read(TRAINING_CURVE, outputs).query("split == 'heldout'").set_index("step")["loss"]
+    assert heldout[0] == pytest.approx(math.log(30), abs=0.1)
 
 
 def test_random_init_is_where_training_begins(random_tokens, tmp_path):

@@ -46,6 +46,18 @@ TRAINING = {
     "precision": "float32",
     "threads": 1,
 }
+IN_FORMAT = {
+    "source": "trained_in_format",
+    "format": "llama",
+    "n_layers": 2,
+    "n_heads": 4,
+    "n_kv_heads": 2,
+    "d_model": 8,
+    "d_ff": 12,
+    "n_ctx": 16,
+    "tied": True,
+    "initial_sd": 0.1,
+}
 PROBING = {
     "seed": 1,
     "n_ctx": 16,

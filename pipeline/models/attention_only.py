@@ -1,6 +1,7 @@
 """The toy network: attention alone, without layer norm, feed-forward parts or biases."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 
 import einops
 import torch
@@ -9,6 +10,41 @@ from jaxtyping import Float, Float32, Int
 from torch import Generator, Tensor, nn
 
 HIDDEN = -1e9  # added to the scores of keys after the query: their attention is exactly 0
+
+
+class Network(nn.Module):
+    """A language model that says what its losses are made of."""
+
+    def unembedding_inputs(
+        self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype
+    ) -> tuple[Float[Tensor, "token d_model"], Float[Tensor, "d_vocab d_model"], Int[Tensor, " token"]]:
+        """Return what the losses are made of: what the unembedding reads, the unembedding, the tokens to predict.
+
+        Args:
+            tokens: ids.
+            dtype: number format of everything but the weights themselves.
+        """
+        raise NotImplementedError
+
+    def described(self) -> Mapping[str, object]:
+        """Return what its config.json says."""
+        raise NotImplementedError
+
+    def losses(
+        self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype = torch.float32
+    ) -> Float32[Tensor, "batch position-1"]:
+        """Return the negative log-likelihood, nats, of each token but the first, given those before it.
+
+        Args:
+            tokens: ids.
+            dtype: number format of everything but the weights and the loss itself.
+
+        Returns:
+            Entry p is about the token at position p + 1.
+        """
+        resid, W_U, targets = self.unembedding_inputs(tokens, dtype)
+        losses = F.cross_entropy(F.linear(resid, W_U).float(), targets, reduction="none")
+        return einops.rearrange(losses, "(batch position) -> batch position", batch=len(tokens))
 
 
 @dataclass(frozen=True)
@@ -97,7 +133,7 @@ class Attention(nn.Module):
         return F.linear(read, W_O), scores, pattern
 
 
-class AttentionOnly(nn.Module):
+class AttentionOnly(Network):
     """Token embedding, attention layers, unembedding; positions enter queries and keys only, in every layer.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"; positions as in
@@ -160,22 +196,6 @@ class AttentionOnly(nn.Module):
             logits=F.linear(resid, self._W_U(dtype)),
         )
 
-    def losses(
-        self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype = torch.float32
-    ) -> Float32[Tensor, "batch position-1"]:
-        """Return the negative log-likelihood, nats, of each token but the first, given those before it.
-
-        Args:
-            tokens: ids.
-            dtype: number format of everything but the weights and the loss itself.
-
-        Returns:
-            Entry p is about the token at position p + 1.
-        """
-        resid, W_U, targets = self.unembedding_inputs(tokens, dtype)
-        losses = F.cross_entropy(F.linear(resid, W_U).float(), targets, reduction="none")
-        return einops.rearrange(losses, "(batch position) -> batch position", batch=len(tokens))
-
     def unembedding_inputs(
         self, tokens: Int[Tensor, "batch position"], dtype: torch.dtype
     ) -> tuple[Float[Tensor, "token d_model"], Float[Tensor, "d_vocab d_model"], Int[Tensor, " token"]]:
@@ -183,6 +203,10 @@ class AttentionOnly(nn.Module):
         resid, _, _ = self._resid(tokens, dtype)
         resid = einops.rearrange(resid[:, :-1], "batch position d_model -> (batch position) d_model")
         return resid, self._W_U(dtype), tokens[:, 1:].flatten()
+
+    def described(self) -> Mapping[str, object]:
+        """Return what its config.json says."""
+        return asdict(self.config) | {"model_type": "attention_only"}
 
     def _resid(self, tokens: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """The last residual stream, and each layer's scores and pattern."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from torch import Tensor
 
-from pipeline.models.attention_only import AttentionOnly
+from pipeline.models.attention_only import Network
 from pipeline.models.training import Training
 
 
@@ -20,7 +20,7 @@ class Journal:
         self,
         keep: Collection[int],
         measure: Collection[int],
-        losses: Callable[[AttentionOnly], dict[str, float]],
+        losses: Callable[[Network], dict[str, float]],
         tokens_per_step: int,
     ) -> None:
         """Choose the steps after which to keep weights and to measure `losses` (by split, nats per token)."""

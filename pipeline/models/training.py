@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from pipeline.models.attention_only import AttentionOnly
+from pipeline.models.attention_only import Network
 from pipeline.models.output_losses import OutputLosses
 from pipeline.models.sequences import FIRST_COPY, SECOND_COPY
 
@@ -43,7 +43,7 @@ class Training:
 
     def __init__(
         self,
-        model: AttentionOnly,
+        model: Network,
         batch: Callable[[Generator], Tensor],
         optimisation: Optimisation,
         generator: Generator,
@@ -126,7 +126,7 @@ class Training:
 
 @torch.no_grad()
 def mean_losses(
-    model: AttentionOnly,
+    model: Network,
     heldout: Int[Tensor, "batch position"],
     copied: Int[Tensor, "batch position"],
     classes: Int[Tensor, "batch position"],

@@ -62,6 +62,27 @@ class TrainedModel(Initialised):
     source: Literal["trained"]
 
 
+class TrainedInFormat(Shape):
+    """A model in a format of the transformers library, with norms and feed-forward parts, trained here."""
+
+    source: Literal["trained_in_format"]
+    format: Literal["gpt2", "llama"]
+    n_layers: Count
+    n_kv_heads: Count
+    d_ff: Count
+    tied: bool
+    initial_sd: Scale
+
+    @model_validator(mode="after")
+    def _keys_are_shared_evenly(self) -> Self:
+        if self.n_heads % self.n_kv_heads or (self.format == "gpt2" and self.n_kv_heads != self.n_heads):
+            raise ValueError(
+                f"model.n_kv_heads={self.n_kv_heads}: {self.n_heads} heads cannot share as many keys and values in a "
+                f"{self.format}; give {self.n_heads}"
+            )
+        return self
+
+
 class RandomInit(Initialised):
     """The same network as it is before training."""
 
@@ -142,6 +163,10 @@ class NotebookCheckpoint(ObtainedModel):
         return self
 
 
+Trained = TrainedModel | TrainedInFormat
+MadeHere = Trained | RandomInit | ConstructedModel
+
+
 class CopiesSettings(Slice):
     """Segments copied within training sequences."""
 
@@ -175,9 +200,7 @@ class OptimisationSettings(Slice):
 class TrainSettings(StageSettings, OptimisationSettings):
     """Which model, and how it is trained if it is."""
 
-    model: Annotated[
-        TrainedModel | RandomInit | ConstructedModel | HubModel | NotebookCheckpoint, Field(discriminator="source")
-    ]
+    model: Annotated[MadeHere | HubModel | NotebookCheckpoint, Field(discriminator="source")]
     seed: Seed
     batch: Count
     copies: CopiesSettings
@@ -196,7 +219,7 @@ class TrainSettings(StageSettings, OptimisationSettings):
 
     @model_validator(mode="after")
     def _within_the_steps(self) -> Self:
-        if not isinstance(self.model, TrainedModel):
+        if not isinstance(self.model, Trained):
             return self
         for name in ("warmup_steps", "first_checkpoint"):
             if (step := getattr(self, name)) > self.steps:

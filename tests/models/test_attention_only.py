@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
-from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig, Network
 
 
 def network(**changes):
@@ -119,3 +119,26 @@ def test_a_sequence_longer_than_the_context_is_refused():
 def test_shape_is_picked_from_a_config_that_says_more():
     shape = {"n_layers": 1, "n_heads": 2, "d_model": 6, "n_ctx": 7, "d_vocab": 5, "positions": "none", "tied": True}
     assert AttentionOnlyConfig.from_dict(shape | {"step": 9}).d_head == 3
+
+
+TOKENS = torch.tensor([[0, 1, 2], [2, 2, 0]])
+
+
+class Even(Network):
+    """Gives token 0 twice the odds of each other."""
+
+    def unembedding_inputs(self, tokens, dtype):
+        resid = torch.ones(tokens[:, 1:].numel(), 1, dtype=dtype)
+        return resid, torch.tensor([[math.log(2)], [0], [0]], dtype=dtype), tokens[:, 1:].flatten()
+
+
+def test_losses_of_any_network_are_of_the_next_token():
+    expected = torch.tensor([[4, 4], [4, 2]]).log()
+    torch.testing.assert_close(Even().losses(TOKENS), expected)
+    torch.testing.assert_close(Even().losses(TOKENS, torch.bfloat16), expected, atol=0.01, rtol=0.01)
+
+
+def test_a_network_must_say_what_it_is_and_what_its_losses_are_made_of():
+    for call in (Network().described, lambda: Network().losses(TOKENS)):
+        with pytest.raises(NotImplementedError):
+            call()

@@ -1,7 +1,7 @@
 from typing import get_args
 
 import pytest
-from training_stages import TRAINING
+from training_stages import IN_FORMAT, TRAINING
 
 from pipeline.circuits.closed_forms.wiring import CIRCUITS
 from pipeline.settings.train import ConstructedModel, TrainSettings
@@ -15,6 +15,13 @@ def test_heads_that_do_not_divide_the_width_are_refused_with_the_nearest():
 def test_segments_whose_shortest_is_longer_than_the_longest_are_refused():
     with pytest.raises(ValueError, match=r"copies\.min_length=6 is above max_length=5"):
         TrainSettings.parse(TRAINING | {"copies": TRAINING["copies"] | {"min_length": 6}})
+
+
+@pytest.mark.parametrize("wrong", [{"n_kv_heads": 3}, {"format": "gpt2"}])
+def test_keys_are_shared_evenly_and_by_no_gpt2(wrong):
+    assert TrainSettings.parse(TRAINING | {"model": IN_FORMAT}).model.n_kv_heads == 2
+    with pytest.raises(ValueError, match=r"model\.n_kv_heads=[23]: 4 heads cannot share .* give 4"):
+        TrainSettings.parse(TRAINING | {"model": IN_FORMAT | wrong})
 
 
 @pytest.mark.parametrize(
