@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
 
-_SETTING_TYPES = {"ln_eps": float, "window": int}
+_SETTING_TYPES = {"ln_eps": float, "window": int, "gain_from": float, "embed_scale": float}
 _SCHEMA = pa.schema(
     {"name": pa.string(), "layer": pa.int64(), "head": pa.int64(), "row": pa.int64(), "values": pa.list_(pa.float32())}
 )

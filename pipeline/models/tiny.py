@@ -48,6 +48,7 @@ CHECKPOINTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mistral": ("Mistral", GROUPED | {"sliding_window": 12}),
     "qwen2": ("Qwen2", GROUPED | {"tie_word_embeddings": True}),
     "bert": ("Bert", WIDE),
+    "gemma": ("Gemma", GROUPED | {"head_dim": 6}),
     "opt": ("OPT", WIDE | {"ffn_dim": 20}),
     "phi": ("Phi", GROUPED | {"rope_parameters": PARTIAL}),
     "phi3": ("Phi3", GROUPED | {"rms_norm_eps": 1e-6}),

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.circuits.transformer.forward import Trace
-from pipeline.circuits.transformer.layers import at, attention_constant, normalise
+from pipeline.circuits.transformer.layers import at, attention_constant, embedded, normalise
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 
@@ -140,7 +140,7 @@ class Held:
         weights, trace = self.weights, self.trace
         direction = self.unscaled(direction)
         constant = _sum(weights.b_E, *(self._constant(layer) for layer in range(weights.n_layers)))
-        parts = {Part("token"): weights.W_E[trace.tokens]}
+        parts = {Part("token"): embedded(weights, weights.W_E[trace.tokens])}
         if weights.positions == "residual":
             parts[Part("position")] = weights.parameter("W_pos")[: trace.tokens.shape[1]]
         if trace.feed_forward is not None:

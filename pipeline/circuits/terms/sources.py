@@ -24,7 +24,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.circuits.transformer.attention import scores
-from pipeline.circuits.transformer.layers import attention_constant, centre, head_outputs, project, turned
+from pipeline.circuits.transformer.layers import (
+    attention_constant,
+    centre,
+    embedded,
+    head_outputs,
+    multiplied_by,
+    project,
+    turned,
+)
 from pipeline.circuits.transformer.weights import Weights
 
 # By source: what it gives the stream; what it gives queries and keys, of one head or of several.
@@ -55,7 +63,7 @@ def first_sources(
     weights: Weights, tokens: Int[Tensor, "batch position"], scale: Float[Tensor, "batch position"] | None
 ) -> Sources:
     """Return the sources of the stream before the first layer; `scale` is what the embedding's norm divided by."""
-    sources = {"token": weights.W_E[tokens]}
+    sources = {"token": embedded(weights, weights.W_E[tokens])}
     if weights.positions == "residual":
         sources["position"] = _positions(weights, tokens)
     sources = _with_constant(sources, weights.b_E)
@@ -164,5 +172,6 @@ def _normalised(
     """Apply a norm, its scale held, to each source; its bias joins `bias`; as they are without a norm."""
     if scale is None or gain is None:
         return sources
+    gain = multiplied_by(weights, gain)
     sources = {name: centre(weights, x) / scale[..., None] * gain for name, x in sources.items()}
     return _with_constant(sources, bias)

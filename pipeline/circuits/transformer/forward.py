@@ -13,6 +13,7 @@ from pipeline.circuits.transformer.layers import (
     at,
     attend,
     attention_output,
+    embedded,
     feed_forward,
     normalise,
 )
@@ -97,7 +98,7 @@ def embed(
     weights: Weights, tokens: Int[Tensor, "batch position"]
 ) -> tuple[Float[Tensor, "batch position d_model"], Float[Tensor, "batch position"] | None]:
     """Return the stream before the first layer, and what the norm of the embedding divided it by."""
-    resid = weights.W_E[tokens]
+    resid = embedded(weights, weights.W_E[tokens])
     if weights.positions == "residual":
         resid = resid + weights.parameter("W_pos")[: tokens.shape[-1]]
     return normalise(weights, added(resid, weights.b_E), weights.ln_embed_gain, weights.ln_embed_bias)

@@ -43,6 +43,11 @@ def activation_of(weights: Weights) -> Callable[[Tensor], Tensor]:
     return ACTIVATIONS[weights.activation]
 
 
+def embedded(weights: Weights, rows: Float[Tensor, "*place d_model"]) -> Float[Tensor, "*place d_model"]:
+    """Return rows of W_E as the stream has them."""
+    return rows if weights.embed_scale == 1 else rows * weights.embed_scale
+
+
 def normalise(
     weights: Weights,
     x: Float[Tensor, "*place d_model"],
@@ -54,7 +59,12 @@ def normalise(
         return x, None
     centred = centre(weights, x)
     scale = (centred.square().mean(-1) + weights.ln_eps).sqrt()
-    return added(centred / scale[..., None] * gain, bias), scale
+    return added(centred / scale[..., None] * multiplied_by(weights, gain), bias), scale
+
+
+def multiplied_by(weights: Weights, gain: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+    """Return what a norm with this gain multiplies by."""
+    return gain + weights.gain_from if weights.gain_from else gain
 
 
 def centre(weights: Weights, x: Float[Tensor, "*place d_model"]) -> Float[Tensor, "*place d_model"]:

@@ -52,7 +52,7 @@ class Weights:
     ff_value_bias: Float[Tensor, "layer d_model"] | None = None
     W_head: Float[Tensor, "d_model d_model"] | None = None  # with the activation, what stands before the last norm
     b_head: Float[Tensor, " d_model"] | None = None
-    activation: str | None = None  # of the feed-forward neurons: "gelu_new", "gelu", "relu", "silu"
+    activation: str | None = None  # of the feed-forward neurons: see layers.ACTIVATIONS
     attends: str = "back"  # "back": a query sees no later key; "both_ways": it sees all
     window: int | None = None  # keys a query sees at most, itself among them; None for all
     norm: str = "layer"  # "layer" (centred), or "rms" (not)
@@ -60,6 +60,8 @@ class Weights:
     residual: str = "sequential"  # or "parallel": the feed-forward part reads what attention reads
     rotary_pairs: str = "halves"  # components turned together: i and i + pair, or "neighbours": 2 i and 2 i + 1
     ln_eps: float = 1e-5
+    gain_from: float = 0.0  # added to every norm's gain: 1 where a gain of 0 changes nothing
+    embed_scale: float = 1.0  # what embeddings are multiplied by where the stream begins
 
     @property
     def n_layers(self) -> int:

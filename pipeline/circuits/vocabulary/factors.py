@@ -12,7 +12,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.circuits.transformer.layers import added, at, feed_forward, normalise
+from pipeline.circuits.transformer.layers import added, at, embedded, feed_forward, multiplied_by, normalise
 from pipeline.circuits.transformer.weights import Head, Weights
 
 Factors = tuple[Float[Tensor, "row d_head"], Float[Tensor, "column d_head"]]
@@ -45,7 +45,7 @@ def virtual_ov_circuit(weights: Weights, source: Head, reader: Head) -> Factors:
 
 
 def gains_folded(weights: Weights, mode: str = "folded") -> Weights:
-    """Return weights whose matrices contain the norms' gains, for reading circuits; as they are without norms.
+    """Return weights whose matrices contain the norms' gains, and the embedding its scale, for reading circuits.
 
     The result is no model to run: the gains would count twice.
 
@@ -56,11 +56,14 @@ def gains_folded(weights: Weights, mode: str = "folded") -> Weights:
             the direction that a centring norm takes from the stream, so that raw embeddings are read as
             centred ones (no change where norms do not centre).
     """
+    if weights.embed_scale != 1:
+        weights = replace(weights, W_E=embedded(weights, weights.W_E), embed_scale=1.0)
     if mode == "raw" or weights.ln1_gain is None:
         return weights
     before_attention, before_feed_forward = _gains(weights)
 
     def fold(gain: Tensor, matrix: Tensor, rows: str) -> Tensor:
+        gain = multiplied_by(weights, gain)
         folded = einsum(gain, matrix, f"layer d_model, {rows} d_model out -> {rows} d_model out")
         if mode == "folded_centred" and weights.norm == "layer":
             folded = folded - folded.mean(-2, keepdim=True)
@@ -96,8 +99,8 @@ def effective_embedding(weights: Weights, mode: str) -> Float[Tensor, "d_vocab d
     embedding.
     """
     if mode == "embedding" or weights.ff_keys is None:
-        return weights.W_E
-    return torch.cat([_after_mlp0(weights, rows) for rows in weights.W_E.split(1024)])
+        return embedded(weights, weights.W_E)
+    return torch.cat([_after_mlp0(weights, embedded(weights, rows)) for rows in weights.W_E.split(1024)])
 
 
 def _after_mlp0(weights: Weights, resid: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:

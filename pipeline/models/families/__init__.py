@@ -11,6 +11,7 @@ from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.families.attention_only import ATTENTION_ONLY
 from pipeline.models.families.bert import BERT
 from pipeline.models.families.family import Family
+from pipeline.models.families.gemma import GEMMA
 from pipeline.models.families.gpt2 import GPT2
 from pipeline.models.families.gpt_neox import GPT_NEOX
 from pipeline.models.families.lazy_weights import LazyWeights, Read
@@ -19,7 +20,22 @@ from pipeline.models.families.llama_normed import OLMO, STABLELM, STARCODER2
 from pipeline.models.families.opt import OPT
 from pipeline.models.families.phi import PHI, PHI3
 
-FAMILIES = (ATTENTION_ONLY, BERT, GPT2, GPT_NEOX, LLAMA, MISTRAL, OLMO, OPT, PHI, PHI3, QWEN2, STABLELM, STARCODER2)
+FAMILIES = (
+    ATTENTION_ONLY,
+    BERT,
+    GEMMA,
+    GPT2,
+    GPT_NEOX,
+    LLAMA,
+    MISTRAL,
+    OLMO,
+    OPT,
+    PHI,
+    PHI3,
+    QWEN2,
+    STABLELM,
+    STARCODER2,
+)
 
 # By model_type: what a family needs that no other has.
 _SLOPES = "scores that fall with distance (ALiBi) in circuits/transformer, and a table"

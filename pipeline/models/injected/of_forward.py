@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pipeline.circuits.transformer.layers import added, at, centre, project, turned
+from pipeline.circuits.transformer.layers import added, at, centre, multiplied_by, project, turned
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.injected import which
 from pipeline.models.injected.bug import Bug
@@ -68,7 +68,7 @@ def _divided_by(scale_of: Callable[[Weights, Tensor], Tensor]) -> Callable[[Norm
             return x, None
         centred = centre(weights, x)
         scale = scale_of(weights, centred)
-        return added(centred / scale[..., None] * gain, bias), scale
+        return added(centred / scale[..., None] * multiplied_by(weights, gain), bias), scale
 
     return lambda normalise: wrong
 

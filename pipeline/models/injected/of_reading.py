@@ -158,6 +158,7 @@ _OF_NORMS = (
     Bug("eps not read, 1e-5", "terms", (*which.UNCENTRED, "bert"), weights=_set(ln_eps=1e-5)),
     Bug("eps of Llama, 1e-6", "terms", which.CENTRED, weights=_set(ln_eps=1e-6)),
     Bug("gains dropped", "terms", which.GAINED, weights=_change(torch.ones_like, *_GAINS)),
+    Bug("gains not counted from one", "terms", which.EMBEDDING_SCALED, weights=_set(gain_from=0.0)),
     Bug("gains counted from one", "terms", which.GAINED, weights=_change(lambda gain: 1 + gain, *_GAINS)),
     Bug("gains folded in and applied too", "terms", which.GAINED, weights=_change(torch.square, *_GAINS)),
     Bug("norms' biases dropped", "terms", which.SHIFTED, weights=_change(torch.zeros_like, *_BIASES)),
@@ -200,6 +201,7 @@ _ENDS = (
     Bug("unembedding not tied, and should be", "logits", which.TIED, weights=_new_unembedding),
     Bug("map before the unembedding dropped", "logits", ("bert",), weights=_set(W_head=None)),
     Bug("token ids off by one", "terms", which.EVERY, weights=_change(lambda W_E: W_E.roll(1, 0), "W_E")),
+    Bug("embedding not times sqrt(d_model)", "terms", which.EMBEDDING_SCALED, weights=_set(embed_scale=1.0)),
     Bug(
         "embedding times sqrt(d_model)",
         "terms",
@@ -216,7 +218,7 @@ _LAYERS = (
     Bug("feed-forward parts dropped", "terms", which.NORMED, weights=_change(torch.zeros_like, "ff_values")),
     Bug("gelu by tanh, and should be exact", "terms", which.GELU, weights=_set(activation="gelu_new")),
     Bug("gelu exact, and should be by tanh", "terms", which.GELU_BY_TANH, weights=_set(activation="gelu")),
-    Bug("gelu for silu", "terms", which.GATED, weights=_set(activation="gelu")),
+    Bug("gelu for silu", "terms", which.SILU, weights=_set(activation="gelu")),
     Bug(
         "relu for the activation",
         "terms",

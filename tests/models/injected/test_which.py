@@ -15,6 +15,8 @@ HAS = {  # of models in EVERY, those in a group and no others have it
     "PARTIAL": lambda weights: weights.positions == "rotary" and 2 * len(weights.rotary_frequency) < weights.d_head,
     "WHOLE": lambda weights: weights.positions == "rotary" and 2 * len(weights.rotary_frequency) == weights.d_head,
     "TWO_NORMS": lambda weights: weights.ln2_gain is not None and not torch.equal(weights.ln1_gain, weights.ln2_gain),
+    "SILU": lambda weights: weights.activation == "silu",
+    "EMBEDDING_SCALED": lambda weights: weights.embed_scale != 1 and weights.gain_from == 1,
     "SMOOTH": lambda weights: weights.activation not in (None, "relu"),
     "SHIFTED": lambda weights: weights.ln1_bias is not None,
     "GAINED": lambda weights: weights.ln1_gain is not None and not (weights.ln1_gain == 1).all(),
