@@ -12,6 +12,7 @@ from typing import TypeVar
 from pipeline.plumbing import disk, intact
 from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.lifeline import end_with
+from pipeline.plumbing.memory import keep_freed
 from pipeline.settings.base import Slice
 
 S = TypeVar("S", bound=Slice)
@@ -26,6 +27,7 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
     arguments = parser.parse_args()
     if arguments.callers:
         end_with(*arguments.callers)
+    keep_freed()
     try:
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
