@@ -5,7 +5,7 @@ A finished layer is kept beside the outputs, so that a killed job goes on after 
 
 import shutil
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from einops import rearrange
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.transformer.attention import turns
+from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary import full_circuits as circuits
+from pipeline.circuits.vocabulary.distances import TokenMoments, score_parts
 from pipeline.circuits.vocabulary.lens import Lens, lens_of
 from pipeline.circuits.vocabulary.normalisers import notebook_normalisers
 from pipeline.circuits.vocabulary.spectra import Spectrum, centred, moments, relative_gaps, spectrum
-from pipeline.circuits.vocabulary.tall import Tall, within_range
+from pipeline.circuits.vocabulary.tall import Rows, Tall, within_range
 from pipeline.circuits.vocabulary.token_filters import Filters
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
@@ -35,9 +37,10 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import TOKENS, VOCABULARY
-from pipeline.tables.project import SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
+from pipeline.tables.project import DISTANCE_SCORES, SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
 
-TABLES = (VOCAB_PAIRS, VOCAB_COUNTS, VOCAB_UNITS, SPECTRA)
+TABLES = (VOCAB_PAIRS, VOCAB_COUNTS, VOCAB_UNITS, SPECTRA, DISTANCE_SCORES)
+CIRCUITS = tuple(circuits.PASSED)
 PORTION = 512  # neurons or tokens whose products are formed at a time; bounds memory, not the result
 
 
@@ -52,24 +55,20 @@ def run(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
 
 def list_layers(settings: ProjectSettings, inputs: Paths, outputs: Paths) -> None:
     """List every layer of this job, or find it listed; then put them together."""
-    vocabulary = read(VOCABULARY, inputs)
-    occurrences = occurrences_in(inputs, vocabulary)
-    lens = lens_with(settings, weights_in(read_parts(WEIGHTS, inputs)), vocabulary, occurrences)
-    shown = items_shown(lens, vocabulary)
+    vocabulary, weights = read(VOCABULARY, inputs), weights_in(read_parts(WEIGHTS, inputs))
+    check_layers(settings, weights.n_layers)
     # Not an output: those the engine removes when it starts a killed job again.
     progress = outputs.file(f"{SPECTRA.name}.parquet").with_name(".progress")
     tag = tag_of(inputs, outputs)
-    if settings.normaliser == "notebook":
-        lens = replace(lens, means=means_of(lens.weights, progress / "means.safetensors", tag))
-    check_layers(settings, lens.weights.n_layers)
+    readings = list(readings_of(settings, weights, vocabulary, occurrences_in(inputs, vocabulary), progress, tag))
+    shown = items_shown(readings[0].lens, vocabulary)
     names = tuple(table.name for table in TABLES)
-    layers = range(lens.weights.n_layers)
+    layers = range(weights.n_layers)
     layers = layers if settings.part is None else layers[settings.part :: settings.parts]
     done = {layer: portion(progress / f"{layer}", names, tag) for layer in layers}
-    shared = circuits.shared_rows(lens.weights, lens.n_tokens)
     for layer, tables in done.items():
         if not is_done(tables):
-            for table, frame in layer_tables(settings, lens, shared, layer, shown).items():
+            for table, frame in layer_tables(settings, weights, readings, layer, shown).items():
                 write(table, frame, tables)
     put_together(done.values(), outputs)
     shutil.rmtree(progress, ignore_errors=True)
@@ -86,13 +85,41 @@ def occurrences_in(inputs: Paths, vocabulary: pd.DataFrame) -> Tensor:
     return torch.from_numpy(counts + len(trained_on) * (vocabulary["role"] != "text").to_numpy())
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A model read from one embedding, and what its layers share."""
+
+    lens: Lens
+    shared: circuits.SharedRows
+    moments: TokenMoments | None  # of a rotary model
+
+
+def readings_of(
+    settings: ProjectSettings,
+    weights: Weights,
+    vocabulary: pd.DataFrame,
+    occurrences: Tensor,
+    progress: Path,
+    tag: str,
+) -> Iterator[Reading]:
+    """Yield the model read from each embedding that it has; what takes minutes is kept in `progress`."""
+    for mode in dict.fromkeys("embedding" if weights.ff_keys is None else mode for mode in settings.emb_modes):
+        lens = lens_with(settings, weights, vocabulary, occurrences, mode)
+        if settings.normaliser == "notebook":
+            lens = replace(lens, means=means_of(lens.weights, progress / f"means_{mode}.safetensors", tag))
+        moments = None
+        if weights.positions == "rotary":
+            moments = TokenMoments.of(weights, lens.weights.W_E[: lens.n_tokens], occurrences)
+        yield Reading(lens, circuits.shared_rows(lens.weights, lens.n_tokens), moments)
+
+
 def lens_with(
-    settings: ProjectSettings, weights: Weights, vocabulary: pd.DataFrame, occurrences: Tensor | None
+    settings: ProjectSettings, weights: Weights, vocabulary: pd.DataFrame, occurrences: Tensor | None, emb_mode: str
 ) -> Lens:
     """Return the model as it is read through its VOCABULARY, without normalisers."""
     texts = [text if isinstance(text, str) else None for text in vocabulary["text"]]
     filters = Filters(settings.filters, settings.stem_length, settings.edit_length)
-    return lens_of(weights, texts, settings.ln_mode, settings.emb_mode, settings.positions, filters, occurrences)
+    return lens_of(weights, texts, settings.ln_mode, emb_mode, settings.positions, filters, occurrences)
 
 
 def items_shown(lens: Lens, vocabulary: pd.DataFrame) -> np.ndarray:
@@ -126,28 +153,65 @@ def means_of(weights: Weights, path: Path, tag: str) -> dict[str, Tensor]:
 
 
 def layer_tables(
-    settings: ProjectSettings, lens: Lens, shared: circuits.SharedRows, layer: int, shown: np.ndarray
+    settings: ProjectSettings, weights: Weights, readings: list[Reading], layer: int, shown: np.ndarray
 ) -> dict[Table, pd.DataFrame]:
     """Return one layer's rows of every table; `shown` is every vocabulary item as tables show it."""
-    alone = lens.weights.one_layer(layer)
-    pairs, spectra, units = [], [], list(neuron_rows(settings, lens, alone, layer))
-    heads = within(settings.heads, layer, alone.n_heads)
-    for head in tqdm(heads, desc=f"layer {layer} of {lens.weights.n_layers}, heads"):
-        answers = circuits.responses(alone, (0, head), shared.tokens)
+    lens, shared = readings[0].lens, readings[0].shared
+    spectra, units = [], list(neuron_rows(settings, lens, lens.weights.one_layer(layer), layer))
+    heads = within(settings.heads, layer, weights.n_heads)
+    # The first layer's heads read what no feed-forward part has seen.
+    of_layer = [one for one in readings if layer or one.lens.emb_mode == "embedding"] or readings
+    pairs, parts = [], [part_rows(settings, weights, one, layer, heads) for one in of_layer]
+    for head in tqdm(heads, desc=f"layer {layer} of {weights.n_layers}, heads"):
+        for one in of_layer:
+            rows = circuit_rows(settings, one.lens, one.shared.items, (layer, head))
+            pairs += [of_end.assign(head=head) for of_end in rows]
+        answers = circuits.responses(lens.weights, (layer, head), shared.tokens)
         units += [rows.assign(head=head) for rows in dimension_rows(settings, lens, answers)]
-        of_items = circuits.full_circuits(circuits.responses(alone, (0, head), shared.items))
         for circuit, factors in circuits.full_circuits(answers).items():
-            scaled = circuits.normalised(circuit, of_items[circuit], lens.means)
-            pairs += [rows.assign(circuit=circuit, head=head) for rows in pair_rows(settings, lens, scaled)]
             whole = spectrum(*factors, shared.meetings[circuit], settings.directions)
             spectra.append(spectrum_rows(whole, lens.n_tokens).assign(circuit=circuit, head=head))
             units += [rows.assign(head=head) for rows in direction_rows(settings, lens, circuit, whole)]
     pairs = together(VOCAB_PAIRS, pairs).assign(layer=layer, exact=True, normaliser=settings.normaliser)
-    pairs = pairs.assign(filters=filters_name(settings), ln_mode=lens.ln_mode, emb_mode=lens.emb_mode)
+    pairs = pairs.assign(filters=filters_name(settings), ln_mode=lens.ln_mode).astype({"distance": "Int64"})
     pairs = pairs.assign(**{f"{side}_token": shown[pairs[f"{side}_id"].astype(int)] for side in ("row", "column")})
     units = together(VOCAB_UNITS, units).assign(layer=layer, token=lambda rows: shown[rows["token_id"].astype(int)])
-    counts, spectra = count_rows(pairs), together(SPECTRA, spectra).assign(layer=layer)
-    return {VOCAB_PAIRS: pairs, VOCAB_COUNTS: counts, VOCAB_UNITS: units, SPECTRA: spectra}
+    others = {SPECTRA: spectra, DISTANCE_SCORES: parts}
+    return {VOCAB_PAIRS: pairs, VOCAB_COUNTS: count_rows(pairs), VOCAB_UNITS: units} | {
+        table: together(table, rows).assign(layer=layer) for table, rows in others.items()
+    }
+
+
+def circuit_rows(
+    settings: ProjectSettings, lens: Lens, items: dict[str, Rows], head: Head, names: Collection[str] = CIRCUITS
+) -> Iterator[pd.DataFrame]:
+    """Yield the strongest pairs of some of a head's circuits, QK at each distance if the model is rotary."""
+    factors = circuits.full_circuits(circuits.responses(lens.weights, head, items))
+    factors = {name: factors[name] for name in names}
+    turned = turns_of(lens.weights, 1 + max(settings.distances))
+    wanted = {} if turned is None else {distance: turned[distance] for distance in settings.distances}
+    for circuit, distance, sides in circuits.at_distances(factors, wanted):
+        for rows in pair_rows(settings, lens, circuits.normalised(circuit, sides, lens.means)):
+            yield rows.assign(circuit=circuit, distance=distance, emb_mode=lens.emb_mode)
+
+
+def turns_of(weights: Weights, distances: int) -> Tensor | None:
+    """Return `turns` of a model at so many distances, from 0; None without rotary positions."""
+    if weights.positions != "rotary":
+        return None
+    return turns(weights.parameter("rotary_frequency"), weights.rotary_pairs, weights.d_head, distances)
+
+
+def part_rows(
+    settings: ProjectSettings, weights: Weights, reading: Reading, layer: int, heads: list[int]
+) -> pd.DataFrame:
+    """Return the rows of DISTANCE_SCORES of some heads of a layer."""
+    turned = turns_of(weights, settings.score_distances)
+    if turned is None or reading.moments is None:
+        return pd.DataFrame()
+    position, content = score_parts(weights, layer, reading.moments, turned)
+    frame = to_frame("head distance", position_part=position, content_part=content)
+    return frame[frame["head"].isin(heads)].assign(emb_mode=reading.lens.emb_mode)
 
 
 def filters_name(settings: ProjectSettings) -> str:
@@ -166,7 +230,8 @@ def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.TallFacto
     mean, deviation = moments(P, Q)
     # Means are computed in the precision of the embedding: equal tokens may have means that differ by rounding.
     resolution = 16 * torch.finfo(lens.weights.W_E.dtype).eps if lens.means else 1e-12
-    occurrences = pd.Series([] if lens.occurrences is None else lens.occurrences, dtype="Int64")  # of no position
+    # Of tokens, not of positions.
+    occurrences = pd.Series([] if lens.occurrences is None else lens.occurrences.numpy(), dtype="Int64")
     for end, pairs in (("top", strongest.top), ("bottom", strongest.bottom)):
         z = centred(pairs.values, mean, deviation, resolution)
         rows = to_frame("rank", row_id=pairs.rows, column_id=pairs.columns, value=pairs.values, z=z)
@@ -184,7 +249,7 @@ def count_rows(pairs: pd.DataFrame) -> pd.DataFrame:
     for side in ("row", "column"):
         rows = pairs.rename(columns={f"{side}_id": "token_id", f"{side}_token": "token"}).assign(side=side)
         key = [column.name for column in VOCAB_COUNTS.columns if column.name != "count"]
-        sides.append(rows.groupby(key, sort=False).size().rename("count").reset_index())
+        sides.append(rows.groupby(key, sort=False, dropna=False).size().rename("count").reset_index())
     return pd.concat(sides)
 
 

@@ -9,12 +9,13 @@ from pydantic import ValidationError
 from weights_frame import weights_frame
 
 from pipeline import project
+from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import TOKENS, VOCABULARY
-from pipeline.tables.project import SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
+from pipeline.tables.project import DISTANCE_SCORES, SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
 
 WORDS = ["[BEGIN]", " walk", "walk", "walking", " tree", "café", "--", "stone", " river", "cloud"]
 WORDS_OR_PLACES = [*(word.strip() for word in WORDS), *range(3)]
@@ -25,7 +26,7 @@ DOCUMENTS = {
     "split": ["train", "train", "heldout"],
     "token_ids": [np.array(ids, np.int32) for ids in ([1, 1, 4, 4, 2, 5, 4], [1, 4, 7, 8], [3, 6, 6])],
 }
-TABLES = (VOCAB_PAIRS, VOCAB_UNITS, SPECTRA, VOCAB_COUNTS)
+TABLES = (VOCAB_PAIRS, VOCAB_UNITS, SPECTRA, VOCAB_COUNTS, DISTANCE_SCORES)
 SETTINGS = {
     "pairs": 7,
     "unit_tokens": 4,
@@ -35,7 +36,9 @@ SETTINGS = {
     "neurons": 3,
     "heads": None,
     "ln_mode": "folded",
-    "emb_mode": "embedding",
+    "emb_modes": ["embedding"],
+    "distances": [0],
+    "score_distances": 4,
     "normaliser": "none",
     "filters": [],
     "stem_length": 3,
@@ -87,7 +90,7 @@ def run(tmp_path):
 
 def test_both_circuits_of_every_head_are_listed_at_both_ends(run):
     weights = network()
-    pairs, units, spectra, _ = run(weights)
+    pairs, units, spectra, *_ = run(weights)
     assert (pairs.groupby(["layer", "head", "circuit", "end"]).size() == 7).all()
     assert len(pairs) == LAYERS * HEADS * 2 * 2 * 7
     assert (units.groupby(["layer", "head", "matrix", "unit", "end"]).size() == 4).all()
@@ -157,7 +160,7 @@ def test_gains_and_normalisers_change_what_is_read(run):
 def test_a_circuit_of_zeros_has_no_z(run):
     weights = network()
     weights.W_O.zero_()
-    pairs, _, spectra, _ = run(weights)
+    pairs, _, spectra, *_ = run(weights)
     listed = pairs.query("circuit == 'OV' and end == 'top'")
     assert listed["z"].isna().all()
     assert (listed["value"] == 0).all()
@@ -188,7 +191,7 @@ def test_each_dimension_of_a_heads_matrices_is_read_through_the_vocabulary(run):
 
 
 def test_counts_say_how_often_a_token_stands_on_a_side(run):
-    pairs, *_, counts = run(network())
+    pairs, *_, counts, _ = run(network())
     assert (counts.groupby(["layer", "head", "circuit", "end", "side"])["count"].sum() == 7).all()
     listed = pairs.query("layer == 0 and head == 1 and circuit == 'OV' and end == 'bottom'")
     found = counts.query("layer == 0 and head == 1 and circuit == 'OV' and end == 'bottom' and side == 'column'")
@@ -200,7 +203,7 @@ def test_counts_say_how_often_a_token_stands_on_a_side(run):
 @pytest.mark.parametrize("kind", ["residual", "queries_and_keys"])
 def test_positions_are_listed_among_the_tokens(run, kind):
     weights = replace(network(), positions=kind, W_pos=5 * torch.eye(3, D_MODEL))
-    pairs, units, *_, counts = run(weights, positions=True, pairs=20, filters=["only_ascii", "exclude_same"])
+    pairs, units, *_, counts, _ = run(weights, positions=True, pairs=20, filters=["only_ascii", "exclude_same"])
     items = torch.cat([weights.W_E, weights.W_pos]).double()
     QK = (items @ weights.W_Q[0, 1].double() @ weights.W_K[0, 1].double().T @ items.T).numpy() / D_HEAD**0.5
     kept = [*(n for n, word in enumerate(WORDS) if word.isascii()), 10, 11, 12]
@@ -237,11 +240,11 @@ def test_a_killed_job_goes_on_after_the_layers_it_finished(run, tmp_path, monkey
     expected = [run(weights, normaliser="notebook") and file.read_bytes() for file in files]
     whole, layers = project.layer_tables, []
 
-    def killed(settings, lens, sides, layer, shown):
+    def killed(settings, weights, readings, layer, shown):
         layers.append(layer)
         if len(layers) == 2:
             raise KeyboardInterrupt
-        return whole(settings, lens, sides, layer, shown)
+        return whole(settings, weights, readings, layer, shown)
 
     for file in files:
         file.unlink()
@@ -275,11 +278,11 @@ def test_jobs_that_share_the_layers_write_what_one_writes(run, tmp_path, parts):
 def test_progress_of_other_work_is_not_taken(run, tmp_path, monkeypatch):
     whole, layers = project.layer_tables, []
 
-    def killed(settings, lens, sides, layer, shown):
+    def killed(settings, weights, readings, layer, shown):
         layers.append(layer)
         if layers == [0, 1]:
             raise KeyboardInterrupt
-        return whole(settings, lens, sides, layer, shown)
+        return whole(settings, weights, readings, layer, shown)
 
     monkeypatch.setattr(project, "layer_tables", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -328,7 +331,7 @@ HARD += [(name, "notebook", 1e20) for name in UNDEFINED if name != "rounding"]  
 @pytest.mark.parametrize(("name", "normaliser", "scale"), HARD)
 def test_what_says_nothing_is_listed_in_order_and_has_no_z(run, name, normaliser, scale):
     weights = degenerate(name, scale)
-    pairs, units, found, _ = run(weights, normaliser=normaliser, unit_tokens=D_VOCAB, ln_mode="raw")
+    pairs, units, found, *_ = run(weights, normaliser=normaliser, unit_tokens=D_VOCAB, ln_mode="raw")
     for circuit in ("OV", "QK"):
         of_head = pairs.query("layer == 0 and head == 0 and circuit == @circuit")
         assert of_head["z"].isna().all() == (circuit in UNDEFINED[name])
@@ -385,3 +388,40 @@ def test_a_head_or_neuron_that_is_not_there_is_named(run, chosen):
     [[unit]] = chosen.values()
     with pytest.raises(ValueError, match=rf"^{unit}: .*counted from 0; name one of them"):
         run(network(feed_forward=True), **chosen)
+
+
+def test_pairs_of_a_rotary_model_are_those_of_its_scores_at_each_distance(run):
+    weights = replace(network(), positions="rotary", rotary_frequency=torch.tensor([0.8]))
+    pairs, *_, counts, parts = run(weights, distances=[1, 3], score_distances=3)
+    assert pairs.loc[pairs["circuit"] == "OV", "distance"].isna().all()
+    grid = torch.cartesian_prod(torch.arange(D_VOCAB), torch.arange(D_VOCAB))
+    for distance in (1, 3):
+        tokens = torch.zeros(len(grid), 1 + distance, dtype=torch.int64)
+        tokens[:, -1], tokens[:, 0] = grid.T  # query, key
+        dense = forward(weights.double(), tokens).scores[:, 0, 1, -1, 0].numpy().reshape(D_VOCAB, D_VOCAB)
+        listed = pairs.query("layer == 0 and head == 1 and distance == @distance and end == 'top'")
+        np.testing.assert_allclose(listed["value"], np.sort(dense.ravel())[::-1][:7], rtol=1e-5)
+        np.testing.assert_allclose(listed["value"], dense[listed["row_id"], listed["column_id"]], rtol=1e-5)
+    assert (counts.groupby(["layer", "head", "circuit", "distance", "end", "side"])["count"].sum() == 7).all()
+    assert parts.groupby(["layer", "head", "emb_mode"])["distance"].agg(list).tolist() == [[0, 1, 2]] * LAYERS * HEADS
+
+
+def permuting():
+    """A model whose first feed-forward part makes another token of each, and whose last head takes them back."""
+    eye, order = torch.eye(D_VOCAB), torch.arange(D_VOCAB).roll(3)
+    heads = {name: torch.zeros(LAYERS, 1, D_VOCAB, D_VOCAB) for name in ("W_Q", "W_K", "W_V", "W_O")}
+    heads["W_V"][1, 0], heads["W_O"][1, 0] = eye[order].T, eye
+    heads["W_Q"][1, 0], heads["W_K"][1, 0] = eye[order].T, eye
+    neurons = {"ff_keys": eye.expand(LAYERS, -1, -1), "ff_values": torch.stack([eye[order] - eye, 0 * eye])}
+    return Weights("none", W_E=eye, W_U=eye, **heads, **neurons, activation="relu")
+
+
+def test_what_the_first_feed_forward_part_makes_of_tokens_is_read_side_by_side(run):
+    pairs, units, spectra, *_ = run(permuting(), pairs=D_VOCAB, emb_modes=["embedding", "after_mlp0"])
+    assert set(pairs.loc[pairs["layer"] == 0, "emb_mode"]) == {"embedding"}
+    top = pairs.query("layer == 1 and circuit == 'OV' and end == 'top'").groupby("emb_mode")
+    copied = top.apply(lambda rows: (rows["row_id"] == rows["column_id"]).mean())
+    assert copied.to_dict() == {"embedding": 0.0, "after_mlp0": 1.0}
+    assert (top["value"].min() == 1).all()  # both are permutations
+    for table in (units, spectra):
+        assert not table.duplicated(list(table.columns)).any()

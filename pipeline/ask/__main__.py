@@ -106,6 +106,8 @@ def pairs(
     name: HeadName,
     circuit: Annotated[str, typer.Argument(help="OV or QK")] = "OV",
     k: K = 20,
+    distance: Annotated[int, typer.Option(min=0, help="tokens back from query to key, of a rotary model's QK")] = 0,
+    embedding: Annotated[str, typer.Option(help="read as embedding, or after_mlp0")] = "embedding",
     filters: Filters = None,
     normaliser: Normaliser = "none",
     heads: Heads = None,
@@ -117,7 +119,8 @@ def pairs(
     loaded = _load(model, heads, tokenizer)
     from pipeline.ask import screens
 
-    section = screens.pairs(loaded.head(name), circuit, k, **_changes(filters, normaliser))
+    changes = {"distance": distance, "emb_modes": [embedding], **_changes(filters, normaliser)}
+    section = screens.pairs(loaded.head(name), circuit, k, **changes)
     _give(_about(loaded, head=f"head {name}"), iter([section]), as_json, parquet)
 
 

@@ -41,7 +41,7 @@ from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.graph import settings_of
 from pipeline.settings.ask import AskSettings
 
-CIRCUITS = ("OV", "QK")
+CIRCUITS = project.CIRCUITS
 SETS = ["eval_set", "period"]
 
 
@@ -177,7 +177,7 @@ class Model:
 
     def _lens(self, **changes: Any) -> Lens:
         settings = self.stage("project", **changes)
-        lens = project.lens_with(settings, self.weights, self.vocabulary, self.occurrences)
+        lens = project.lens_with(settings, self.weights, self.vocabulary, self.occurrences, settings.emb_modes[0])
         if settings.normaliser == "notebook":
             layers = tqdm(range(self.weights.n_layers), desc="normalisers, layers", disable=None)
             means = notebook_normalisers((lens.weights.one_layer(layer) for layer in layers), project.PORTION)
@@ -480,21 +480,23 @@ class OneHead:
         """Return its attention on a sentence, [query, key]: probabilities."""
         return attention_at(self.model.weights, self.model.tokens(sentence), self.head[0])["pattern"][0, self.head[1]]
 
-    def top_pairs(self, circuit: str = "OV", k: int = 20, **changes: Any) -> pd.DataFrame:
+    def top_pairs(self, circuit: str = "OV", k: int = 20, distance: int = 0, **changes: Any) -> pd.DataFrame:
         """Return the strongest token pairs of a circuit, both ends, exact, as VOCAB_PAIRS.
 
         Args:
             circuit: OV, logits, or QK, scores.
             k: pairs at each end.
-            changes: of the settings of `project`, such as filters=["only_english"] or normaliser="notebook".
+            distance: tokens back from query to key, of QK where the model is rotary.
+            changes: of the settings of `project`, such as filters=["only_english"], normaliser="notebook" or
+                emb_modes=["after_mlp0"], of which the first counts.
         """
-        lens, (P, Q) = self._circuit(circuit, **changes)
-        settings = self.model.stage("project", pairs=k, **changes)
-        scaled = circuits.normalised(circuit, (P, Q), lens.means)
-        rows = pd.concat(project.pair_rows(settings, lens, scaled), ignore_index=True)
+        self._circuit(circuit, **changes)  # or it is refused
+        lens, readers = self.model.read(**changes)
+        settings = self.model.stage("project", pairs=k, distances=(distance,), **changes)
+        rows = pd.concat(project.circuit_rows(settings, lens, readers, self.head, (circuit,)), ignore_index=True)
         shown = project.items_shown(lens, self.model.vocabulary)
         named = {f"{side}_token": shown[rows[f"{side}_id"]] for side in ("row", "column")}
-        return rows.assign(circuit=circuit, layer=self.head[0], head=self.head[1], **named)
+        return rows.assign(layer=self.head[0], head=self.head[1], **named)
 
     def _circuit(self, circuit: str, **changes: Any) -> tuple[Lens, circuits.TallFactors]:
         if circuit not in CIRCUITS:

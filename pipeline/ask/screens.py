@@ -1,6 +1,7 @@
 """What each command answers: the sections of one screen, each made when it is asked for."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,7 +155,7 @@ def eigenvalues(one: OneHead, circuit: str) -> Section:
     return Section(f"{circuit} eigenvalues", frame, text)
 
 
-def pairs(one: OneHead, circuit: str, k: int, **changes: object) -> Section:
+def pairs(one: OneHead, circuit: str, k: int, **changes: Any) -> Section:
     """The strongest pairs of a circuit, both ends side by side."""
     frame = one.top_pairs(circuit, k, **changes)
     frames = []

@@ -68,8 +68,8 @@ def parts(
         "vocab_pairs": Part(
             "head",
             (
-                *("circuit", "end", "rank", "row_token", "row_occurrences", "column_token", "column_occurrences"),
-                *("value", "z", "normaliser", "filters", "ln_mode", "emb_mode"),
+                *("circuit", "emb_mode", "distance", "end", "rank", "row_token", "row_occurrences"),
+                *("column_token", "column_occurrences", "value", "z", "normaliser", "filters", "ln_mode"),
             ),
             {"rank": tuple(range(pairs))},
         ),

@@ -329,9 +329,9 @@ function setFigure({ head, run }) {
 function vocabularySection({ own, query }) {
   const pairs = rowsOf(own.vocab_pairs);
   const arrow = { OV: ["attending to", "raises"], QK: ["a query", "looks at"] };
-  const ends = (circuit) =>
+  const ends = (circuit, listed) =>
     ["top", "bottom"].map((end) => {
-      const rows = pairs.filter((row) => row.circuit === circuit && row.end === end);
+      const rows = listed.filter((row) => row.end === end);
       const verb = end === "top" ? arrow[circuit][1] : { OV: "lowers", QK: "looks away from" }[circuit];
       const columns = [
         { name: "rank", align: "right", get: (row) => row.rank + 1 },
@@ -343,20 +343,21 @@ function vocabularySection({ own, query }) {
       ];
       return el("div", {}, el("h4", {}, end === "top" ? "Strongest" : "Most negative"), dataTable(rows, columns, { limit: 10, caption: `${circuit}, ${end}` }));
     });
-  const figures = ["OV", "QK"]
-    .filter((circuit) => pairs.some((row) => row.circuit === circuit))
-    .map((circuit) => {
-      const top = pairs.filter((row) => row.circuit === circuit && row.end === "top");
-      const same = top.filter((row) => row.row_token === row.column_token).length;
-      return figure({
-        title: circuit === "OV" ? "What it writes, for what it attends to" : "What looks at what",
-        say: `The ${circuit} circuit's strongest pairs of tokens, both ends, exact over all pairs${top[0]?.filters ? ` that pass ${top[0].filters}` : ""}; z: standard deviations of all its entries. ${same} of the first ${top.length} are a token with itself.`,
-        chart: el("div", { class: "ends" }, ends(circuit)),
-        rows: pairs.filter((row) => row.circuit === circuit),
-        made: { table: "vocab_pairs", query },
-        wide: true,
-      });
+  const lists = d3.group(pairs, (row) => `${row.circuit} ${row.emb_mode} ${row.distance ?? ""}`);
+  const figures = [...lists.values()].map((listed) => {
+    const [{ circuit, emb_mode, distance }] = listed;
+    const top = listed.filter((row) => row.end === "top");
+    const how = [emb_mode === "after_mlp0" ? "behind the first feed-forward part" : "", distance === null ? "" : `${distance} tokens back`];
+    const same = top.filter((row) => row.row_token === row.column_token).length;
+    return figure({
+      title: [circuit === "OV" ? "What it writes, for what it attends to" : "What looks at what", ...how].filter(Boolean).join(", "),
+      say: `The ${circuit} circuit's strongest pairs of tokens, both ends, exact over all pairs${top[0]?.filters ? ` that pass ${top[0].filters}` : ""}; z: standard deviations of all its entries. ${same} of the first ${top.length} are a token with itself.`,
+      chart: el("div", { class: "ends" }, ends(circuit, listed)),
+      rows: listed,
+      made: { table: "vocab_pairs", query },
+      wide: true,
     });
+  });
   return el("div", { class: "grid" }, figures, spectrumFigure({ own, query }), directionsFigure({ own, query }));
 }
 

@@ -30,12 +30,15 @@ def vocab_pairs(vocab_pairs: pd.DataFrame, head_scores: pd.DataFrame) -> Figure:
     if pairs.empty or not heads:
         return sentence(TITLE, "This experiment lists no pairs of a head that has a role.")
     that = "".join(f" that pass {name}" for name in pairs["filters"].unique() if name)
+    that += ", read behind the first feed-forward part" if "after_mlp0" in set(pairs["emb_mode"]) else ""
     figure = new(TITLE, CAPTION.format(that=that), 11, 2.6 * len(heads) + 1)
     grid = figure.subplots(len(heads), len(PANELS), squeeze=False)
     for row, (head, words) in zip(grid, heads.items(), strict=True):
         for axes, (circuit, end) in zip(row, PANELS, strict=True):
             listed = of_head(pairs, head)
-            listed = listed[(listed["circuit"] == circuit) & (listed["end"] == end)].nsmallest(LISTED, "rank")
+            listed = listed[(listed["circuit"] == circuit) & (listed["end"] == end)]
+            listed = listed.sort_values(["emb_mode", "distance", "rank"])  # behind the first feed-forward part, if read
+            listed = listed.drop_duplicates("rank").head(LISTED)
             _list(axes, listed, end)
             title = f"{name(head)} {circuit}, {'largest' if end == 'top' else 'smallest'}"
             axes.set_title(f"Head {name(head)}, {words}\n{title}" if axes is row[0] else title)

@@ -10,7 +10,7 @@ from pipeline.settings.stage import Stage
 STAGE = Stage(
     of="run",
     reads={"prepare": ("vocabulary", "tokens"), "extract": ("weights",)},
-    tables=("vocab_pairs", "vocab_counts", "vocab_units", "spectra"),
+    tables=("vocab_pairs", "vocab_counts", "vocab_units", "spectra", "distance_scores"),
     gated=True,
     mem_mb=4000,
     runtime=240,
@@ -33,7 +33,9 @@ class ProjectSettings(StageSettings):
     neurons: Annotated[int, Field(ge=0)] | tuple[Unit, ...] | None
     heads: tuple[Unit, ...] | None
     ln_mode: Literal["raw", "folded", "folded_centred"]
-    emb_mode: Literal["embedding", "after_mlp0"]
+    emb_modes: tuple[Literal["embedding", "after_mlp0"], ...] = Field(min_length=1)
+    distances: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    score_distances: int = Field(ge=0)
     normaliser: Literal["none", "notebook"]
     filters: tuple[Filter, ...]
     stem_length: Count

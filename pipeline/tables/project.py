@@ -8,10 +8,26 @@ CIRCUIT = Column(
     "string",
     "name",
     "OV: W_E W_V W_O W_U, row token attended to, column token promoted; QK: W_E W_Q W_K^T W_E^T / sqrt(d_head), "
-    "row query token, column key token",
+    "row query token, column key token; with rotary positions W_Q R(distance) W_K^T, of spectra at distance 0",
     options=("OV", "QK"),
 )
 ITEM = Column("token", "string", "text", "the same, as shown; [pos 3] is the learned position 3")
+EMB_MODE = Column(
+    "emb_mode",
+    "string",
+    "name",
+    "which embedding was read: W_E, or with what the first feed-forward part makes of it alone, which heads of layer 0 "
+    "do not meet",
+    options=("embedding", "after_mlp0"),
+)
+DISTANCE = Column(
+    "distance",
+    "int64",
+    "tokens",
+    "from query back to key; null where scores do not depend on it: of OV, and without rotary positions",
+    0,
+    nullable=True,
+)
 END = Column("end", "string", "name", "largest or smallest values", options=("top", "bottom"))
 RANK = Column("rank", "int64", "index", "place in the list, from 0", 0)
 NORMALISER = Column("normaliser", "string", "name", "what values were divided by", options=("none", "notebook"))
@@ -19,11 +35,13 @@ NORMALISER = Column("normaliser", "string", "name", "what values were divided by
 VOCAB_PAIRS = Table(
     name="vocab_pairs",
     row="one of the strongest token pairs of one circuit",
-    key=("layer", "head", "circuit", "end", "rank"),
+    key=("layer", "head", "circuit", "emb_mode", "distance", "end", "rank"),
     columns=(
         LAYER,
         HEAD,
         CIRCUIT,
+        EMB_MODE,
+        DISTANCE,
         END,
         RANK,
         Column("row_id", "int64", "index", "token of the circuit's row; positions are counted on after tokens", 0),
@@ -58,13 +76,6 @@ VOCAB_PAIRS = Table(
             "how layer norms entered: not at all, their gains, or gains and centring",
             options=("raw", "folded", "folded_centred"),
         ),
-        Column(
-            "emb_mode",
-            "string",
-            "name",
-            "which embedding was read: W_E, or with what the first feed-forward part makes of it alone",
-            options=("embedding", "after_mlp0"),
-        ),
         Column("exact", "bool", "none", "whether the list is that of all pairs that pass the filters"),
         Column("entries_scored", "int64", "count", "entries whose value was computed to find the list", 0),
     ),
@@ -72,11 +83,13 @@ VOCAB_PAIRS = Table(
 VOCAB_COUNTS = Table(
     name="vocab_counts",
     row="one token on one side of one list of vocab_pairs",
-    key=("layer", "head", "circuit", "end", "side", "token_id"),
+    key=("layer", "head", "circuit", "emb_mode", "distance", "end", "side", "token_id"),
     columns=(
         LAYER,
         HEAD,
         CIRCUIT,
+        EMB_MODE,
+        DISTANCE,
         END,
         Column("side", "string", "name", "side of the pairs", options=("row", "column")),
         Column("token_id", "int64", "index", "row of the embedding; positions are counted on after tokens", 0),
@@ -139,5 +152,24 @@ SPECTRA = Table(
             1,
             nullable=True,
         ),
+    ),
+)
+DISTANCE_SCORES = Table(
+    name="distance_scores",
+    row="one distance between query and key, of one head of a rotary model; none of any other",
+    key=("layer", "head", "emb_mode", "distance"),
+    columns=(
+        LAYER,
+        HEAD,
+        EMB_MODE,
+        Column("distance", "int64", "tokens", "from query back to key", 0),
+        Column(
+            "position_part",
+            "float64",
+            "score",
+            "mean score of pairs of tokens, each alone behind the norm and as often as it stands in the text, biases "
+            "included: what any pair has at this distance",
+        ),
+        Column("content_part", "float64", "score", "standard deviation of the scores of these pairs", 0),
     ),
 )

@@ -28,7 +28,7 @@ def ask(monkeypatch, capsys):
     "arguments",
     [
         ("head", "MODEL", "1.0", "-k", "3"),
-        ("pairs", "MODEL", "1.0", "QK", "--filters", "only_ascii,exclude_same", "-k", "2"),
+        ("pairs", "MODEL", "1.0", "QK", "--filters", "only_ascii,exclude_same", "--distance", "1", "-k", "2"),
         ("attend", "MODEL", "1.0", DEMO, "--query", "2"),
         ("attend", "MODEL", "1.0", "--fine"),
         ("terms", "MODEL", "0.1"),

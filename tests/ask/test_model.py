@@ -36,6 +36,12 @@ def test_pairs_are_those_of_vocab_pairs(made, model, name, circuit):
     same(model.head(name).top_pairs(circuit, 6), wanted, ["end", "rank"], columns, rtol=1e-9)
 
 
+def test_pairs_can_be_read_behind_the_first_feed_forward_part(gpt2):
+    plain, behind = (gpt2.head("1.0").top_pairs("OV", 3, emb_modes=[mode]) for mode in ("embedding", "after_mlp0"))
+    assert set(plain["emb_mode"]) | set(behind["emb_mode"]) == {"embedding", "after_mlp0"}
+    assert not np.allclose(plain["value"], behind["value"])
+
+
 @pytest.mark.parametrize("circuit", ["OV", "QK"])
 def test_eigenvalues_and_singular_values_are_those_of_spectra(made, model, circuit):
     wanted = rows_of(made.tables["spectra"], layer=1, head=1, circuit=circuit).sort_values("index")

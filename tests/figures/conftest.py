@@ -458,7 +458,7 @@ def vocab_pairs() -> pd.DataFrame:
         frame[f"{side}_token"] = [tokens[place] for place in frame[f"{side}_id"]]
     frame["value"] = (20 - frame["rank"]) * frame["end"].map({"top": 1.0, "bottom": -1.0})
     how = {"normaliser": "none", "filters": "", "ln_mode": "folded", "emb_mode": "embedding"}
-    frame = runs(frame.assign(z=1.0, exact=True, entries_scored=64, **how))
+    frame = runs(frame.assign(distance=None, z=1.0, exact=True, entries_scored=64, **how))
     return frame.assign(value=frame["value"] * (1 + frame["seed"]))
 
 

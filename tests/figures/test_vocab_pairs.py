@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from pipeline.figures.vocab_pairs import LISTED, vocab_pairs
@@ -37,3 +38,10 @@ def test_the_figure_says_which_filters_its_lists_passed(pairs, scores):
 def test_without_pairs_or_roles_a_sentence_says_so(pairs, scores):
     assert vocab_pairs(pairs.iloc[:0], scores).axes == []
     assert vocab_pairs(pairs, scores.iloc[:0]).axes == []
+
+
+def test_of_two_embeddings_the_one_that_is_met_is_drawn(pairs, scores):
+    both = pd.concat([pairs, pairs.assign(emb_mode="after_mlp0", value=2 * pairs["value"])])
+    figure = vocab_pairs(both, scores)
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [2 * (20.0 - rank) for rank in range(LISTED)]
+    assert any("behind the first" in text.get_text().replace("\n", " ") for text in figure.texts)

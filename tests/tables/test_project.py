@@ -5,7 +5,7 @@ import pytest
 from made_up_rows import options
 
 from pipeline.settings.project import ProjectSettings
-from pipeline.tables.project import SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
+from pipeline.tables.project import DISTANCE_SCORES, SPECTRA, VOCAB_COUNTS, VOCAB_PAIRS, VOCAB_UNITS
 
 LIST = {"layer": 0, "head": 0, "circuit": "OV"}
 
@@ -33,9 +33,22 @@ def test_every_side_of_every_circuit_has_its_directions_and_every_matrix_its_dim
     assert options(VOCAB_PAIRS, "circuit") == options(VOCAB_COUNTS, "circuit") == options(SPECTRA, "circuit")
 
 
-@pytest.mark.parametrize("name", ["normaliser", "ln_mode", "emb_mode"])
+@pytest.mark.parametrize("name", ["normaliser", "ln_mode"])
 def test_how_a_list_was_made_is_what_could_be_asked_for(name):
     assert options(VOCAB_PAIRS, name) == set(get_args(ProjectSettings.model_fields[name].annotation))
+    one, _ = get_args(ProjectSettings.model_fields["emb_modes"].annotation)
+    assert options(VOCAB_PAIRS, "emb_mode") == set(get_args(one))
+
+
+def test_a_list_may_be_of_one_embedding_and_one_distance(kept, refusal):
+    pair = LIST | {"circuit": "QK", "end": "top", "rank": 0}
+    lists = [pair | {"emb_mode": mode, "distance": n} for mode in ("embedding", "after_mlp0") for n in (0, 1)]
+    rows = kept(VOCAB_PAIRS, *lists, pair | {"circuit": "OV", "emb_mode": "embedding"})
+    assert rows["distance"].isna().tolist() == [True, False, False, False, False]
+    assert "two rows share the key" in refusal(VOCAB_PAIRS, *lists, lists[0])
+    parts = {"layer": 0, "head": 0, "distance": 1, "position_part": -2.0, "content_part": 0.5}
+    assert len(kept(DISTANCE_SCORES, parts, parts | {"distance": 0})) == 2
+    assert refusal(DISTANCE_SCORES, parts | {"content_part": -0.5}) == "column content_part: -0.5 is below 0"
 
 
 def test_neurons_are_of_no_head(kept, refusal):

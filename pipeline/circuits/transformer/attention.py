@@ -1,8 +1,8 @@
 """From queries and keys to an attention pattern; the networks and their analysis share these functions."""
 
 import torch
-from einops import einsum, rearrange
-from jaxtyping import Bool, Float
+from einops import einsum, rearrange, repeat
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 
@@ -60,3 +60,18 @@ def rotate(
     moved = torch.stack([first * cos - second * sin, second * cos + first * sin])
     inward, outward = axes.split(" -> ")
     return torch.cat([rearrange(moved, f"{outward} -> {inward}"), x[..., turned:]], -1)
+
+
+def turns(
+    frequency: Float[Tensor, " pair"], pairs: str, d_head: int, distances: int
+) -> Float64[Tensor, "distance d_head d_head"]:
+    """Return the matrices R that make q R(distance) k^T the product of a query and a key so far before it, rotated.
+
+    Args:
+        frequency: as in `rotate`.
+        pairs: as in `rotate`.
+        d_head: width of queries and keys.
+        distances: how many, from 0.
+    """
+    places = repeat(torch.eye(d_head, dtype=torch.float64), "row column -> row distance column", distance=distances)
+    return rearrange(rotate(places, frequency, pairs), "row distance column -> distance row column")

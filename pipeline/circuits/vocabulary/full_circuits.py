@@ -2,10 +2,11 @@
 
 A vocabulary item is a token, or a learned position taken for one. With positions in queries and keys only
 (shortformer), the token-to-token part of the scores of any layer reads the embedding on both sides, as it
-does here; what earlier heads write is not in a full circuit. With rotary positions, the QK circuit is that of
-a query and a key at one place.
+does here; what earlier heads write is not in a full circuit. With rotary positions, there is a QK circuit
+for every distance between query and key.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float64
@@ -60,7 +61,7 @@ def responses(weights: Weights, head: Head, rows: dict[str, Rows]) -> dict[str, 
 
 
 def full_circuits(answers: dict[str, Tall]) -> dict[str, TallFactors]:
-    """Return OV, W_E W_V W_O W_U in logits, and QK, W_E W_Q W_K^T W_E^T / sqrt(d_head) in scores.
+    """Return OV, W_E W_V W_O W_U in logits, and QK, W_E W_Q W_K^T W_E^T / sqrt(d_head) in scores, at one place.
 
     Args:
         answers: `responses` of one head.
@@ -68,6 +69,23 @@ def full_circuits(answers: dict[str, Tall]) -> dict[str, TallFactors]:
     query = answers["W_Q"]
     scaled = Tall(query.rows, query.matrix / query.rank**0.5)
     return {"OV": (answers["W_V"], answers["W_O"]), "QK": (scaled, answers["W_K"])}
+
+
+def at_distances(
+    factors: dict[str, TallFactors], turns: Mapping[int, Float64[Tensor, "d_head d_head"]]
+) -> Iterator[tuple[str, int | None, TallFactors]]:
+    """Yield each circuit's name, distance and factors: with rotary positions QK, W_E W_Q R W_K^T W_E^T, at several.
+
+    Args:
+        factors: `full_circuits` of one head.
+        turns: R by distance, see `attention.turns`; none without rotary positions, and no distance then.
+    """
+    for circuit, (rows, columns) in factors.items():
+        if circuit == "QK" and turns:
+            for distance, turn in turns.items():
+                yield circuit, distance, (Tall(rows.rows, rows.matrix @ turn), columns)
+        else:
+            yield circuit, None, (rows, columns)
 
 
 def normalised(circuit: str, factors: TallFactors, means: dict[str, Float64[Tensor, " item"]]) -> TallFactors:

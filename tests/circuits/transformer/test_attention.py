@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.transformer.attention import causal_mask, pattern, rotate, scores
+from pipeline.circuits.transformer.attention import causal_mask, pattern, rotate, scores, turns
 
 
 def test_scores_are_inner_products_over_the_root_of_d_head():
@@ -62,3 +62,13 @@ def test_rotation_of_a_sum_is_the_sum_of_rotations():
 def test_a_pattern_both_ways_sees_later_keys():
     found = pattern(torch.zeros(3, 3), "both_ways")
     torch.testing.assert_close(found, torch.full((3, 3), 1 / 3))
+
+
+@pytest.mark.parametrize("pairs", ["halves", "neighbours"])
+def test_a_turn_is_what_lies_between_two_rotations(pairs):
+    query, key = torch.randn(2, 1, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64).expand(2, 7, 5)
+    frequency = torch.tensor([0.9, 0.3], dtype=torch.float64)
+    between = turns(frequency, pairs, 5, 7)
+    found = rotate(query, frequency, pairs) @ rotate(key, frequency, pairs).mT
+    for place in range(7):
+        torch.testing.assert_close(found[place, 0], query[0] @ between[place] @ key[0])
