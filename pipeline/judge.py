@@ -40,7 +40,7 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     base, confidence, significance = settings.experiments[0], settings.confidence, settings.significance
     noted = {"confidence": confidence, "significance": significance}
 
-    roles = head_roles(tables, **settings.roles.model_dump(), significance=significance, confidence=confidence)
+    roles = head_roles(tables, significance, confidence, **settings.roles.model_dump())
     write(HEAD_ROLES, roles.assign(**noted), outputs)
     write(HEAD_MATCHES, head_matches(tables["head_scores"], base), outputs)
 

@@ -25,6 +25,7 @@ from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.held import Held, adds_up
+from pipeline.circuits.scores.induction import nearest
 from pipeline.circuits.scores.score import Scores, stacked
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
@@ -123,11 +124,13 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
         which = {"layer": layer, "eval_set": "weights", "period": None}
         rows.scores.append(score_rows("head", scores, None, settings.confidence, **which))
         rows.nulls.append(null_rows("head", of_circuits(reference, layer, scores, random), **which))
+    of_text = torch.from_numpy(sequences.loc[sequences["period"].isna(), "token_id"].unique())
+    near = nearest(weights.W_E, of_text, settings.near, settings.tile)
     # Patterns are scored, and tokens predicted, from earlier tokens alone.
     sets = sets_of(sequences) if weights.attends == "back" else []
     for eval_set, period in tqdm(sets, desc="sequences"):
         which = {"eval_set": eval_set, "period": period}
-        tokens = Tokens(sequences_of(sequences, **which), first, period)
+        tokens = Tokens(sequences_of(sequences, **which), first, period, near=near if period is None else None)
         scores, losses = sequence_scores(weights, tokens, settings.batch)
         if eval_set == "text":
             previous = scores["previous_token", "mean"].value

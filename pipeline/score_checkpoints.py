@@ -37,7 +37,10 @@ from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCOR
 
 PAIR = ["layer", "head", "src_layer", "src_head"]
 # Twins without [BEGIN] say what a head does when all is learned; how it came to that is told by the scores themselves.
-FOLLOWED = [entry for entry in HEADS if not entry.needs_begin and entry not in WORDS]
+# Which tokens are near each other changes while embeddings are learned.
+FOLLOWED = [
+    entry for entry in HEADS if not entry.needs_begin and entry not in WORDS and entry.metric != "fuzzy_induction"
+]
 
 
 def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> None:

@@ -27,7 +27,7 @@ SMALL = (
     *("probe.min_length=8", "challenge.segment=7", "challenge.sentences=8", "challenge.lengths=[20]"),
 )
 STAGES = ("decompose", "score", "ablate", "challenge")
-THRESHOLDS = {"attention": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
+THRESHOLDS = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
 READS = ("head_scores", "challenge_scores", "attention_terms", "ablations")
 
 
@@ -67,7 +67,7 @@ def roles(tmp_path):
             if table.name in READS
         }
         # Significance needs more heads than these to be tested on.
-        tables["head_scores"] = tables["head_scores"].assign(q=0.001)
+        tables["head_scores"]["q"] = 0.001 * tables["head_scores"]["value"] ** 0  # of what is defined
         by_head = head_roles(tables, **THRESHOLDS, significance=0.05, confidence=0.95)
         return by_head.set_index("layer")
 
@@ -99,14 +99,16 @@ def test_a_head_that_looks_one_period_back_is_a_shortcut(roles):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("circuit", "role"),
+    ("circuit", "offset", "role", "also"),
     [
-        ("previous_token", "previous_token"),
-        ("duplicate_token", "duplicate_token"),
-        ("copy", "copying"),
-        ("anticopy", "copy_suppression"),
-        ("uniform", "none"),
+        ("previous_token", 1, "previous_token", "positional; copying; direct_copying"),
+        ("positional_shortcut", 3, "positional", "copying; direct_copying"),
+        ("duplicate_token", 1, "duplicate_token", "copying; direct_copying"),
+        ("copy", 1, "copying", "direct_copying"),
+        ("anticopy", 1, "copy_suppression", ""),
+        ("uniform", 1, "none", ""),
     ],
 )
-def test_other_heads(roles, circuit, role):
-    assert roles(circuit)["role"].to_dict() == {0: role}
+def test_other_heads(roles, circuit, offset, role, also):
+    head = roles(circuit, offset=offset).loc[0]
+    assert head[["role", "also"]].tolist() == [role, also]

@@ -47,6 +47,7 @@ SETTINGS = {
     "layer_pairs": [[0, 1]],
     "path_sentences": 2,
     "loss_parts": 4,
+    "near": 3,
     "top_tokens": 3,
     "relation_pairs": 2,
     "confidence": 0.95,

@@ -11,6 +11,7 @@ from pipeline.ask import attention
 from pipeline.ask.model import CIRCUITS, Model, OneHead
 from pipeline.ask.printing import Section
 from pipeline.ask.study import Study
+from pipeline.circuits.causes.coverage import TOGETHER
 
 # The definitions that a screen shows; scripts get all. README.md says why these.
 SHOWN = (
@@ -22,9 +23,11 @@ SHOWN = (
     ("induction", "mass"),
     ("induction", "mass_no_begin"),
     ("induction", "prefix_trace"),
+    ("fuzzy_induction", "near"),
     ("copying", "eigenvalue"),
     ("copying", "diagonal_z"),
     ("copying", "top1"),
+    ("direct_copying", "chosen_logit"),
     ("same_token_preference", "diagonal_z"),
 )
 ZERO = 1e-12  # what is no more than rounding is shown as 0
@@ -57,7 +60,7 @@ def role(one: OneHead) -> Section:
     if row["unmeasured"]:
         lines.append(f"not measured: {row['unmeasured']}")
     if len(coverage):
-        best = coverage[coverage["role"] != "all_attention_roles"].nlargest(1, "above_chance").iloc[0]
+        best = coverage[coverage["role"] != TOGETHER].nlargest(1, "above_chance").iloc[0]
         lines.append(
             f"most of its effect ({best['effect']:.3g} nats) is recovered by {best['role']}: share {best['share']:.3g} "
             f"[{best['lo']:.3g}, {best['hi']:.3g}], chance {best['chance']:.3g}"

@@ -85,9 +85,28 @@ const ROLES = [
   "duplicate_token",
   "current_token",
   "first_token",
+  "positional",
+  "fuzzy_induction",
+  "successor",
+  "relation",
   "copying",
+  "copy_suppression",
+  "direct_copying",
+  "inactive",
   "none",
 ];
+/** A shape by the distance of its corners, the first one at the top. */
+const shape = (corners) => ({
+  draw(context, size) {
+    corners.forEach((far, at) => {
+      const turn = (2 * Math.PI * at) / corners.length;
+      const radius = far * Math.sqrt(size / 2);
+      context[at ? "lineTo" : "moveTo"](radius * Math.sin(turn), -radius * Math.cos(turn));
+    });
+    context.closePath();
+  },
+});
+const spikes = (count) => shape(Array(count).fill([1.2, 0.5]).flat());
 // A shape beside each colour: who sees no difference of hue sees one of form.
 const SHAPES = [
   d3.symbolCircle,
@@ -97,7 +116,14 @@ const SHAPES = [
   d3.symbolTriangle,
   d3.symbolStar,
   d3.symbolWye,
+  spikes(4),
+  spikes(8),
+  shape(Array(3).fill([0.6, 1.2]).flat()),
+  shape(Array(5).fill(1)),
   d3.symbolDiamond2,
+  shape([1.2, 0.5, 0.5, 1.2, 0.5, 0.5]),
+  spikes(6),
+  shape([1, 0, 1, 1, 0, 1]),
   d3.symbolCircle,
 ];
 

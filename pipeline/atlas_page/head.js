@@ -272,7 +272,7 @@ function lossSection(context) {
 function coverageFigure({ own, query }) {
   const rows = rowsOf(own.role_coverage, (row) => row.share !== null);
   if (!rows.length) return null;
-  const best = d3.greatest(rows.filter((row) => row.role !== "all_attention_roles" && row.role !== "copying"), (row) => row.share);
+  const best = d3.greatest(rows.filter((row) => ROLES.includes(row.role) && row.role !== "copying"), (row) => row.share);
   const low = Math.min(0, ...rows.map((row) => Math.max(-0.5, row.lo)));
   const held = (value) => (value === null ? null : Math.max(low, value));
   return figure({
@@ -555,7 +555,7 @@ function sentencesSection({ head, own, query }) {
   const rows = rowsOf(own.sentence_scores, (row) => row.value !== null);
   if (!rows.length) return el("p", { class: "say" }, "No scores by sentence.");
   const kinds = d3.group(rows, (row) => `${row.metric}/${row.definition}/${row.eval_set}`);
-  const wanted = { induction: "induction/mass/repeated_text", positional_shortcut: "induction/mass/repeated_text", prefix_matching: "induction/mass/repeated_text", duplicate_token: "duplicate_token/mass/text" }[head.role] ?? `${head.role}/mean/text`;
+  const wanted = { induction: "induction/mass/repeated_text", positional_shortcut: "induction/mass/repeated_text", prefix_matching: "induction/mass/repeated_text", duplicate_token: "duplicate_token/mass/text", fuzzy_induction: "fuzzy_induction/near/text", direct_copying: "direct_copying/chosen_logit/text" }[head.role] ?? `${head.role}/mean/text`;
   const first = kinds.has(wanted) ? wanted : [...kinds.keys()][0];
   const holder = el("div", { class: "deciles" });
   const draw = (kind) => fillDeciles(holder, d3.sort(kinds.get(kind), (row) => row.value), head);

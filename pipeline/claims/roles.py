@@ -15,7 +15,7 @@ from scipy import stats
 
 from pipeline.claims.finding import Tables
 from pipeline.claims.keys import HEAD
-from pipeline.claims.role_numbers import role_numbers
+from pipeline.claims.role_numbers import relations_known, role_numbers
 
 # Role -> its criteria. A head gets the first role that it plays; the others are listed beside it.
 CRITERIA = {
@@ -26,8 +26,13 @@ CRITERIA = {
     "duplicate_token": ("duplicate_token",),
     "current_token": ("current_token",),
     "first_token": ("first_token",),
+    "positional": ("mostly_position", "by_position"),
+    "fuzzy_induction": ("fuzzy", "fuzzy_significant"),
+    "successor": ("successor_significant",),
+    "relation": ("relation_significant",),
     "copying": ("copying", "copying_significant"),
     "copy_suppression": ("suppresses", "suppression_significant", "lowers"),
+    "direct_copying": ("raises", "raises_significant"),
     "inactive": ("inactive",),
 }
 # What must be measured, and hold, for a role to be given at all; of other roles, everything.
@@ -41,15 +46,7 @@ HOLDS, FAILS, UNMEASURED = "holds", "fails", "not measured"
 WORDS = ("role", "named", "also", "failed", "unmeasured")
 
 
-def head_roles(
-    tables: Tables,
-    attention: float,
-    copying: float,
-    suppression: float,
-    inactive: float,
-    significance: float,
-    confidence: float,
-) -> pd.DataFrame:
+def head_roles(tables: Tables, significance: float, confidence: float, **least: float) -> pd.DataFrame:
     """Give every head of every run its role: rows of HEAD_ROLES.
 
     A criterion holds if the whole interval of its number lies on its side of the threshold, and fails otherwise. That
@@ -63,20 +60,19 @@ def head_roles(
 
     Args:
         tables: head_scores, challenge_scores, attention_terms and ablations of a study.
-        attention: probability; the least mean attention to where a role looks.
-        copying: the least eigenvalue copying score.
-        suppression: share of tokens; the least that are among the ten smallest of their own row of the OV circuit.
-        inactive: the least score of inactivity.
         significance: the largest Benjamini-Hochberg q that is significant.
         confidence: of the numbers' intervals.
+        least: what numbers must reach, of the setting judge.roles: `attention` to where a role looks, `position`'s
+            share of the scores' variance, the eigenvalue score of `copying`, the share of tokens of `suppression`, the
+            score of what is `inactive`.
     """
     every_head = pd.MultiIndex.from_frame(tables["head_scores"][HEAD].drop_duplicates().sort_values(HEAD))
     numbers = {name: rows.reindex(every_head) for name, rows in role_numbers(tables).items()}
-    least = {"attention": attention, "copying": copying, "suppression": suppression, "inactive": inactive}
     likely = criteria(numbers, least, significance, confidence)
     state = states(likely, significance, confidence)
     told = pd.DataFrame([words(row) for _, row in state.iterrows()], state.index, columns=list(WORDS))
     heads = shown(numbers).join(told)
+    heads["relations"] = relations_known(tables["head_scores"], significance).reindex(every_head).fillna("")
     heads["certainty"] = [certainty(role, row) for role, (_, row) in zip(heads["role"], likely.iterrows(), strict=True)]
     heads["evidence"] = [evidence(row) for row in heads.itertuples()]
     return heads.reset_index()
@@ -127,6 +123,7 @@ def shown(numbers: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the numbers as columns of HEAD_ROLES, by head."""
     values = pd.DataFrame({name: rows["value"] for name, rows in numbers.items() if name != "prefix_null"})
     values["prefix_q"] = numbers["prefix_null"]["q"]
+    values["fuzzy_chance"] = numbers["fuzzy_induction"]["null_mean"]
     for name in ("repeated", "novel"):
         values[[f"{name}_lo", f"{name}_hi"]] = numbers[name][["lo", "hi"]]
     return values
@@ -153,7 +150,7 @@ def criteria(
         numbers[name].assign(lo=numbers[name]["value"], hi=numbers[name]["value"])
         for name in ("copying", "copy_suppression")
     )
-    raised = numbers["direct_copying"]
+    fuzzy, raised = numbers["fuzzy_induction"], numbers["direct_copying"]
     lowered = raised.assign(value=-raised["value"], lo=-raised["hi"], hi=-raised["lo"])
     of_attention = ("previous_token", "duplicate_token", "current_token", "first_token")
     return pd.DataFrame(
@@ -168,17 +165,27 @@ def criteria(
             "fails_elsewhere": 1 - pd.concat([matches, jittered], axis=1).min(axis=1),
             "by_position": leads("position", "content"),
             **{role: above(role, attention) for role in of_attention},
+            "mostly_position": above("position", least["position"]),
+            # Most of its attention there is more than chance gives.
+            "fuzzy": probability_above(fuzzy, 2 * fuzzy["null_mean"], confidence),
+            "fuzzy_significant": _significant(fuzzy["q"], significance),
+            **{
+                f"{role}_significant": _significant(numbers[role]["q"], significance)
+                for role in ("successor", "relation")
+            },
             "copying": probability_above(copying, least["copying"], confidence),
             "copying_significant": _significant(copying["q"], significance),
             "suppresses": probability_above(suppression, least["suppression"], confidence),
             "suppression_significant": _significant(suppression["q"], significance),
             "lowers": probability_above(lowered, 0, confidence),
+            "raises": above("chosen_copying", 0),
+            "raises_significant": _significant(numbers["chosen_copying"]["q"], significance),
             "inactive": above("inactive", least["inactive"]),
         }
     )
 
 
-def probability_above(number: pd.DataFrame, threshold: float, confidence: float) -> pd.Series:
+def probability_above(number: pd.DataFrame, threshold: float | pd.Series, confidence: float) -> pd.Series:
     """Probability that a number is above the threshold; 0 for one that is certain, and equal to it."""
     return _probability(number["value"] - threshold, _spread(number, confidence))
 
@@ -226,6 +233,15 @@ def evidence(row) -> str:
         parts = [f"{row.copy_suppression:.2f} of tokens among the ten smallest of their own row"]
         parts += [f"attended tokens' logits {row.direct_copying:+.2f}"] * pd.notna(row.direct_copying)
         return "; ".join([*parts, *lacking])
+    if row.role == "direct_copying":
+        return f"logits of the tokens that it chooses to look at {row.chosen_copying:+.3f}"
+    if row.role in ("successor", "relation"):
+        return f"knows of pairs of words: {row.relations}"
+    if row.role == "fuzzy_induction":
+        return f"attention {row.fuzzy_induction:.3f} to what followed near tokens, by chance {row.fuzzy_chance:.3f}"
+    if row.role == "positional":
+        goes = [f"attention goes {row.distance:.1f} tokens back"] * pd.notna(row.distance)
+        return "; ".join([f"position explains {row.position:.2f} of its scores' variance", *goes])
     if row.role == "inactive":
         return f"writes {1 - row.inactive:.2f} of its layer's mean"
     if row.role not in ("induction", "positional_shortcut", "prefix_matching"):

@@ -27,8 +27,13 @@ COLOURS = {
     "duplicate_token": SKY,
     "current_token": GREEN,
     "first_token": "#B0B0B0",
+    "positional": "#27406B",
+    "fuzzy_induction": "#F2A39B",
+    "successor": "#6FA52F",
+    "relation": "#C3DE8B",
     "copying": "#F0E442",
     "copy_suppression": "#8C6D31",
+    "direct_copying": "#B39A00",
     "inactive": "#D8D8D8",
     "none": "#F2F2F2",
 }

@@ -27,7 +27,6 @@ PANELS = {
     "induction": "induction",
     "copying": "copying",
 }
-TOGETHER = "all_attention_roles"
 SHOWN = (-0.35, 1.15)  # shares that an axis shows
 
 
@@ -47,7 +46,7 @@ def role_coverage(role_coverage: pd.DataFrame) -> Figure:
     caption = CAPTION.format(confidence=confidence_of(rows))
     figure = new(TITLE, caption, 9.5, min(0.19 * len(heads), 12) + 2.6)
     effect, *panels, rest = figure.subplots(1, len(met) + 2, sharey=True)
-    whole = rows[rows["role"] == TOGETHER]
+    whole = rows[~rows["role"].isin(PANELS)]  # all attention roles together
     effect.barh(whole["place"], whole["effect"], color=GREY, height=0.6)
     effect.set(title="effect", xlabel="nats", ylabel="head (layer.head)", xlim=(0, None))
     for axes, role in zip(panels, met, strict=True):

@@ -42,6 +42,7 @@ class Roles(Slice):
     """When a head plays a role."""
 
     attention: float = Field(gt=0, le=1)
+    position: float = Field(gt=0, le=1)
     copying: float = Field(ge=-1, le=1)
     suppression: float = Field(gt=0, le=1)
     inactive: float = Field(gt=0, le=1)

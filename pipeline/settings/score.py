@@ -38,6 +38,7 @@ class ScoreSettings(Bootstrap):
     ranked_tokens: Count
     layer_pairs: LayerPairs | None
     path_sentences: Count
+    near: Count
     top_tokens: Count
     relation_pairs: int = Field(ge=2)
     draws: int = Field(ge=20, multiple_of=2)  # with fewer, no p value lies below 0.05

@@ -17,7 +17,7 @@ from pipeline.tables.columns import (
     TOKEN_ID,
 )
 
-NULL_KINDS = ("gaussian", "rotation", "step_0", "permuted_tokens")
+NULL_KINDS = ("gaussian", "rotation", "step_0", "permuted_tokens", "permuted_sentences")
 METRIC = Column("metric", "string", "name", "what is scored; docs/tables.md lists every metric")
 DEFINITION = Column("definition", "string", "name", "by which definition; docs/tables.md lists every definition")
 MEASURED_ON = replace(EVAL_SET, meaning=EVAL_SET.meaning + "; weights: none", options=(*EVAL_SET.options, "weights"))
@@ -33,7 +33,7 @@ NULL_KIND = Column(
     "name",
     "what the score is compared with: gaussian, heads of random matrices in the same model; rotation, the head with "
     "its singular values, its directions turned at random; step_0, heads before training; permuted_tokens, tokens "
-    "that changed places",
+    "that changed places; permuted_sentences, each sentence's attention to the keys of another's",
     options=NULL_KINDS,
 )
 CHANCE = (

@@ -4,6 +4,7 @@ from importlib.resources import files
 import pytest
 
 from pipeline.atlas_page.page import LICENCES, SCRIPTS, STYLES, digest, page
+from pipeline.tables.judge.head_roles import HEAD_ROLES
 
 TITLE = "</title><script>alert(1)</script>"
 
@@ -61,3 +62,14 @@ def test_data_never_becomes_markup():
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), (
             name
         )
+
+
+def test_the_page_has_a_colour_and_a_shape_for_every_role_there_is():
+    (role,) = (column for column in HEAD_ROLES.columns if column.name == "role")
+    script, style = (files("pipeline.atlas_page").joinpath(name).read_text() for name in ("elements.js", "atlas.css"))
+    listed = re.findall(r'"(\w+)"', re.search(r"const ROLES = \[(.*?)\]", script, re.S)[1])
+    assert sorted(listed) == sorted(role.options)
+    shapes = re.search(r"const SHAPES = \[\n(.*?)\n\];", script, re.S)[1].splitlines()
+    assert len(shapes) == len(listed)
+    for name in listed:
+        assert f"--role-{name.replace('_', '-')}: light-dark(" in style

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from known_heads import HALF, INDUCTION, NOTHING, tables
+from known_heads import FUZZY_CHANCE, HALF, INDUCTION, NOTHING, tables
 from scipy import stats
 
 from pipeline.claims.keys import HEAD
@@ -18,7 +18,7 @@ from pipeline.claims.roles import (
 from pipeline.plumbing.artefacts import Paths, write
 from pipeline.tables.judge.head_roles import HEAD_ROLES
 
-LEAST = {"attention": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
+LEAST = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
 THRESHOLDS = LEAST | {"significance": 0.05, "confidence": 0.95}
 
 
@@ -143,6 +143,55 @@ def test_a_head_that_shuns_its_own_tokens_and_lowers_what_it_attends_to_suppress
     assert found["named"][2] == "copy_suppression (not measured: lowers)"
 
 
+def test_a_head_that_goes_by_position_wherever_that_leads_is_positional():
+    found = roles({"position": 0.9, "content": 0.05}, {"position": 0.6, "content": 0.7}, {"position": 0.9} | INDUCTION)
+    assert found["role"].tolist() == ["positional", "none", "induction"]
+    assert found["evidence"][0] == "position explains 0.90 of its scores' variance; attention goes 3.0 tokens back"
+    assert role(position=0.9, content=0.05, previous_token=0.9) == "previous_token"
+
+
+def test_attention_to_what_followed_near_tokens_must_be_mostly_more_than_chance():
+    """By chance it is 0.02: twice that, and the half width of the interval, is the least."""
+    fuzzy = {"fuzzy_induction": 2 * FUZZY_CHANCE + 1.01 * HALF, "fuzzy_q": 0.01}
+    found = roles(fuzzy, fuzzy | {"fuzzy_induction": 2 * FUZZY_CHANCE + 0.99 * HALF}, fuzzy | {"fuzzy_q": 0.2})
+    assert found["role"].tolist() == ["fuzzy_induction", "none", "none"]
+    assert found["evidence"][0] == "attention 0.060 to what followed near tokens, by chance 0.020"
+    assert roles(INDUCTION | fuzzy)["also"].item() == "fuzzy_induction"
+
+
+def test_a_successor_head_knows_one_relation_more_surely_than_the_best_of_several_would_by_chance():
+    """Of two relations that were measured, q counts twice."""
+    found = roles(
+        {"days": 0.6, "days_q": 0.02, "months": 0.4, "months_q": 0.04},
+        {"days_q": 0.03},
+        {"capitals": 0.5, "capitals_q": 0.04},
+    )
+    assert found["role"].tolist() == ["successor", "none", "relation"]
+    assert found["relations"].tolist() == ["days 0.60, months 0.40", "days 0.10", "capitals 0.50"]
+    assert found["evidence"][0] == "knows of pairs of words: days 0.60, months 0.40"
+    assert found["successor"].tolist() == [0.6, 0.1, 0.1]
+
+
+def test_what_a_model_has_no_words_for_it_does_not_know():
+    """That differs from a relation nobody asked for."""
+    known = tables({})
+    relations = known["head_scores"]["metric"] == "relation"
+    wordless = known["head_scores"].assign(value=lambda rows: rows["value"].mask(relations))
+    wordless["q"] = wordless["q"].mask(relations)
+    said = [
+        head_roles(known | {"head_scores": scores}, **THRESHOLDS)["unmeasured"].item()
+        for scores in (wordless, known["head_scores"][~relations])
+    ]
+    assert "relation" not in said[0]
+    assert "successor_significant, relation_significant" in said[1]
+
+
+def test_a_head_that_raises_what_it_chooses_to_look_at_copies_it():
+    found = roles({"chosen_copying": 0.3, "chosen_q": 0.01}, {"chosen_copying": 0.01, "chosen_q": 0.01})
+    assert found["role"].tolist() == ["direct_copying", "none"]
+    assert found["evidence"][0] == "logits of the tokens that it chooses to look at +0.300"
+
+
 def test_a_head_that_writes_next_to_nothing_is_inactive_whatever_else_it_looks_like():
     found = roles({"inactive": 0.97}, {"inactive": 0.97, "first_token": 0.9}, {"inactive": 0.5})
     assert found["role"].tolist() == ["inactive", "first_token", "none"]
@@ -178,6 +227,13 @@ VALUES = {  # of each criterion: numbers by which it holds, fails, and is not me
     "suppresses": ({"copy_suppression": 0.8}, {}, {"copy_suppression": None}),
     "suppression_significant": ({"suppression_q": 0.01}, {}, {"suppression_q": None}),
     "lowers": ({"direct_copying": -0.3}, {}, {"direct_copying": None}),
+    "mostly_position": ({"position": 0.6}, {}, {"position": None}),
+    "fuzzy": ({"fuzzy_induction": 0.07}, {}, {"fuzzy_induction": None}),
+    "fuzzy_significant": ({"fuzzy_q": 0.01}, {}, {"fuzzy_q": None}),
+    "successor_significant": ({"days_q": 0.01}, {}, {"days": None, "months": None}),
+    "relation_significant": ({"capitals_q": 0.01}, {}, {"capitals": None}),
+    "raises": ({"chosen_copying": 0.3}, {}, {"chosen_copying": None}),
+    "raises_significant": ({"chosen_q": 0.01}, {}, {"chosen_q": None}),
     "inactive": ({"inactive": 0.97}, {}, {"inactive": None}),
 }
 

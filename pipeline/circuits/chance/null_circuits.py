@@ -67,6 +67,21 @@ def rotations(
     return {name: _with_both_signs(score(turned)) for name, score in functions.items()}
 
 
+def of_trace(
+    matrix: Float64[Tensor, "*heads d_head d_head"],
+) -> tuple[Float64[Tensor, "*heads"], Float64[Tensor, "*heads"]]:
+    """Return mean and deviation, under *rotation*, of a score that is the trace of a matrix turned on one side.
+
+    tr(O M) has mean 0, as -O is as probable as O, and variance |M|^2 / d_head, as entries of O are uncorrelated, of
+    mean square 1 / d_head.
+
+    Args:
+        matrix: M, between a head's `balanced` halves.
+    """
+    deviation = torch.linalg.matrix_norm(matrix) / matrix.shape[-1] ** 0.5
+    return torch.zeros_like(deviation), deviation
+
+
 def gaussians(
     model: Grams, d_head: int, functions: Functions[Name], draws: int, generator: Generator
 ) -> dict[Name, Float64[Tensor, " draw"]]:

@@ -8,6 +8,12 @@ as many times as there are sentences if each had draws of its own.
 
 Scores of position alone (previous token, `stripe`) do not ask which tokens are equal, and have no such chance. Nor
 have those of equal tokens: random queries and keys favour a token's own copies or shun them, all tokens' alike.
+
+Where nothing repeats, chance is *permuted sentences*: each sentence's attention is held against the keys that another
+sentence's queries should look at. Kept are the pattern, where in a sentence targets stand, and how many there are, so
+that heads which go by position gain nothing; lost is which tokens are there. Where a token's own neighbours in text go
+with those that its neighbours have, a head that favours tokens by its luck strays from this chance by more than the
+deviation, 1.6 times as far on the text of python_docs before training, but by less than a hundredth of the mean.
 """
 
 import torch
@@ -53,6 +59,26 @@ def matches(
     latest = copies & (copies.cumsum(-1) == copies.sum(-1, keepdim=True))
     masks = {"all": copies, "latest": latest}
     return {name: _attention(attention, mask, first, turns).unflatten(-1, heads) for name, mask in masks.items()}
+
+
+def exchanged(
+    matches: Float64[Tensor, "sentence other layer head"],
+) -> tuple[Float64[Tensor, "layer head"], Float64[Tensor, "layer head"]]:
+    """Return mean and deviation of the sum over sentences, each with another's keys: over all their permutations.
+
+    Args:
+        matches: attention in a sentence to the keys of another; a head's score is the sum of its diagonal.
+
+    Returns:
+        Both exact; the deviation NaN of one sentence.
+
+    Source: Hoeffding 1951, "A Combinatorial Central Limit Theorem", theorem 2.
+    """
+    count = len(matches)
+    mean = matches.mean((0, 1))
+    apart = matches - matches.mean(0, keepdim=True) - matches.mean(1, keepdim=True) + mean
+    free = count - 1 if count > 1 else torch.nan
+    return count * mean, (apart.square().sum((0, 1)) / free).sqrt()
 
 
 def _attention(

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.circuits.closed_forms.case import Case
-from pipeline.circuits.closed_forms.expected import DISTRACTED, ROUNDING, UNDEFINED, Expected
+from pipeline.circuits.closed_forms.expected import DISTRACTED, ROUNDING, TIES, UNDEFINED, Expected
 from pipeline.circuits.closed_forms.mechanism import Followed
 
 Row = Float[np.ndarray, " key"]  # a query's attention
@@ -114,16 +114,34 @@ def inactivity(case: Case) -> Expected:
     return 0.0 if case.construction.n_heads == 1 else DISTRACTED
 
 
+def fuzzy(case: Case) -> Expected:
+    """Embeddings of wired networks are all at right angles, and none is nearer than another."""
+    return TIES if case.period is None else math.nan
+
+
 def attended_logit(case: Case) -> float:
     """What the head adds to the logits of the tokens attended to, less their mean; 0 if it writes to no logits."""
+    return _rises(case, lambda written, attended: (written * attended).sum(-1).mean())
+
+
+def chosen_logit(case: Case) -> float:
+    """The same without what the mean output of each sentence adds to what it attends to on average."""
+
+    def apart(written: np.ndarray, attended: np.ndarray) -> float:
+        return ((written - written.mean(0)) * (attended - attended.mean(0))).sum(-1).mean()
+
+    return _rises(case, apart)
+
+
+def _rises(case: Case, of_sentence: Callable[[np.ndarray, np.ndarray], float]) -> float:
+    """Average over sentences what is made of [query, token]: logits written, less their mean, and attention to each."""
     if case.wiring.moves[1] != "token":
         return 0.0
     rises = []
     for sentence in case.sentences:
-        for query in range(case.first, len(sentence.tokens)):
-            logits, row = sentence.written[case.layer][query], sentence.patterns[case.layer][query]
-            keys = range(case.first, query + 1)
-            rises.append(sum(row[key] * (logits[sentence.tokens[key]] - logits.mean()) for key in keys))
+        logits, pattern = (of[case.layer][case.first :] for of in (sentence.written, sentence.patterns))
+        seen = np.eye(logits.shape[1])[list(sentence.tokens[case.first :])]
+        rises.append(of_sentence(logits - logits.mean(-1, keepdims=True), pattern[:, case.first :] @ seen))
     return _mean(rises)
 
 

@@ -3,9 +3,10 @@
 A definition names its kinds of chance; the first is the one to compare with, because heads of random weights cannot
 fool it:
 
-- rotation, for eigenvalues, diagonals and composition: keeps the head's singular values, which decide how far
-  these stray from 0 (with few large ones, a high eigenvalue score is cheap);
+- rotation, for eigenvalues, diagonals, composition and what heads add to logits: keeps the head's singular values,
+  which decide how far these stray from 0 (with few large ones, a high eigenvalue score is cheap);
 - gaussian, for ranks: they need whole rows of a circuit, too dear to draw for every head;
+- permuted_sentences, for fuzzy induction, where nothing repeats (see `null_patterns`);
 - permuted_tokens, for induction where repeats have a fixed period, and for ranks of pairs' circuits;
 - step_0, the same layer's heads before training, for all else: where a head looks by its luck with positions, or
   with a text's frequent tokens, depends on model and text in ways that no shuffling keeps.
@@ -192,7 +193,7 @@ def of_sequences(reference: Reference, sequences: Tokens, scores: Scores, random
     if reference.before is not None:
         few = replace(sequences, tokens=sequences.tokens[: reference.draws.sentences])
         before, _ = sequence_scores(reference.before, few, batch)
-    return _all(_of_random_heads(scores, random), chances, of_step_0(scores, before))
+    return _all(_of_random_heads(scores, random), _of_moments(scores), chances, of_step_0(scores, before))
 
 
 def of_relations(
@@ -277,6 +278,15 @@ def _of_random_heads(scores: Scores, drawn: RandomHeads) -> Chances:
     return {
         name: {"gaussian": of_draws(value, drawn[name].unflatten(0, (-1, *[1] * value.ndim)))}
         for name, value in values.items()
+    }
+
+
+def _of_moments(scores: Scores) -> Chances:
+    """Compare scores with what chance was found to give as they were measured: the first kind that they name."""
+    return {
+        name: {DEFINITIONS[name].nulls[0]: of_moments(score.value, *score.by_chance)}
+        for name, score in scores.items()
+        if score.by_chance is not None
     }
 
 

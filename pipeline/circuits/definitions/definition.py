@@ -24,7 +24,7 @@ Name = tuple[str, str]  # metric, definition
 Predicted = tuple[Tensor, Bool[Tensor, "batch position"], float]  # values, those that count, chance
 Level = float | Callable[[Weights], float]
 Window = tuple[float, float]  # from and to, as shares of a sequence
-NullKind = Literal["rotation", "gaussian", "permuted_tokens", "step_0"]
+NullKind = Literal["rotation", "gaussian", "permuted_tokens", "permuted_sentences", "step_0"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class OfPattern:
     )
     # Whether [BEGIN] is a key; if not, of `head_patterns.without_first`, where sequences start with it.
     begin: bool = True
+    exchanged: bool = False  # whether chance is the same where sentences look at other sentences' keys
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class OfPass:
     """Of what a layer's heads do on sequences, each sentence alone."""
 
     function: Callable[[Pass], Float64[Tensor, "batch head"]]  # NaN where a sentence has no score
+    # What the score times the number of sentences is the trace of, where chance turns a head's own matrix.
+    turned: Callable[[Pass], Float64[Tensor, "head d_head d_head"]] | None = None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from pipeline.circuits.definitions.sources import (
     DISTANCE,
     FRACTION,
     FRAMEWORK,
+    FUZZY,
     HEADVIS,
     INACTIVE,
     IOI,
@@ -184,6 +185,10 @@ def _long_prefix(prefix: int, number: str) -> Definition:
     )
 
 
+def _near(tokens: Tokens) -> Template | None:
+    return None if tokens.near_targets is None else mass(tokens.near_targets)
+
+
 def _relation(name: str, meaning: str) -> Definition:
     return Definition(
         metric="relation",
@@ -209,7 +214,7 @@ def _without_begin(entry: Definition) -> Iterator[Definition]:
             meaning=f"{entry.definition} of attention given that it does not rest on [BEGIN]: rows without its column, "
             "summing to 1; a row that rests there wholly does not count",
             source=OURS,
-            measure=replace(entry.measure, turned=None, begin=False),
+            measure=replace(entry.measure, turned=None, exchanged=False, begin=False),
             threshold=math.nan,
             nulls=("step_0",) if entry.nulls else (),
             closed_form=None if entry.closed_form is None else of_patterns.without_begin(entry.closed_form),
@@ -319,6 +324,17 @@ WHOLE = (
     _long_prefix(2, "two"),
     _long_prefix(3, "three"),
     Definition(
+        metric="fuzzy_induction",
+        definition="near",
+        meaning="attention to what followed earlier tokens that are not the query's but among the nearest to it by the "
+        "cosine of embeddings (score.near), averaged over queries that have any; on text",
+        source=FUZZY,
+        unit=PROBABILITY,
+        measure=OfPattern(_near, exchanged=True),
+        nulls=("permuted_sentences", "step_0"),
+        closed_form=of_patterns.fuzzy,
+    ),
+    Definition(
         metric="distance",
         definition="mean",
         meaning="positions that attention goes back, averaged over queries",
@@ -365,6 +381,18 @@ PASSES = (
         measure=OfPass(Pass.attended_logits),
         nulls=("step_0",),
         closed_form=of_patterns.attended_logit,
+    ),
+    Definition(
+        metric="direct_copying",
+        definition="chosen_logit",
+        meaning="attended_logit less what the head's mean output in a sentence adds to what it attends to there on "
+        "average: logits that follow its attention, not those of tokens that it raises wherever it looks",
+        source=f"after {IOI}",
+        unit=LOGITS,
+        measure=OfPass(Pass.chosen_logits, Pass.turned_logits),
+        chance=0.0,
+        nulls=("rotation", "step_0"),
+        closed_form=of_patterns.chosen_logit,
     ),
 )
 

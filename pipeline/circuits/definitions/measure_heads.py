@@ -8,6 +8,7 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from pipeline.circuits.chance import null_circuits, null_patterns
 from pipeline.circuits.definitions.definition import (
     Definition,
     Name,
@@ -56,7 +57,7 @@ def sequence_scores(
     Returns:
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
-    patterns, outputs, losses, passes = _Patterns(definitions), {}, [], {}
+    patterns, outputs, losses, passes, turned = _Patterns(definitions, sequences), {}, [], {}, {}
     unembedding = gains_folded(weights).W_U
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
@@ -66,6 +67,8 @@ def sequence_scores(
         layers = [Pass(weights, trace, held, layer, part.first) for layer in range(weights.n_layers)]
         for entry, measure in measured_as(OfPass, definitions):
             passes.setdefault(entry, []).append(torch.stack([measure.function(layer) for layer in layers], 1))
+            if measure.turned is not None:
+                turned[entry] = turned.get(entry, 0) + torch.stack([measure.turned(layer) for layer in layers])
         if part.period is not None:
             sample = slice(part.first, part.first + part.period)
             for entry, measure in measured_as(OfOutputs, definitions):
@@ -77,12 +80,16 @@ def sequence_scores(
         sentences = torch.cat(parts)
         _, ideal = entry.levels(weights)
         scores[entry.name] = pooled(sentences, (~sentences.isnan()).double(), chance, ideal)
+    for entry, total in turned.items():
+        score = scores[entry.name]
+        by_chance = null_circuits.of_trace(total / len(sequences.tokens))
+        scores[entry.name] = replace(score, by_chance=by_chance)
     return scores, torch.cat(losses)
 
 
 def pattern_scores(pattern: Float[Tensor, "batch layer head query key"], sequences: Tokens) -> Scores:
     """Score patterns on sequences, [layer, head] each, whatever computed them."""
-    patterns = _Patterns(HEADS)
+    patterns = _Patterns(HEADS, sequences)
     patterns.add(pattern, sequences)
     return patterns.scores()
 
@@ -93,7 +100,7 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     Returns:
         [layer, head] each, of heads; of the model, no axes.
     """
-    patterns, sums = _Patterns(CHALLENGING), {}
+    patterns, sums = _Patterns(CHALLENGING, sequences), {}
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
         patterns.add(trace.pattern, part)
@@ -238,14 +245,20 @@ def circuits_of(weights: Weights, head: Head, between: Between | None = None) ->
 class _Patterns:
     """Scores of patterns, gathered a part of the sequences at a time."""
 
-    def __init__(self, definitions: Iterable[Definition]) -> None:
+    def __init__(self, definitions: Iterable[Definition], whole: Tokens) -> None:
         self.definitions = list(measured_as(OfPattern, definitions))
+        made = {entry.name: measure.template(whole) for entry, measure in self.definitions if measure.exchanged}
+        self.of_all = {name: template for name, template in made.items() if template is not None}
+        self.exchanged: dict[Name, list[Tensor]] = {name: [] for name in self.of_all}
         self.any_without_begin = not all(measure.begin for _, measure in self.definitions)
         self.sums: dict[Name, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
     def add(self, pattern: Float[Tensor, "batch layer head query key"], part: Tokens) -> None:
         everywhere = torch.ones(pattern.shape[:-1], dtype=torch.bool)
         self._add(pattern, everywhere, part, begin=True)
+        axes = "batch layer head query key, other query key -> batch other layer head"
+        for name, template in self.of_all.items():
+            self.exchanged[name].append(einsum(pattern, template.entries.to(pattern.dtype), axes).double())
         if self.any_without_begin and part.without_begin is not None:
             self._add(*head_patterns.without_first(pattern), part.without_begin, begin=False)
 
@@ -279,6 +292,9 @@ class _Patterns:
             match, counts = (torch.cat(part) for part in list(zip(*parts, strict=True))[:2])
             total, even, perfect = torch.cat([levels for *_, levels in parts], -1).sum(-1)
             scores[name] = pooled(match / counts, counts, float(even / total), float(perfect / total))
+            if name in self.exchanged:
+                by_chance = null_patterns.exchanged(torch.cat(self.exchanged[name]) / total)
+                scores[name] = replace(scores[name], by_chance=by_chance)
         return scores
 
 

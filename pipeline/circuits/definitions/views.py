@@ -25,6 +25,7 @@ class Tokens:
     first: int  # the first position that is not [BEGIN]: 0 or 1
     period: int | None = None  # of random tokens that repeat; None where nothing repeats so
     context: int | None = None  # of ambiguous sequences, how many tokens tell continuations apart: 1 or 2
+    near: Int[Tensor, "d_vocab near"] | None = None  # of `induction.nearest`; None where nearness is not asked for
 
     @cached_property
     def without_begin(self) -> "Tokens | None":
@@ -45,6 +46,11 @@ class Tokens:
     def targets(self) -> Bool[Tensor, "batch query key"]:
         """What followed earlier copies of the query's token."""
         return induction.targets(self.tokens, self.first)
+
+    @cached_property
+    def near_targets(self) -> Bool[Tensor, "batch query key"] | None:
+        """What followed earlier tokens that are near the query's, but not the same; None without `near`."""
+        return None if self.near is None else induction.near_targets(self.tokens, self.first, self.near)
 
     @cached_property
     def rivals(self) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch query key"]]:
@@ -72,12 +78,31 @@ class Pass:
         """How much less than its layer's mean a head writes."""
         return outputs.inactivity(self.trace.z[:, self.layer, :, self.first :], self.weights.W_O[self.layer])
 
+    @cached_property
+    def _attended(self) -> tuple[Float[Tensor, "batch head query d_head"], Float[Tensor, "batch head query d_head"]]:
+        """What heads write, and what of it is asked for by the tokens they attend to; [BEGIN] is none of these."""
+        rest = slice(self.first, None)
+        z = self.trace.z[:, self.layer]
+        if self.held is None:
+            return torch.full_like(z, torch.nan), z
+        pattern = self.trace.pattern[:, self.layer, :, rest, rest]
+        return self.held.unscaled(z)[:, :, rest], pattern @ self.held.asked(self.layer)[:, :, rest]
+
     def attended_logits(self) -> Float64[Tensor, "batch head"]:
         """What heads add to the logits of the tokens that they attend to; NaN where logits do not add up."""
-        pattern = self.trace.pattern[:, self.layer]
-        if self.held is None:
-            return torch.full(pattern.shape[:2], torch.nan, dtype=torch.float64)
-        return outputs.attended_logits(pattern, self.held.rise(self.layer), self.first)
+        return outputs.attended_logits(*self._attended)
+
+    def chosen_logits(self) -> Float64[Tensor, "batch head"]:
+        """The same, less what a sentence's mean output adds to what it attends to on average."""
+        return outputs.attended_logits(*map(_centred, self._attended))
+
+    def turned_logits(self) -> Float64[Tensor, "head d_head d_head"]:
+        """What the sum of `chosen_logits` over sentences is the trace of."""
+        return outputs.turned_logits(*map(_centred, self._attended), self.weights.W_O[self.layer])
+
+
+def _centred(x: Float[Tensor, "batch head query d_head"]) -> Float64[Tensor, "batch head query d_head"]:
+    return x.double() - x.mean(2, keepdim=True, dtype=torch.float64)
 
 
 @dataclass(frozen=True)

@@ -156,11 +156,10 @@ class Held:
             added |= {Part("head", layer, head): x for head, x in enumerate(heads)}
         return {part: x.double() for part, x in added.items()}
 
-    def rise(self, layer: int) -> Float[Tensor, "batch head query key"]:
-        """Return what each head of a layer adds at a query to the logit of a key's token, less its mean over tokens."""
-        axes = "batch key d_model, head d_head d_model -> batch head d_head key"
-        asked = einsum(self.directions(self.trace.tokens), self.weights.W_O[layer], axes)
-        return self.unscaled(self.trace.z[:, layer]) @ asked
+    def asked(self, layer: int) -> Float[Tensor, "batch head key d_head"]:
+        """Return how much a key's token's logit, less the mean of all, grows with `unscaled` z of a layer's heads."""
+        axes = "batch key d_model, head d_head d_model -> batch head key d_head"
+        return einsum(self.directions(self.trace.tokens), self.weights.W_O[layer], axes)
 
     def _constant(self, layer: int) -> Float[Tensor, " d_model"] | None:
         return _sum(attention_constant(self.weights, layer), at(self.weights.ff_value_bias, layer))

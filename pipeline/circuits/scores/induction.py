@@ -12,6 +12,7 @@ import torch
 from einops import einsum
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
+from torch.nn import functional
 
 from pipeline.circuits.scores.head_patterns import Mask, Template, looking_back, mass, same_token
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -33,7 +34,46 @@ def targets(tokens: Int[Tensor, "batch position"], first: int, prefix: int = 1) 
     earlier = same.tril(-1)
     for back in range(1, prefix):
         earlier &= same.roll((back, back), dims=(1, 2))
-    earlier[:, :, : first + prefix - 1] = False
+    return _following(earlier, first + prefix - 1)
+
+
+def near_targets(tokens: Int[Tensor, "batch position"], first: int, near: Int[Tensor, "d_vocab near"]) -> Mask:
+    """Which keys follow an earlier token that is near the query's: the mask of fuzzy induction.
+
+    Args:
+        tokens: the sequences.
+        first: as in `targets`.
+        near: of `nearest`.
+    """
+    same = torch.zeros(len(tokens), tokens.shape[1], tokens.shape[1], dtype=torch.bool)
+    for of_rank in near.mT:
+        same |= of_rank[tokens][:, :, None] == tokens[:, None, :]
+    return _following(same.tril(-1), first)
+
+
+def nearest(
+    W_E: Float[Tensor, "d_vocab d_model"], tokens: Int[Tensor, " token"], near: int, tile: int
+) -> Int[Tensor, "d_vocab near"]:
+    """Return which tokens' embeddings have the largest cosine with each token's, its own left out.
+
+    Args:
+        W_E: the embedding.
+        tokens: whose neighbours are asked for; those of others are -1, no token.
+        near: how many; all others of a smaller vocabulary.
+        tile: tokens compared with all at a time; bounds memory, not the result.
+    """
+    directions = functional.normalize(W_E, dim=-1)
+    found = torch.full((len(W_E), min(near, len(W_E) - 1)), -1)
+    for part in tokens.split(tile):
+        cosine = directions[part] @ directions.mT
+        cosine[torch.arange(len(part)), part] = -torch.inf
+        found[part] = cosine.topk(found.shape[1]).indices
+    return found
+
+
+def _following(earlier: Mask, begins: int) -> Mask:
+    """Move a mask of keys before the query to the keys after these; the first one that counts is `begins`."""
+    earlier[:, :, :begins] = False
     # The last position is earlier than none, so nothing wraps around to key 0.
     return earlier.roll(1, dims=-1)
 

@@ -1,6 +1,7 @@
 """Scores of what heads write: how much of it there is, and what it does to the logits of the tokens attended to."""
 
-from einops import reduce
+import torch
+from einops import einsum
 from jaxtyping import Float, Float64
 from torch import Tensor
 
@@ -28,14 +29,13 @@ def inactivity(
 
 
 def attended_logits(
-    pattern: Float[Tensor, "batch head query key"], rise: Float[Tensor, "batch head query key"], first: int
+    z: Float[Tensor, "batch head query d_head"], asked: Float[Tensor, "batch head query d_head"]
 ) -> Float64[Tensor, "batch head"]:
     """What a head adds to the logits of the tokens it attends to, weighted by attention, mean over queries.
 
     Args:
-        pattern: attention.
-        rise: of `Held.rise`.
-        first: the first position that is not [BEGIN]; what is before is neither query nor key.
+        z: attention-weighted values, over the scale of the last norm.
+        asked: of `Held.asked` at the tokens attended to, weighted by attention.
 
     Returns:
         Logits, less their mean over the vocabulary: above 0 for name movers, below for copy suppression.
@@ -43,5 +43,26 @@ def attended_logits(
     Source: after Wang et al. 2022, "Interpretability in the Wild", section 3.1, where attention is held against the
     projection of what is written on the attended name; McDougall et al. 2024, "Copy Suppression".
     """
-    product = (pattern.double() * rise.double())[:, :, first:, first:]
-    return reduce(product.sum(-1), "batch head query -> batch head", "mean")
+    return (z.double() * asked.double()).sum(-1).mean(-1)
+
+
+def turned_logits(
+    z: Float[Tensor, "batch head query d_head"],
+    asked: Float[Tensor, "batch head query d_head"],
+    W_O: Float[Tensor, "head d_head d_model"],
+) -> Float64[Tensor, "head d_head d_head"]:
+    """Sum over sentences the matrices whose trace is `attended_logits`, between the head's `balanced` halves.
+
+    If W_V W_O = A S B^T becomes A S O B^T, with O orthogonal, the score becomes tr(O M) instead of tr(M).
+
+    Args:
+        z: as of `attended_logits`.
+        asked: likewise.
+        W_O: of the layer.
+
+    Returns:
+        M, but for an orthogonal map of both sides alike.
+    """
+    M = einsum(asked.double(), z.double(), "batch head query asked, batch head query own -> head asked own")
+    R = torch.linalg.qr(W_O.double().mT, mode="r").R  # the half that is read by the logits is B, not W_O^T
+    return torch.linalg.pinv(R).mT @ M @ R.mT / asked.shape[2]

@@ -25,6 +25,7 @@ class Score:
     ideal: float = math.nan  # of a head that plays the role perfectly
     sentences: BySentence | None = None  # of each sentence alone; None if none is involved
     weight: BySentence | None = None  # how much each counts: value is their weighted mean
+    by_chance: tuple[ByHead, ByHead] | None = None  # mean and deviation, in closed form; None where draws tell
 
     def interval(self, counts: Counts | None, confidence: float) -> tuple[ByHead, ByHead]:
         """Return the ends of the bootstrap interval over sentences; NaN without sentences.

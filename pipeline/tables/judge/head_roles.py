@@ -31,13 +31,18 @@ HEAD_ROLES = Table(
             "random gaps, by content rather than position, and its removal costs loss on second copies, more than on "
             "novel tokens; positional_shortcut: does so on some period but not on all or not across gaps, by position; "
             "prefix_matching: on every period, significantly, but something else of induction fails; previous_token, "
-            "duplicate_token, current_token, first_token: most attention goes there; copying: OV circuit only; "
-            "copy_suppression: most tokens are among the ten smallest of their own row of the OV circuit, "
-            "significantly, and attended tokens' logits fall; inactive: the head writes next to nothing beside its "
-            "layer's others; none: of these",
+            "duplicate_token, current_token, first_token: most attention goes there (first_token: an attention sink); "
+            "positional: position explains most of its scores' variance; fuzzy_induction: attends to what followed "
+            "tokens near its own in embedding, significantly, and most of that attention is more than chance gives; "
+            "successor: its OV circuit takes days, months, numbers, numerals or letters to the next, significantly; "
+            "relation: the same of other pairs of words; copying: OV circuit only; copy_suppression: most tokens are "
+            "among the ten smallest of their own row of the OV circuit, significantly, and attended tokens' logits "
+            "fall; direct_copying: as a name mover, it raises the logits of the tokens that it chooses to look at, "
+            "significantly; inactive: the head writes next to nothing beside its layer's others; none: of these",
             options=(
                 *("induction", "positional_shortcut", "prefix_matching", "previous_token", "duplicate_token"),
-                *("current_token", "first_token", "copying", "copy_suppression", "inactive", "none"),
+                *("current_token", "first_token", "positional", "fuzzy_induction", "successor", "relation", "copying"),
+                *("copy_suppression", "direct_copying", "inactive", "none"),
             ),
         ),
         Column("named", "string", "text", "the role and, in brackets, which of its criteria were not measured"),
@@ -66,6 +71,17 @@ HEAD_ROLES = Table(
         number("copying", "none", "eigenvalue copying score", -1, 1),
         number("copy_suppression", "share", "tokens among the ten smallest of their own row of the OV circuit", 0, 1),
         number("direct_copying", "logits", "what it adds to the logits of tokens attended to, held-out text"),
+        number(
+            "chosen_copying",
+            "logits",
+            "what it adds to the logits of tokens attended to, less what its mean output does, held-out text",
+        ),
+        number("fuzzy_induction", PROBABILITY, "attention to what followed near tokens, held-out text", 0, 1),
+        number("fuzzy_chance", PROBABILITY, "the same with the keys of other sentences", 0, 1),
+        number("successor", "share", "pairs of words and the next, of the relation it knows most surely", 0, 1),
+        number("relation", "share", "other pairs of words, likewise", 0, 1),
+        Column("relations", "string", "text", "relations that it knows, each significantly, and the share of pairs"),
+        number("distance", "tokens", "how far attention goes back, held-out text", 0),
         number("inactive", "none", "1 - what it writes over its layer's mean, held-out text", None, 1),
         number("prefix_worst", PROBABILITY, "induction mass on the worst of all periods", 0, 1),
         number("prefix_best", PROBABILITY, "induction mass on the best of all periods", 0, 1),

@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import einops
 import pytest
 import torch
@@ -81,3 +83,17 @@ def test_a_sentence_without_repeats_has_none_to_look_for():
     tokens = torch.arange(LENGTH)[None]
     found = null_patterns.matches(patterns(1), tokens, FIRST, null_patterns.turns(2, LENGTH, seeded()))
     assert all((sums == 0).all() for sums in found.values())
+
+
+def test_sentences_that_change_places_have_the_moments_of_all_their_orders():
+    matches = torch.rand(4, 4, 2, 3, generator=seeded(), dtype=torch.float64)
+    sums = torch.stack([matches[torch.arange(4), list(order)].sum(0) for order in permutations(range(4))])
+    mean, deviation = null_patterns.exchanged(matches)
+    torch.testing.assert_close(mean, sums.mean(0))
+    torch.testing.assert_close(deviation, sums.std(0, correction=0))
+
+
+def test_where_a_head_goes_by_position_alone_no_order_of_sentences_differs():
+    mean, deviation = null_patterns.exchanged(torch.ones(4, 1, 1, 1, dtype=torch.float64).expand(4, 4, 1, 1) * 0.2)
+    assert (mean.item(), deviation.item()) == (pytest.approx(0.8), pytest.approx(0, abs=1e-12))
+    assert null_patterns.exchanged(torch.ones(1, 1, 1, 1, dtype=torch.float64))[1].isnan().all()

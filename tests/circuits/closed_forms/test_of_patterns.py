@@ -1,11 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 from constructions import case, construction, repeated
 
 from pipeline.circuits.closed_forms import of_patterns
 from pipeline.circuits.closed_forms.case import Case
-from pipeline.circuits.closed_forms.expected import DISTRACTED, ROUNDING, UNDEFINED
+from pipeline.circuits.closed_forms.expected import DISTRACTED, ROUNDING, TIES, UNDEFINED
 from pipeline.circuits.closed_forms.mechanism import follow
 from pipeline.circuits.closed_forms.of_patterns import counted, without_begin
 
@@ -124,3 +125,18 @@ def test_attention_to_the_token_before_is_counted_on_text():
     text = [follow(wired, repeated(5, 2))]
     on_nothing = Case(wired, 1, [], first=1, period=None, text=text)
     assert of_patterns.previous_attention(on_nothing, 0) == pytest.approx(sum(expected) / len(expected))
+
+
+def test_what_follows_attention_leaves_out_what_is_written_anyway():
+    """Two keys in turn, each raised by 2 where it is looked at; even attention is raised evenly and chooses little."""
+    before = case(construction("previous_token", position_gain=40.0), 0)
+    assert 0 < of_patterns.chosen_logit(before) < of_patterns.attended_logit(before)
+    assert of_patterns.chosen_logit(case(construction("induction"), 0)) == 0
+    one = case(construction("copy"), 0, [follow(construction("copy"), [0, 3])])
+    assert of_patterns.chosen_logit(one) == pytest.approx(0)  # one query is its own mean
+
+
+def test_of_tokens_at_right_angles_none_is_near():
+    wired = case(construction("induction"), 1)
+    assert of_patterns.fuzzy(replace(wired, period=None)) == TIES
+    assert math.isnan(of_patterns.fuzzy(wired))  # on random tokens it is not measured

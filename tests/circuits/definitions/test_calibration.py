@@ -15,6 +15,7 @@ from pipeline.circuits.definitions.chance_of_heads import Draws, Reference, of_c
 from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.views import Tokens
+from pipeline.circuits.scores.induction import nearest
 from pipeline.circuits.scores.score import stacked
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
@@ -58,7 +59,8 @@ def chances(seed, tied):
         scores = circuit_scores(weights, layer, ranked, D_VOCAB)
         yield "weights", of_circuits(reference, layer, scores, random)
     for period, tokens in sets.items():
-        sequences = Tokens(tokens, 1, period)
+        near = None if period else nearest(weights.W_E, ranked, 5, D_VOCAB)
+        sequences = Tokens(tokens, 1, period, near=near)
         scores, _ = sequence_scores(weights, sequences, DRAWS.batch)
         if period is None:
             scores |= text_scores(weights, tokens, 1, scores["previous_token", "mean"].value, D_VOCAB)

@@ -366,3 +366,27 @@ def test_prefix_circuits_are_small_and_have_the_trace_and_eigenvalues_of_the_den
         small, large = torch.linalg.eigvals(circuit.whole_cross).abs(), torch.linalg.eigvals(dense).abs()
         torch.testing.assert_close(small.sort().values, large.sort().values[-len(small) :])
         assert circuit.size == 8 < D_VOCAB
+
+
+EVEN = (1 / 5 + 1 / 8 + 1 / 7) / 3  # attention of the three queries that have a near target, to one key
+
+
+@pytest.mark.parametrize(("fuzzy", "value", "chance"), [(True, 1, (1 + 2 * EVEN) / 3), (False, EVEN, EVEN)])
+def test_a_wired_fuzzy_head_looks_at_what_followed_near_tokens(fuzzy, value, chance):
+    """Tokens 2n and 2n + 1 are near; each sentence has both of one pair, and no token twice.
+
+    The second head matches what was shifted with the other of the query's pair, or with the query's own token; where
+    there is none it looks everywhere alike, as it does at other sentences' targets: two sentences of three, by chance.
+    """
+    d_vocab = 14
+    weights, other = shifter_and_matcher(d_vocab, 8, 400.0), torch.arange(d_vocab) ^ 1
+    if fuzzy:
+        weights.W_Q[1, 0, :d_vocab] = weights.W_Q[1, 0, other]
+    tokens = torch.tensor([[0, 2, 4, 6, 3, 8, 10, 12], [0, 4, 6, 9, 12, 2, 10, 8], [0, 2, 7, 4, 12, 10, 6, 8]])
+    scores, _ = sequence_scores(weights, Tokens(tokens, 1, near=other[:, None]), batch=2)
+    found = scores["fuzzy_induction", "near"]
+    mean, deviation = found.by_chance
+    assert found.value[1, 0].item() == pytest.approx(value)
+    assert mean[1, 0].item() == pytest.approx(chance)
+    assert (deviation[1, 0].item() > 0.1) == fuzzy
+    assert ("fuzzy_induction", "near") not in sequence_scores(weights, Tokens(tokens, 1), batch=2)[0]

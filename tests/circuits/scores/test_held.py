@@ -88,7 +88,8 @@ def test_a_head_raises_at_the_keys_that_come_what_it_contributes(held):
     """What is added at query 3 to the logit of the token at key 4."""
     for part, added in held.contributions().items():
         if part.kind == "head":
-            assert_close(held.rise(part.layer)[:, part.head, 3, 4], added[:, 4], **EXACT)
+            z = held.unscaled(held.trace.z[:, part.layer])[:, part.head, 3]
+            assert_close((z * held.asked(part.layer)[:, part.head, 4]).sum(-1), added[:, 4], **EXACT)
 
 
 def test_a_virtual_head_is_the_path_through_both(held):

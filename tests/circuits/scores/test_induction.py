@@ -169,3 +169,27 @@ def test_the_prefix_circuit_of_the_network_wired_by_hand_is_the_identity():
     rows, columns = induction.prefix_circuit(weights, carried, (1, 0))
     # The score of a match is divided by sqrt(d_head), the circuit is not.
     torch.testing.assert_close(rows @ columns.mT, gain * math.sqrt(22) * torch.eye(d_vocab, dtype=torch.float64))
+
+
+def test_the_nearest_tokens_are_those_of_the_smallest_angle_but_the_token_itself():
+    """However long they are; tokens nobody asks for have none."""
+    angles = torch.tensor([0.0, 0.1, 0.25, 2.0, 2.1]).double()
+    W_E = torch.stack([angles.cos(), angles.sin()], -1) * torch.tensor([1.0, 5.0, 0.2, 1.0, 3.0]).double()[:, None]
+    found = induction.nearest(W_E, torch.tensor([0, 2, 3, 4]), near=2, tile=3)
+    assert found.tolist() == [[1, 2], [-1, -1], [1, 0], [4, 2], [3, 2]]
+    assert induction.nearest(W_E, torch.arange(5), near=9, tile=5).shape == (5, 4)
+
+
+def test_near_targets_follow_near_tokens_and_not_the_query_s_own():
+    near = torch.tensor([[-1, -1], [2, 3], [1, 3], [2, 1], [5, 1], [4, 2]])
+    tokens = torch.tensor([[0, 1, 5, 2, 4, 1, 3, 1]])
+    found = induction.near_targets(tokens, 1, near).nonzero().tolist()
+    expected = [
+        [0, query, key]
+        for query in range(8)
+        for key in range(2, query + 1)
+        if tokens[0, key - 1] in near[tokens[0, query]]
+    ]
+    assert found == expected
+    assert [0, 5, 4] in found  # the second 1 looks at 4, which followed the near 2 ...
+    assert [0, 7, 2] not in found  # ... and the third not at 5, which followed a 1
