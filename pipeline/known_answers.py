@@ -27,9 +27,10 @@ from pipeline.circuits.definitions.expectations import of_random, of_wired
 from pipeline.circuits.definitions.protocols import Key, Sequences, least, protocol_scores, subsamples
 from pipeline.circuits.definitions.registry import DEFINITIONS
 from pipeline.circuits.gates.checks import largest, of_layers, on_sequences, verdict
-from pipeline.claims.definition_power import Judging, definition_power
+from pipeline.claims.definition_power import Judging, curves, definition_power
 from pipeline.claims.known_answers import KEY, counted, judged, keyed, of_losses, of_scores
 from pipeline.figures.definition_power import definition_power as power_figure
+from pipeline.figures.injected_bugs import injected_bugs
 from pipeline.figures.known_answers import known_answers
 from pipeline.figures.style import save
 from pipeline.frames.tensors import sequences_of, sets_of
@@ -48,7 +49,7 @@ from pipeline.settings.figures import OF_KNOWN_ANSWERS
 from pipeline.settings.known_answers import KnownAnswersSettings, PlannedRun, PowerSettings
 from pipeline.tables.ablate import ABLATIONS, EDGES, TERM_ORDERS
 from pipeline.tables.extract import WEIGHTS
-from pipeline.tables.known_answers import DEFINITION_POWER, INJECTED_BUGS, KNOWN_ANSWERS
+from pipeline.tables.known_answers import DEFINITION_CURVES, DEFINITION_POWER, INJECTED_BUGS, KNOWN_ANSWERS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.score import HEAD_PAIRS, HEAD_SCORES, LOSS_BY_POSITION
@@ -71,10 +72,12 @@ def run(settings: KnownAnswersSettings, inputs: Paths, outputs: Paths) -> None:
     bugs = bugs_caught(settings, folder / "bugs", outputs)
     write(KNOWN_ANSWERS, answers, outputs)
     write(INJECTED_BUGS, bugs, outputs)
-    powers = definitions_judged(settings.power)
+    powers, of_curves = definitions_judged(settings.power)
     write(DEFINITION_POWER, powers, outputs)
+    write(DEFINITION_CURVES, of_curves, outputs)
+    drawn = known_answers(answers), power_figure(powers, of_curves), injected_bugs(bugs)
     files = []
-    for name, figure in zip(OF_KNOWN_ANSWERS, (known_answers(answers), power_figure(powers)), strict=True):
+    for name, figure in zip(OF_KNOWN_ANSWERS, drawn, strict=True):
         for suffix in ("svg", "png"):
             files.append(outputs.file(f"{name}.{suffix}"))
             with atomic(files[-1]) as temporary:
@@ -168,8 +171,8 @@ def bugs_in(settings: KnownAnswersSettings, name: str, folder: Path) -> Iterator
         }
 
 
-def definitions_judged(settings: PowerSettings) -> pd.DataFrame:
-    """Return DEFINITION_POWER: make models, score them by every definition, and judge these."""
+def definitions_judged(settings: PowerSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return DEFINITION_POWER and DEFINITION_CURVES: make models, score them by every definition, judge these."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(settings.seed)
     plan = Plan(**settings.plan.model_dump(), shortcut=settings.periods[0] - 1)
@@ -188,7 +191,8 @@ def definitions_judged(settings: PowerSettings) -> pd.DataFrame:
         Judging(**settings.model_dump(include={field.name for field in fields(Judging)})),
         np.random.default_rng(settings.seed),
     )
-    return rows.assign(**settings.model_dump(include={"level", "prevalence", "confidence"}))
+    rows = rows.assign(**settings.model_dump(include={"level", "prevalence", "confidence"}))
+    return rows, curves(heads, scores, np.linspace(0, 1, settings.curve))
 
 
 def to_read(settings: PowerSettings, generator: torch.Generator) -> tuple[Recipe, Sequences]:

@@ -67,7 +67,7 @@ def roles(tmp_path):
             if table.name in READS
         }
         # Significance needs more heads than these to be tested on.
-        tables["head_scores"]["q"] = 0.001 * tables["head_scores"]["value"] ** 0  # of what is defined
+        tables["head_scores"]["q"] = 0.001 + 0 * tables["head_scores"]["value"]  # not of what is undefined
         by_head = head_roles(tables, **THRESHOLDS, significance=0.05, confidence=0.95)
         return by_head.set_index("layer")
 
@@ -103,7 +103,7 @@ def test_a_head_that_looks_one_period_back_is_a_shortcut(roles):
     [
         ("previous_token", 1, "previous_token", "positional; copying; direct_copying"),
         ("positional_shortcut", 3, "positional", "copying; direct_copying"),
-        ("duplicate_token", 1, "duplicate_token", "copying; direct_copying"),
+        ("duplicate_token", 1, "duplicate_token", "current_token; positional; copying; direct_copying"),
         ("copy", 1, "copying", "direct_copying"),
         ("anticopy", 1, "copy_suppression", ""),
         ("uniform", 1, "none", ""),

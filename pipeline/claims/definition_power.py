@@ -78,6 +78,23 @@ def definition_power(
     return pd.DataFrame(rows).astype(integers)
 
 
+def curves(heads: pd.DataFrame, scores: Mapping[tuple[str, str, str], np.ndarray], levels: np.ndarray) -> pd.DataFrame:
+    """Return DEFINITION_CURVES: of every definition, the power at some shares of false positives, over all models.
+
+    Args:
+        heads: as of `definition_power`, as the next.
+        scores: [draw, head].
+        levels: shares of false positives.
+    """
+    frames = []
+    for key, values in scores.items():
+        plays = heads[key[0]].to_numpy(float)
+        found = power.curve(values[0, plays == PLAYS], values[0, plays == NOT], levels)
+        named = dict(zip(DEFINITION, key, strict=True))
+        frames.append(pd.DataFrame({"false_positives": levels, "power": found}).assign(**named))
+    return pd.concat(frames)
+
+
 def halves(heads: pd.DataFrame, generator: np.random.Generator) -> np.ndarray:
     """Return which half each head is in, bool [head]: models of each kind are dealt out at random, one by one."""
     models = heads[["model", "kind"]].drop_duplicates().sample(frac=1, random_state=generator)

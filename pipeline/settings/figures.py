@@ -25,5 +25,5 @@ OF_AN_EXPERIMENT = (
 # Drawn over all experiments.
 OF_A_STUDY = ("claims", "comparison", "effects")
 # Drawn by the stage that makes their table.
-OF_KNOWN_ANSWERS = ("known_answers", "definition_power")
+OF_KNOWN_ANSWERS = ("known_answers", "definition_power", "injected_bugs")
 OF_A_STAGE = (*OF_KNOWN_ANSWERS, "benchmark", "stages")

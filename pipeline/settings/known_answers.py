@@ -11,7 +11,7 @@ from pipeline.settings.verify import Allowed, VerifySettings
 
 STAGE = Stage(
     of="apart",
-    tables=("known_answers", "injected_bugs", "definition_power"),
+    tables=("known_answers", "injected_bugs", "definition_power", "definition_curves"),
 )
 
 
@@ -109,6 +109,7 @@ class PowerSettings(Slice):
     level: float = Field(gt=0, lt=1)
     power: float = Field(gt=0, lt=1)
     near: float = Field(gt=0, lt=1)
+    curve: int = Field(ge=2)
     prevalence: float = Field(gt=0, lt=1)
     confidence: Confidence
     thresholds: dict[str, dict[str, float]]

@@ -85,27 +85,40 @@ def _interval(of: str) -> tuple[Column, Column]:
     return lo, hi
 
 
+_DEFINITION = (
+    Column(
+        "metric",
+        "string",
+        "name",
+        "what heads do or do not, and is scored",
+        options=("previous_token", "induction", "copying"),
+    ),
+    Column("definition", "string", "name", "as in head_scores"),
+    Column(
+        "measured_on",
+        "string",
+        "name",
+        "the weights alone; text; text with a copied segment; random tokens repeated with one period; several "
+        "periods, of which the least score counts",
+        options=("weights", "text", "repeated_text", "one_period", "least_of_periods"),
+    ),
+)
+DEFINITION_CURVES = Table(
+    name="definition_curves",
+    row="one point of the ROC curve of a definition, measured in one way, over all models whose heads are known",
+    key=("metric", "definition", "measured_on", "false_positives"),
+    columns=(
+        *_DEFINITION,
+        _share("false_positives", "most heads that do not play the role which may score above a threshold"),
+        _share("power", "share of heads that play it above the least such threshold"),
+    ),
+)
 DEFINITION_POWER = Table(
     name="definition_power",
     row="one definition of a score, measured in one way, and one kind of models whose heads are known",
     key=("metric", "definition", "measured_on", "kind"),
     columns=(
-        Column(
-            "metric",
-            "string",
-            "name",
-            "what heads do or do not, and is scored",
-            options=("previous_token", "induction", "copying"),
-        ),
-        Column("definition", "string", "name", "as in head_scores"),
-        Column(
-            "measured_on",
-            "string",
-            "name",
-            "the weights alone; text; text with a copied segment; random tokens repeated with one period; several "
-            "periods, of which the least score counts",
-            options=("weights", "text", "repeated_text", "one_period", "least_of_periods"),
-        ),
+        *_DEFINITION,
         Column(
             "kind",
             "string",

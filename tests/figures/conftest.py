@@ -27,7 +27,7 @@ MADE_UP = (
     ),
     *("set_ablations", "set_curves", "role_coverage"),
     *("validity", "checkpoint_scores", "emergence", "effects", "vocab_pairs", "benchmark", "known_answers", "stages"),
-    "definition_power",
+    *("definition_power", "definition_curves", "injected_bugs"),
 )
 KINDS = (("all", 0.7, 0.2), ("wired", 1.0, 0.0), ("weak", 0.5, 0.0), ("look_alike", 0.7, 0.3))
 CONFIDENCE = 0.9  # not the usual one, so that who says the usual one without asking is found out
@@ -274,7 +274,7 @@ def head_roles() -> pd.DataFrame:
     frame[["role", "certainty"]] = [roles.get((row.layer, row.head), ("none", 0.0)) for row in frame.itertuples()]
     numbers = [column.name for column in HEAD_ROLES.columns if column.nullable]
     frame["unmeasured"] = frame["role"].map({"induction": "causal"}).fillna("")
-    words = {"named": frame["role"], "also": "", "evidence": "in words", "failed": ""}
+    words = {"named": frame["role"], "also": "", "evidence": "in words", "failed": "", "relations": ""}
     return runs(frame.assign(**words, **dict.fromkeys(numbers, 0.5), **SURE))
 
 
@@ -529,3 +529,26 @@ def definition_power() -> pd.DataFrame:
     frame = frame.assign(n_models=7, level=0.05, prevalence=0.1, confidence=CONFIDENCE)
     whole = dict.fromkeys(("sentences_for_auc", "sentences_for_power"), "Int64")
     return frame.astype(whole | {"false_discoveries": "float64"})
+
+
+@pytest.fixture
+def definition_curves(definition_power) -> pd.DataFrame:
+    """Of every definition two straight lines: to its power at 5 % false positives, and on to 1."""
+    of_all = definition_power[definition_power["kind"] == "all"]
+    names = ["metric", "definition", "measured_on"]
+    points = [(level, of_all["power_at_level"] ** (1 - level)) for level in (0.0, 0.05, 1.0)]
+    return pd.concat([of_all[names].assign(false_positives=level, power=power) for level, power in points])
+
+
+@pytest.fixture
+def injected_bugs() -> pd.DataFrame:
+    """A bug that one of two models of a family stops, one that only another family can have, and clean models."""
+    rows = [
+        ("mask_late", "gpt2", "gpt2", "logits", True),
+        ("mask_late", "gpt2_wide", "gpt2", "logits", False),
+        ("gain", "llama", "llama", "terms", True),
+        *(("none", name, name, None, True) for name in ("gpt2", "llama")),
+    ]
+    frame = pd.DataFrame(rows, columns=["bug", "model", "family", "expected_gate", "passed"])
+    caught = frame["expected_gate"].where(frame["passed"])
+    return frame.assign(caught_by=caught, quantity="logits", layer=None, max_abs_error=0.1, tolerance=1e-3)

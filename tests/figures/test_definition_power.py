@@ -1,20 +1,21 @@
 import numpy as np
 
 from pipeline.figures.definition_power import definition_power as draw
+from pipeline.figures.style import BLUE
 
 
 def texts(labels):
     return [label.get_text() for label in labels]
 
 
-def test_the_title_names_the_best_of_each_function(definition_power):
-    assert draw(definition_power).get_suptitle().replace("\n", " ") == (
+def test_the_title_names_the_best_of_each_function(definition_power, definition_curves):
+    assert draw(definition_power, definition_curves).get_suptitle().replace("\n", " ") == (
         "Which score to take: induction, mass (text); copying, olsson (one period)"
     )
 
 
-def test_every_definition_is_shown_once_in_its_best_way(definition_power):
-    induction, of_induction, copying, of_copying = draw(definition_power).axes
+def test_every_definition_is_shown_once_in_its_best_way(definition_power, definition_curves):
+    induction, of_induction, _, copying, of_copying, _ = draw(definition_power, definition_curves).axes
     assert texts(induction.get_yticklabels()) == ["mass (text)"]
     assert texts(copying.get_yticklabels()) == ["olsson (one period)", "top1 (weights)"]
     (line,) = [line for line in copying.lines if line.get_marker() == "o"]
@@ -25,7 +26,14 @@ def test_every_definition_is_shown_once_in_its_best_way(definition_power):
     assert of_induction.get_title(loc="left") == "power at 5 % false positives"
 
 
-def test_look_alikes_and_sentences_stand_beside(definition_power):
-    beside = texts(draw(definition_power).axes[3].texts)[4:]
+def test_look_alikes_and_sentences_stand_beside(definition_power, definition_curves):
+    beside = texts(draw(definition_power, definition_curves).axes[4].texts)[4:]
     assert beside == ["0.30", "4", "0.30", "-", "look-alikes", "n"]
-    assert texts(draw(definition_power).axes[1].texts)[2:4] == ["0.30", "all"]
+    assert texts(draw(definition_power, definition_curves).axes[1].texts)[2:4] == ["0.30", "all"]
+
+
+def test_the_curve_of_the_best_is_drawn_over_the_others(definition_power, definition_curves):
+    curves = draw(definition_power, definition_curves).axes[5].lines[:-1]
+    assert [line.get_color() == BLUE for line in curves] == [False, True]
+    assert [list(line.get_xdata()) for line in curves] == [[0, 0.05, 1]] * 2
+    assert curves[0].get_ydata().tolist() == [0.7, 0.7**0.95, 1]

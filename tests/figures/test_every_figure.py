@@ -16,7 +16,7 @@ from pipeline.plumbing.artefacts import Paths, write
 from pipeline.settings.figures import OF_A_STAGE, OF_A_STUDY, OF_AN_EXPERIMENT
 from pipeline.settings.render import RenderSettings
 from pipeline.tables.benchmark import BENCHMARK
-from pipeline.tables.known_answers import DEFINITION_POWER, KNOWN_ANSWERS
+from pipeline.tables.known_answers import DEFINITION_CURVES, DEFINITION_POWER, INJECTED_BUGS, KNOWN_ANSWERS
 from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
 from pipeline.tables.timing import STAGES
 
@@ -25,7 +25,7 @@ TABLES = {
     table.name: table
     for table in (
         *(table.with_run() for tables in OF_A_RUN.values() for table in tables),
-        *(*OF_JUDGE, BENCHMARK, DEFINITION_POWER, KNOWN_ANSWERS, STAGES),
+        *(*OF_JUDGE, BENCHMARK, DEFINITION_POWER, DEFINITION_CURVES, INJECTED_BUGS, KNOWN_ANSWERS, STAGES),
     )
 }
 SHOW_INTERVALS = {

@@ -80,6 +80,14 @@ def threshold_at(negative: Float[np.ndarray, "*axes head"], level: float) -> Flo
     return np.asarray(ordered[..., ordered.shape[-1] - 1 - math.floor(level * ordered.shape[-1])])
 
 
+def curve(
+    positive: Float[np.ndarray, " head"], negative: Float[np.ndarray, " other"], levels: Float[np.ndarray, " level"]
+) -> Float[np.ndarray, " level"]:
+    """Return the share of heads that play a role above `threshold_at` each share of false positives: a ROC curve."""
+    above = [(lowest(positive) > threshold_at(negative, level)).mean() if level < 1 else 1.0 for level in levels]
+    return np.array(above)
+
+
 def crossed_calls(
     scores: Float[np.ndarray, "*axes head"],
     negative: Bool[np.ndarray, " head"],

@@ -7,6 +7,7 @@ from pipeline.circuits.chance.power import (
     area_interval,
     area_under_curve,
     crossed_calls,
+    curve,
     enough,
     false_discovery_rate,
     share_interval,
@@ -92,3 +93,9 @@ def test_enough_is_what_stays_enough():
     assert enough([1, 2, 4], [True, False, True]) == 4
     assert enough([1, 2, 4], [True, True, True]) == 1
     assert enough([1, 2, 4], [True, True, False]) is None
+
+
+def test_a_curve_is_the_power_at_each_share_of_false_positives():
+    negative, positive = np.arange(1.0, 21.0), np.array([19.5, 20.5, 0.5, math.nan])
+    assert curve(positive, negative, np.array([0.0, 0.05, 0.5, 1.0])).tolist() == [0.25, 0.5, 0.5, 1]
+    assert curve(np.ones(3), np.ones(4), np.array([0.0, 0.9, 1.0])).tolist() == [0, 0, 1]  # ties are called by none
