@@ -352,7 +352,17 @@ def table(
 @app.command()
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="a model, or a study's folder or name")],
-    b: Annotated[str, typer.Argument(metavar="B", help="another of the same vocabulary, or another study")],
+    b: Annotated[str, typer.Argument(metavar="B", help="another that shares tokens with it, or another study")],
+    name: Annotated[
+        str | None,
+        typer.Option("--head", metavar="LAYER.HEAD", help="of A: what in B is like it, and the difference"),
+    ] = None,
+    partner: Annotated[
+        str | None,
+        typer.Option("--with", metavar="LAYER.HEAD", help="of B; the head most like it if not given"),
+    ] = None,
+    k: K = 8,
+    filters: Filters = "",
     heads: Heads = None,
     tokenizer: Tokens = None,
     as_json: AsJson = False,
@@ -361,18 +371,24 @@ def compare(
     """Two models head by head, or two studies claim by claim."""
     from pipeline.ask.study import is_study
 
-    if is_study(a) and is_study(b):
+    if (partner or filters) and name is None:
+        raise ValueError("--with and --filters are of one head's difference; add --head LAYER.HEAD")
+    if is_study(a) and is_study(b) and name is None:
         from pipeline.ask.compare import of_studies
 
         _give({}, of_studies(a, b), as_json, parquet)
         return
-    models = [_load(name, heads, tokenizer) for name in (a, b)]
-    from pipeline.ask.compare import of_models
+    one, other = (_load(each, heads, tokenizer) for each in (a, b))
+    from pipeline.ask.compare import of_heads, of_models
 
     about = {
-        f"{side} {key}": value for side, model in zip("ab", models, strict=True) for key, value in _about(model).items()
+        f"{side} {key}": value for side, model in (("a", one), ("b", other)) for key, value in _about(model).items()
     }
-    _give(about, of_models(*models), as_json, parquet)
+    if name is None:
+        sections = of_models(one, other)
+    else:
+        sections = of_heads(one, other, name, partner, k, tuple(_changes(filters)["filters"]))
+    _give(about, sections, as_json, parquet)
 
 
 @app.command()

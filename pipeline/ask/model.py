@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,10 +19,11 @@ from pipeline.circuits.causes.patching import patched_edges, patched_heads, patc
 from pipeline.circuits.causes.paths import path_names, path_outputs
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.chance_of_heads import of_rotation
-from pipeline.circuits.definitions.measure_heads import of_circuits, pattern_scores
+from pipeline.circuits.definitions.measure_heads import circuit_scores, of_circuits, pattern_scores, products_between
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.held import Held, Part
+from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.forward import Trace, attention_at, forward
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -359,6 +359,40 @@ class Model:
         frame["token"] = [None if pd.isna(place) else self.shown[tokens[place]] for place in frame["position"]]
         return frame.assign(clean=whole, corrupt=none, recovered=(frame["difference"] - none) / (whole - none))
 
+    @property
+    def ranked(self) -> Tensor:
+        """The tokens whose rows of a circuit are ranked where no study has."""
+        return spread(self.weights.d_vocab, min(self.asked.ranked_tokens, self.stage("score").ranked_tokens))
+
+    def scores(self) -> pd.DataFrame:
+        """Return every head's scores, as HEAD_SCORES: a study's, or measured here, then without chance."""
+        known = pd.DataFrame() if self.run is None else self.run.rows("head_scores")
+        if not known.empty:
+            return known
+        tile, between, layers = self.stage("score").tile, products_between(self.folded), range(self.weights.n_layers)
+        frames = [
+            self.layer_rows(layer, circuit_scores(self.folded, layer, self.ranked, tile, between))
+            for layer in tqdm(layers, desc="scores, layers", disable=None)
+        ]
+        return pd.concat(frames, ignore_index=True).drop(columns=["lo", "hi", "confidence"])
+
+    def layer_rows(self, layer: int, of_weights: Scores, heads: slice = slice(None)) -> pd.DataFrame:
+        """Return some heads' scores of weights, and of patterns on repeated random tokens, as HEAD_SCORES."""
+        confidence, which = self.stage("score").confidence, {"layer": layer, "period": None}
+        frames = [score_rows("head", of_weights, None, confidence, eval_set="weights", **which)]
+        sets = self.periodic() if self.weights.attends == "back" else []
+        if sets:
+            together = torch.cat([each.tokens for each in sets])
+            found = attention_at(self.weights, together, layer)["pattern"][:, None, heads]
+            for tokens, pattern in zip(sets, found.split([len(each.tokens) for each in sets]), strict=True):
+                scores = pattern_scores(pattern, tokens).items()
+                own = {
+                    name: replace(score, value=score.value[0], sentences=None, weight=None) for name, score in scores
+                }
+                which = {"layer": layer, "eval_set": "repeated_tokens", "period": tokens.period}
+                frames.append(score_rows("head", own, None, confidence, **which))
+        return pd.concat(frames).astype({"period": "Int64"})
+
     def periodic(self) -> list[Tokens]:
         """Return repeated random tokens, of each period of conf/ that fits."""
         probe, first = self.stage("probe"), int(self.begin is not None)
@@ -407,29 +441,13 @@ class OneHead:
         """Return `scores` measured here, whatever a study says."""
         settings = self.model.stage("score")
         layer, head = self.head
-        ranked = spread(self.model.weights.d_vocab, min(self.model.asked.ranked_tokens, settings.ranked_tokens))
-        of_weights = of_circuits(self.model.folded, [self.head], ranked, settings.tile)
+        of_weights = of_circuits(self.model.folded, [self.head], self.model.ranked, settings.tile)
         generator = torch.Generator().manual_seed(settings.seed)
         chances = of_rotation(self.model.folded, self.head, of_weights, settings.draws, generator)
-        which = {"layer": layer, "period": None}
-        frames = [score_rows("head", of_weights, None, settings.confidence, eval_set="weights", **which)]
-        nulls = null_rows("head", chances, **which)
-        for tokens, pattern in self._patterns():
-            scores = pattern_scores(pattern, tokens).items()
-            own = {name: replace(score, value=score.value[0], sentences=None, weight=None) for name, score in scores}
-            which = {"layer": layer, "eval_set": "repeated_tokens", "period": tokens.period}
-            frames.append(score_rows("head", own, None, settings.confidence, **which))
-        frame = pd.concat(frames).astype({"period": "Int64"})
-        frame, _ = beside_chance(frame, [nulls.astype({"period": "Int64"})], ["layer", "head"], SETS)
+        nulls = null_rows("head", chances, layer=layer, period=None).astype({"period": "Int64"})
+        frame = self.model.layer_rows(layer, of_weights, slice(head, head + 1))
+        frame, _ = beside_chance(frame, [nulls], ["layer", "head"], SETS)
         return frame.drop(columns=["q", "lo", "hi", "confidence"]).assign(head=head)
-
-    def _patterns(self) -> Iterator[tuple[Tokens, Tensor]]:
-        """Yield repeated random tokens, and its attention on them, [batch, 1, 1, query, key]."""
-        sets = self.model.periodic() if self.model.weights.attends == "back" else []
-        if sets:
-            together = torch.cat([each.tokens for each in sets])
-            found = attention_at(self.model.weights, together, self.head[0])["pattern"][:, None, self.head[1], None]
-            yield from zip(sets, found.split([len(each.tokens) for each in sets]), strict=True)
 
     def shares(self, sentence: str | None = None) -> pd.DataFrame:
         """Return the shares of its scores' terms, as ATTENTION_TERMS: a study's, or on a sentence.

@@ -161,21 +161,19 @@ def eigenvalues(one: OneHead, circuit: str) -> Section:
 def pairs(one: OneHead, circuit: str, k: int, **changes: Any) -> Section:
     """The strongest pairs of a circuit, both ends side by side."""
     frame = one.top_pairs(circuit, k, **changes)
+    said = {"OV": "token attended to → token promoted; logits", "QK": "query → key; scores"}[circuit]
+    return Section(f"{circuit} pairs: {said}", frame, both_ends(frame, "value", "z"))
+
+
+def both_ends(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Return pairs with some of their numbers, both ends side by side."""
     frames = []
     for end in ("top", "bottom"):
         rows = frame[frame["end"] == end].sort_values("rank").reset_index(drop=True)
         arrow = rows["row_token"] + " → " + rows["column_token"]
-        frames.append(
-            pd.DataFrame(
-                {
-                    f"{end}": arrow,
-                    "value" + " " * (end == "bottom"): rows["value"],
-                    "z" + " " * (end == "bottom"): rows["z"],
-                }
-            )
-        )
-    said = {"OV": "token attended to → token promoted; logits", "QK": "query → key; scores"}[circuit]
-    return Section(f"{circuit} pairs: {said}", frame, pd.concat(frames, axis=1))
+        numbers = {name + " " * (end == "bottom"): rows[name] for name in columns}
+        frames.append(pd.DataFrame({end: arrow, **numbers}))
+    return pd.concat(frames, axis=1)
 
 
 def units(frame: pd.DataFrame, title: str) -> Section:

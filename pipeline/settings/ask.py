@@ -9,5 +9,6 @@ class AskSettings(Slice):
     verified_tokens: Count
     sentences: Count
     ranked_tokens: Count
+    shared_tokens: Count
     patched_heads: Count
     exported: Count

@@ -39,6 +39,7 @@ def ask(monkeypatch, capsys):
         ("table", "STUDY"),
         ("table", "STUDY", "head_scores", "--where", "layer = 1", "--columns", "value", "--by", "value"),
         ("compare", "MODEL", "MODEL"),
+        ("compare", "MODEL", "MODEL", "--head", "1.0", "--with", "0.1", "-k", "2", "--filters", "only_ascii"),
     ],
     ids=" ".join,
 )
@@ -75,6 +76,7 @@ def test_attention_is_written_as_a_page_and_a_picture(ask, made, tmp_path):
         (("head", "MODEL", "9.9"), "9.9: no such head"),
         (("pairs", "MODEL", "0.0", "OV", "-k", "0"), "Invalid value for '-k'"),
         (("pairs", "MODEL", "0.0", "OV", "--filters", "only_latin"), "only_latin"),
+        (("compare", "MODEL", "MODEL", "--with", "0.1"), "add --head LAYER.HEAD"),
         (("neuron", "MODEL", "0.0"), "has no feed-forward parts"),
         (("table", "STUDY", "head_score"), "did you mean head_scores"),
         (("table", "STUDY", "head_scores", "--where", "layer >"), "ends where a value should come"),

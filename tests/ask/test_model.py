@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -250,3 +252,13 @@ def test_the_normaliser_divides_by_mean_responses(gpt2):
     both = plain.merge(divided, on=key)
     both = both[(both["matrix"] == "FF_key") & (both["end"] == "top")]
     np.testing.assert_allclose(both["value_x"] / means[both["token_id"].tolist()].numpy(), both["value_y"], rtol=1e-4)
+
+
+def test_scores_of_all_heads_are_those_of_each(model):
+    found = replace(model, run=None).scores()
+    own = found[(found["layer"] == 1) & (found["head"] == 1)]
+    columns = ["metric", "definition", "eval_set", "period"]
+    same(own, model.head("1.1").measured(), columns, [*columns, "value", "chance", "ideal"], rtol=1e-6)
+    of_study = model.scores()
+    assert "null_mean" in of_study
+    assert len(of_study) > len(found)

@@ -12,11 +12,16 @@ def gaussian(*shape: int, generator: Generator) -> Float64[Tensor, "..."]:
 
 
 def orthogonal(draws: int, size: int, generator: Generator) -> Float64[Tensor, "draw size size"]:
-    """Draw orthogonal matrices, uniformly (by Haar's measure).
+    """Draw orthogonal matrices, uniformly (by Haar's measure)."""
+    return orthonormal(draws, size, size, generator)
+
+
+def orthonormal(draws: int, n: int, size: int, generator: Generator) -> Float64[Tensor, "draw n size"]:
+    """Draw matrices of `size` orthonormal columns of length n, uniformly.
 
     Source: Mezzadri 2007, "How to generate random matrices from the classical compact groups".
     """
-    Q, R = torch.linalg.qr(gaussian(draws, size, size, generator=generator))
+    Q, R = torch.linalg.qr(gaussian(draws, n, size, generator=generator))
     # Without the signs, Q would depend on a convention of the factorisation.
     return Q * R.diagonal(dim1=-2, dim2=-1).sign()[:, None]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Head = tuple[int, int]  # layer, head
@@ -107,6 +107,11 @@ class Weights:
             if name.startswith(OF_A_LAYER) and isinstance(value, Tensor)
         }
         return replace(self, **own)
+
+    def of_tokens(self, ids: Int[Tensor, " token"]) -> "Weights":
+        """Return the model over some tokens of its vocabulary alone."""
+        b_U = None if self.b_U is None else self.b_U[ids]
+        return replace(self, W_E=self.W_E[ids], W_U=self.W_U[:, ids], b_U=b_U)
 
     def double(self) -> "Weights":
         """Return the same parameters in float64."""

@@ -33,11 +33,6 @@ class Kernel:
     mean_a: Float64[Tensor, " d_model_a"]  # mean row of E_a
     mean_b: Float64[Tensor, " d_model_b"]
 
-    def own(self, which: str) -> "Kernel":
-        """The same for one model (a or b) against itself."""
-        moment, mean = getattr(self, f"of_{which}"), getattr(self, f"mean_{which}")
-        return Kernel(moment, moment, moment, mean, mean)
-
 
 @dataclass(frozen=True)
 class Space:
@@ -81,27 +76,19 @@ def correlations(a: Weights, b: Weights, space: Space) -> dict[str, HeadByHead]:
         head's W_V (rows of W_O) with each of the other's, 0 ... 1; depends on the basis of a head's values,
         which training fixes by nothing. NaN for a head of zeros.
     """
-    of_a, of_b = _matrices(a), _matrices(b)
-    by_matrix = {
-        "OV": circuit_correlations(
-            Circuits(of_a["W_V"], of_a["W_O"]), Circuits(of_b["W_V"], of_b["W_O"]), space.read, space.write
-        ),
-        "QK": circuit_correlations(
-            Circuits(of_a["W_Q"], of_a["W_K"]), Circuits(of_b["W_Q"], of_b["W_K"]), space.read, space.read
-        ),
-        "V": vector_correlations(of_a["W_V"], of_b["W_V"], space.read),
-        "O": vector_correlations(of_a["W_O"], of_b["W_O"], space.write),
+    of_a, of_b = circuits_of(a)["OV"], circuits_of(b)["OV"]
+    vectors = {
+        "V": vector_correlations(of_a.A, of_b.A, space.read),
+        "O": vector_correlations(of_a.B, of_b.B, space.write),
     }
+    by_matrix = {name: both.correlation for name, both in compared(a, b, space).items()} | vectors
+    return {name: by_head(value, a.n_heads, b.n_heads) for name, value in by_matrix.items()}
+
+
+def by_head(value: Float64[Tensor, "all_a all_b"], heads_a: int, heads_b: int) -> HeadByHead:
+    """Tell layers apart, of so many heads each."""
     axes = "(layer_a head_a) (layer_b head_b) -> layer_a head_a layer_b head_b"
-    return {name: rearrange(value, axes, head_a=a.n_heads, head_b=b.n_heads) for name, value in by_matrix.items()}
-
-
-def _matrices(weights: Weights) -> dict[str, Float64[Tensor, "head d_model d_head"]]:
-    """Return every head's matrices by name, all as tall ones."""
-    columns = "layer head d_model d_head -> (layer head) d_model d_head"
-    rows = "layer head d_head d_model -> (layer head) d_model d_head"
-    tall = {name: rearrange(getattr(weights, name), columns).double() for name in ("W_Q", "W_K", "W_V")}
-    return tall | {"W_O": rearrange(weights.W_O, rows).double()}
+    return rearrange(value, axes, head_a=heads_a, head_b=heads_b)
 
 
 class Circuits(NamedTuple):
@@ -110,9 +97,73 @@ class Circuits(NamedTuple):
     A: Float64[Tensor, "head d_model d_head"]
     B: Float64[Tensor, "head d_model d_head"]
 
+    def of(self, head: int) -> "Circuits":
+        """Return those of one head alone."""
+        return Circuits(self.A[head, None], self.B[head, None])
 
-def circuit_correlations(a: Circuits, b: Circuits, E: Kernel, F: Kernel) -> Float64[Tensor, "head_a head_b"]:
-    """Correlation of the entries of E A (F B)^T of every head of a with those of every head of b.
+
+def circuits_of(weights: Weights) -> dict[str, Circuits]:
+    """Return every head's circuits, layer by layer: OV in logits, QK in scores."""
+    columns = "layer head d_model d_head -> (layer head) d_model d_head"
+    rows = "layer head d_head d_model -> (layer head) d_model d_head"
+    W_Q, W_K, W_V = (rearrange(matrix, columns).double() for matrix in (weights.W_Q, weights.W_K, weights.W_V))
+    W_O = rearrange(weights.W_O, rows).double()
+    return {"OV": Circuits(W_V, W_O), "QK": Circuits(W_Q / weights.d_head**0.5, W_K)}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Moments of the entries of two models' circuits over all pairs of tokens."""
+
+    mean_a: Float64[Tensor, " head_a"]
+    mean_b: Float64[Tensor, " head_b"]
+    square_a: Float64[Tensor, " head_a"]  # mean squares
+    square_b: Float64[Tensor, " head_b"]
+    product: Float64[Tensor, "head_a head_b"]
+
+    @property
+    def correlation(self) -> Float64[Tensor, "head_a head_b"]:
+        """Of all entries, -1 ... 1; NaN for a head of zeros."""
+        variance_a, variance_b = self.square_a - self.mean_a**2, self.square_b - self.mean_b**2
+        covariance = self.product - self.mean_a[:, None] * self.mean_b
+        # Clamped, because rounding may pass 1 by a little.
+        return (covariance / (variance_a[:, None] * variance_b).sqrt()).clamp(-1, 1)
+
+    @property
+    def difference(self) -> Float64[Tensor, "head_a head_b"]:
+        """Root mean square of the entries' differences: the norm of the circuits' difference over d_vocab.
+
+        What is below 1e-7 of the circuits' own sizes is 0: rounding leaves less.
+        """
+        both = self.square_a[:, None] + self.square_b
+        square = both - 2 * self.product
+        return torch.where(square > 1e-14 * both, square, 0.0).sqrt()
+
+    @property
+    def share(self) -> Float64[Tensor, "head_a head_b"]:
+        """The difference over the sum of both sizes: 0 equal, 1 opposite or one of them 0; NaN if both are 0."""
+        return self.difference / (self.square_a.sqrt()[:, None] + self.square_b.sqrt())
+
+
+def compared(a: Weights, b: Weights, space: Space, head: int | None = None) -> dict[str, Compared]:
+    """Compare OV and QK circuits of every head of one model with those of every head of the other.
+
+    Args:
+        a: one model.
+        b: the other.
+        space: where.
+        head: of all heads of `a`, counted through its layers, this one alone; all if None.
+    """
+    kernels = {"OV": (space.read, space.write), "QK": (space.read, space.read)}
+    of_a, of_b = circuits_of(a), circuits_of(b)
+    return {
+        name: compared_circuits(of_a[name] if head is None else of_a[name].of(head), of_b[name], *both)
+        for name, both in kernels.items()
+    }
+
+
+def compared_circuits(a: Circuits, b: Circuits, E: Kernel, F: Kernel) -> Compared:
+    """Compare E A (F B)^T of every head of a with those of every head of b.
 
     Args:
         a: of one model.
@@ -120,23 +171,27 @@ def circuit_correlations(a: Circuits, b: Circuits, E: Kernel, F: Kernel) -> Floa
         E: kernel of the embeddings that A is read by.
         F: of those that B is read by.
     """
-    mean_a = ((E.mean_a @ a.A) * (F.mean_a @ a.B)).sum(-1)
-    mean_b = ((E.mean_b @ b.A) * (F.mean_b @ b.B)).sum(-1)
-    variance_a = _mean_products(a, a, E.own("a"), F.own("a")).diagonal() - mean_a**2
-    variance_b = _mean_products(b, b, E.own("b"), F.own("b")).diagonal() - mean_b**2
-    covariance = _mean_products(a, b, E, F) - mean_a[:, None] * mean_b
-    # Clamped, because rounding may pass 1 by a little.
-    return (covariance / (variance_a[:, None] * variance_b).sqrt()).clamp(-1, 1)
+    return Compared(
+        mean_a=((E.mean_a @ a.A) * (F.mean_a @ a.B)).sum(-1),
+        mean_b=((E.mean_b @ b.A) * (F.mean_b @ b.B)).sum(-1),
+        square_a=_mean_squares(a, E.of_a, F.of_a),
+        square_b=_mean_squares(b, E.of_b, F.of_b),
+        product=torch.stack([_mean_products(A, B, b, E, F) for A, B in zip(a.A, a.B, strict=True)]),
+    )
 
 
-def _mean_products(a: Circuits, b: Circuits, E: Kernel, F: Kernel) -> Float64[Tensor, "head_a head_b"]:
-    """Mean over entries of the product of two heads' circuits, for every head of a with every head of b."""
-    axes = "x left, x y, head_b y right -> head_b left right"
-    rows = []
-    for A, B in zip(a.A, a.B, strict=True):
-        products = einsum(A, E.across, b.A, axes) * einsum(B, F.across, b.B, axes)
-        rows.append(products.sum((1, 2)))
-    return torch.stack(rows)
+def _mean_squares(
+    circuits: Circuits, E: Float64[Tensor, "d_model d_model"], F: Float64[Tensor, "d_model d_model"]
+) -> Float64[Tensor, " head"]:
+    """Mean over entries of each circuit's square."""
+    return ((circuits.A.mT @ (E @ circuits.A)) * (circuits.B.mT @ (F @ circuits.B))).sum((1, 2))
+
+
+def _mean_products(
+    A: Float64[Tensor, "d_model d_head"], B: Float64[Tensor, "d_model d_head"], b: Circuits, E: Kernel, F: Kernel
+) -> Float64[Tensor, " head_b"]:
+    """Mean over entries of the product of one head's circuit with each of b's."""
+    return (((A.T @ E.across) @ b.A) * ((B.T @ F.across) @ b.B)).sum((1, 2))
 
 
 def vector_correlations(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pipeline.circuits.chance.random_matrices import orthogonal, orthogonal_block, wishart_root
+from pipeline.circuits.chance.random_matrices import orthogonal, orthogonal_block, orthonormal, wishart_root
 
 DRAWS = 4000
 
@@ -53,3 +53,10 @@ def test_a_block_is_distributed_as_the_corner_of_a_whole_matrix(n, size):
 def test_a_block_as_large_as_the_matrix_is_orthogonal():
     block = orthogonal_block(3, 4, 4, seeded())
     torch.testing.assert_close(block @ block.mT, torch.eye(4, dtype=torch.float64).expand_as(block))
+
+
+def test_orthonormal_columns_are_uniform():
+    drawn = orthonormal(DRAWS, 5, 2, seeded())
+    torch.testing.assert_close(drawn.mT @ drawn, torch.eye(2, dtype=torch.float64).expand(DRAWS, 2, 2))
+    assert_mean(drawn, 0)
+    assert_mean(drawn**2, 1 / 5)

@@ -73,3 +73,12 @@ def test_a_parameter_that_is_missing_is_named():
 def test_what_does_not_fit_together_is_refused_while_tests_run(wrong):
     with pytest.raises(TypeCheckError):
         replace(network(), **wrong)
+
+
+def test_fewer_tokens_leave_their_embeddings_and_logits():
+    weights = replace(network(), b_U=torch.arange(7.0))
+    fewer = weights.of_tokens(torch.tensor([3, 1]))
+    assert torch.equal(fewer.W_E, weights.W_E[[3, 1]])
+    assert torch.equal(fewer.W_U, weights.W_U[:, [3, 1]])
+    assert fewer.b_U.tolist() == [3.0, 1.0]
+    assert fewer.W_Q is weights.W_Q

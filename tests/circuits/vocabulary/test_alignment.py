@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.alignment import correlations, matched, raw_space, vocabulary_space
+from pipeline.circuits.vocabulary.alignment import compared, correlations, matched, raw_space, vocabulary_space
 
 D_VOCAB, D_MODEL, D_HEAD = 40, 6, 3
 SHAPES = {"W_E": (D_VOCAB, D_MODEL), "W_U": (D_MODEL, D_VOCAB), "W_O": (2, 2, D_HEAD, D_MODEL)}
@@ -96,3 +96,34 @@ def test_a_head_of_zeros_has_no_correlation():
     assert found["OV"][0, 0].isnan().all()
     assert found["V"][:, :, 0, 0].isnan().all()
     assert found["QK"].isfinite().all()
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_kernels_give_the_size_of_the_difference_of_dense_circuits(shift):
+    a, b = network(0, shift), network(1, shift)
+    found = compared(a, b, vocabulary_space(a, b))
+    scales = {"OV": 1.0, "QK": D_HEAD**-0.5}
+    for name, scale in scales.items():
+        one, other = (scale * dense(each, head)[name] for each, head in ((a, (0, 1)), (b, (1, 0))))
+        expected = (other - one).square().mean().sqrt()
+        torch.testing.assert_close(found[name].difference[1, 2], expected)
+        sizes = sum(each.square().mean().sqrt() for each in (one, other))
+        torch.testing.assert_close(found[name].share[1, 2], expected / sizes)
+
+
+def test_a_model_differs_from_itself_by_nothing_and_from_its_opposite_by_all():
+    a = network()
+    for each in compared(a, a, vocabulary_space(a, a)).values():
+        assert (each.difference.diagonal() == 0).all()
+        assert (each.difference.fill_diagonal_(1) > 0).all()
+    opposite = replace(a, W_O=-a.W_O)
+    share = compared(a, opposite, vocabulary_space(a, opposite))["OV"].share
+    torch.testing.assert_close(share.diagonal(), torch.ones(4).double())
+
+
+def test_one_head_alone_is_compared_as_among_all():
+    a, b = network(0), network(1)
+    space = vocabulary_space(a, b)
+    alone, whole = compared(a, b, space, 2), compared(a, b, space)
+    for name in whole:
+        torch.testing.assert_close(alone[name].correlation[0], whole[name].correlation[2])
