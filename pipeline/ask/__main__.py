@@ -362,7 +362,7 @@ def compare(
         typer.Option("--with", metavar="LAYER.HEAD", help="of B; the head most like it if not given"),
     ] = None,
     k: K = 8,
-    filters: Filters = "",
+    filters: Filters = None,
     heads: Heads = None,
     tokenizer: Tokens = None,
     as_json: AsJson = False,
@@ -387,7 +387,7 @@ def compare(
     if name is None:
         sections = of_models(one, other)
     else:
-        sections = of_heads(one, other, name, partner, k, tuple(_changes(filters)["filters"]))
+        sections = of_heads(one, other, name, partner, k, **_changes(filters, "none"))
     _give(about, sections, as_json, parquet)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 import torch
@@ -29,7 +30,6 @@ from pipeline.circuits.vocabulary.alignment import (
 )
 from pipeline.circuits.vocabulary.difference import difference
 from pipeline.circuits.vocabulary.factors import gains_folded
-from pipeline.circuits.vocabulary.lens import Lens
 from pipeline.circuits.vocabulary.pair_list import entries
 from pipeline.claims.crossed import crossed, weighted_mean
 from pipeline.frames.tensors import to_frame
@@ -71,9 +71,7 @@ def of_models(a: Model, b: Model) -> Iterator[Section]:
     yield scores(a, b, rows.loc[rows["matched"], PLACES])
 
 
-def of_heads(
-    a: Model, b: Model, name: str, other_name: str | None, k: int, filters: tuple[str, ...]
-) -> Iterator[Section]:
+def of_heads(a: Model, b: Model, name: str, other_name: str | None, k: int, **changes: Any) -> Iterator[Section]:
     """The heads of one model most like a head of another, and the token pairs in which it differs from one of them.
 
     Args:
@@ -82,7 +80,7 @@ def of_heads(
         name: of the head of `a`.
         other_name: of the head of `b`; the one most like it, by the sum of both correlations, if None.
         k: pairs at each end.
-        filters: of tokens and pairs, as `project.filters`.
+        changes: of the settings of `project`, such as filters=["only_english"].
 
     Raises:
         ValueError: there is no such head, or the models have too few tokens in common.
@@ -101,7 +99,7 @@ def of_heads(
     yield Section(f"Most like head {name}", rows, shown.head(SHOWN), note)
     nearest = total.index[0]
     partner = given or (int(nearest[0]), int(nearest[1]))
-    yield from _differences(a, b, head, partner, k, filters)
+    yield from _differences(a, b, head, partner, a.stage("project", pairs=k, positions=False, **changes))
     yield scores(a, b, pd.DataFrame([(*head, *partner)], columns=PLACES))
 
 
@@ -123,16 +121,20 @@ def _likeness(a: Model, one: Weights, other: Weights, head: Head) -> pd.DataFram
     return pd.concat(frames, ignore_index=True).assign(layer_a=head[0], head_a=head[1])
 
 
-def _differences(a: Model, b: Model, head: Head, partner: Head, k: int, filters: tuple[str, ...]) -> Iterator[Section]:
+def _differences(a: Model, b: Model, head: Head, partner: Head, settings: project.ProjectSettings) -> Iterator[Section]:
     """Yield the pairs of tokens whose entries of a circuit differ most, both ways, exact."""
-    ids, _ = _shared(a, b)
-    lenses = [_lens(a, model, tokens, k, filters) for model, tokens in zip((a, b), _shared(a, b), strict=True)]
-    settings = _settings(a, k, filters)
+    ids = _shared(a, b)
+    vocabulary, occurrences = a.vocabulary.iloc[ids[0].numpy()], a.occurrences
+    occurrences = None if occurrences is None else occurrences[ids[0]]
+    lenses = [
+        project.lens_with(settings, model.weights.of_tokens(tokens), vocabulary, occurrences)
+        for model, tokens in zip((a, b), ids, strict=True)
+    ]
     factors = [
         full_circuits.full_circuits(full_circuits.responses(lens.weights, place, full_circuits.readers(lens.weights)))
         for lens, place in zip(lenses, (head, partner), strict=True)
     ]
-    shown = a.shown[ids]
+    shown = a.shown[ids[0]]
     names = f"head {partner[0]}.{partner[1]} of B less head {head[0]}.{head[1]} of A"
     for circuit, unit in UNITS.items():
         own, others = (each[circuit] for each in factors)
@@ -240,16 +242,6 @@ def _folded(a: Model, b: Model) -> tuple[Weights, Weights, str]:
     ids = _shared(a, b)
     one, other = (gains_folded(model.weights.of_tokens(own)) for model, own in zip((a, b), ids, strict=True))
     return one, other, f"over {len(ids[0])} tokens that both have"
-
-
-def _settings(a: Model, k: int, filters: tuple[str, ...]) -> project.ProjectSettings:
-    return a.stage("project", pairs=k, positions=False, normaliser="none", filters=list(filters))
-
-
-def _lens(a: Model, model: Model, tokens: Tensor, k: int, filters: tuple[str, ...]) -> Lens:
-    """Return a model over some of its tokens, as `a` is read."""
-    named = model.vocabulary.iloc[tokens.numpy()]
-    return project.lens_with(_settings(a, k, filters), model.weights.of_tokens(tokens), named)
 
 
 def of_studies(a: str, b: str) -> Iterator[Section]:

@@ -58,7 +58,7 @@ def test_the_head_that_fine_tuning_changed_is_first_and_its_pair_is_found_with_i
     assert (OV.shown["difference"] > 0).tolist() == [True, False, False, False]
     assert (QK.shown["difference"] == 0).all()
     assert set(changed.shown.loc[changed.shown["difference"].abs() > 1e-9, "head of A"]) == {"1.1"}
-    _, OV, QK, _ = of_heads(before, tuned, "1.1", None, 3, ())
+    _, OV, QK, _ = of_heads(before, tuned, "1.1", None, 3, filters=[])
     first = OV.frame[OV.frame["end"] == "top"].iloc[0]
     assert first[["row_token", "column_token"]].tolist() == tokens.tolist()
     assert first["value"] == pytest.approx(VALUE, rel=1e-5)
@@ -72,7 +72,7 @@ def test_heads_in_another_order_basis_and_width_are_matched(model):
         pairs = dict(zip(section.shown["head of A"], section.shown["head of B"], strict=True))
         assert pairs == {"0.0": "0.1", "0.1": "0.0", "1.0": "1.1", "1.1": "1.0"}
         assert section.shown["share"].max() < 1e-5
-    alike, *differences, _ = of_heads(model, turned, "0.1", None, 2, ())
+    alike, *differences, _ = of_heads(model, turned, "0.1", None, 2, filters=[])
     assert alike.shown["head of B"].iloc[0] == "0.0"
     assert alike.shown[["OV q", "QK q"]].iloc[0].max() < 0.01
     for section in differences:
@@ -81,7 +81,9 @@ def test_heads_in_another_order_basis_and_width_are_matched(model):
 
 def test_the_difference_of_two_heads_is_that_of_dense_circuits(model, planted):
     before, (one, other) = planted[0], ((1, 0), (0, 1))
-    (section,) = [s for s in of_heads(model, before, "1.0", "0.1", 4, ()) if s.title.startswith("OV difference")]
+    (section,) = [
+        s for s in of_heads(model, before, "1.0", "0.1", 4, filters=[]) if s.title.startswith("OV difference")
+    ]
     dense = [w.W_E @ w.W_V[head] @ w.W_O[head] @ w.W_U for w, head in ((model.weights, one), (before.weights, other))]
     largest = (dense[1] - dense[0]).flatten().topk(4).values
     top = section.frame[section.frame["end"] == "top"]
@@ -95,7 +97,7 @@ def test_models_are_compared_over_the_tokens_that_both_have(model):
     fewer = in_another_guise(replace(model, weights=model.weights.of_tokens(ids)))
     fewer.__dict__["shown"] = model.shown[ids]
     fewer.__dict__["vocabulary"] = model.vocabulary.iloc[ids.numpy()].reset_index(drop=True)
-    alike, OV, _, _ = of_heads(model, fewer, "1.0", None, 2, ())
+    alike, OV, _, _ = of_heads(model, fewer, "1.0", None, 2, filters=[])
     assert alike.note.endswith("over 136 tokens that both have")
     assert alike.shown["head of B"].iloc[0] == "1.1"
     assert alike.frame["correlation"].max() == pytest.approx(1)
@@ -112,7 +114,7 @@ def test_heads_of_independent_models_are_at_chance(model):
             for name in ("W_Q", "W_K", "W_V", "W_O")
         }
         other = replace(model, run=None, weights=replace(model.weights, **drawn))
-        found.append(next(of_heads(model, other, "1.0", "0.0", 1, ())).frame["p"])
+        found.append(next(of_heads(model, other, "1.0", "0.0", 1, filters=[])).frame["p"])
     p = pd.concat(found)
     assert p.mean() == pytest.approx(0.5, abs=5 * (1 / 12 / len(p)) ** 0.5)
     assert (p < 0.05).mean() < 0.05 + 5 * (0.05 / len(p)) ** 0.5
