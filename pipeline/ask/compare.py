@@ -127,7 +127,7 @@ def _differences(a: Model, b: Model, head: Head, partner: Head, settings: projec
     vocabulary, occurrences = a.vocabulary.iloc[ids[0].numpy()], a.occurrences
     occurrences = None if occurrences is None else occurrences[ids[0]]
     lenses = [
-        project.lens_with(settings, model.weights.of_tokens(tokens), vocabulary, occurrences)
+        project.lens_with(settings, model.weights.of_tokens(tokens), vocabulary, occurrences, settings.emb_modes[0])
         for model, tokens in zip((a, b), ids, strict=True)
     ]
     factors = [
