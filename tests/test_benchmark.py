@@ -38,13 +38,12 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(settings, tmp_path, monkeyp
     assert not outputs.file("benchmark.parquet").exists()
     benchmark.run(settings, Paths([]), outputs)
 
-    # Three calls a comparison, one a layer: the comparison under way is measured again, no other.
-    works = benchmark.work_of(settings)
-    layers = 2 * settings.n_layers
-    assert len(done) == 3 * (len(works) - layers) + layers + 20 % 3
+    timed = [arguments[1] for function, arguments in done if function is benchmark.times]
+    assert len(timed) == len(set(timed)) + 1  # the comparison under way is measured again, no other
     table = read(BENCHMARK, outputs)
     largest = table[table["V"] == settings.sizes[-1]]
     assert set(largest["what"]) == {*KINDS, *UNITS, "atlas_decaying", "atlas_random"}
+    assert set(table["what"]) == {*largest["what"], "training"}
     timed = table[table["what"].isin(["decaying", "notebook_recipe"])]
     assert set(zip(timed["what"], timed["V"], strict=True)) == {
         (what, V) for what in ("decaying", "notebook_recipe") for V in settings.sizes
@@ -54,6 +53,20 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(settings, tmp_path, monkeyp
     assert atlas["ratio"].isna().all()
     assert not table[~table["what"].str.startswith("atlas")].isna().any(axis=None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["benchmark.parquet", "benchmark.png", "benchmark.svg"]
+
+
+def test_what_is_asked_for_alone_is_measured(settings, tmp_path):
+    outputs = Paths([tmp_path / f"benchmark.{kind}" for kind in ("parquet", "svg", "png")], '"spec"')
+    benchmark.run(settings.model_copy(update={"what": ("training",)}), Paths([]), outputs)
+    assert set(read(BENCHMARK, outputs)["what"]) == {"training"}
+    with pytest.raises(ValueError, match="cooking is no comparison"):
+        benchmark.work_of(settings.model_copy(update={"what": ("cooking",)}))
+
+
+def test_a_peer_that_is_not_installed_is_told_before_anything_is_timed(settings, monkeypatch):
+    monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="faiss is not installed"):
+        benchmark.run(settings.model_copy(update={"peers": ("faiss",)}), Paths([]), Paths([]))
 
 
 def test_a_process_of_its_own_gives_the_same():

@@ -28,6 +28,7 @@ OF_MANY = {
     "circuits/definitions/test_calibration.py",
     "atlas_page/test_in_the_browser.py",
     "documentation/test_pages.py",
+    "faults/test_cluster.py",
     "faults/test_damaged_tables.py",
     "faults/test_disks.py",
     "faults/test_kills.py",

@@ -44,11 +44,11 @@ def snakemake(folder, *arguments):
     return subprocess.run([SNAKEMAKE, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def started(folder, *arguments, study="tiny"):
+def started(folder, *arguments, study="tiny", config=()):
     """Start Snakemake as a terminal would, with a group of its own; its words are in the file `said`."""
     with (folder / "said").open("w") as said:
         return subprocess.Popen(
-            [SNAKEMAKE, *arguments, "--config", f"study={study}"],
+            [SNAKEMAKE, *arguments, "--config", f"study={study}", *config],
             cwd=folder,
             stdout=said,
             stderr=subprocess.STDOUT,

@@ -5,8 +5,9 @@ Every function here is called in a process of its own, so that what one leaves b
 
 import ctypes
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -15,12 +16,16 @@ from einops import rearrange
 from torch import Tensor
 
 from pipeline.benchmarks import made_up
-from pipeline.benchmarks.peers import multiply_tiles, threshold_dense
+from pipeline.benchmarks.peers import faiss_knn, multiply_tiles, threshold_dense, two_passes
+from pipeline.benchmarks.training import bare_products, our_steps, usual_loop
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.balance import fast_precision
 from pipeline.circuits.vocabulary.full_circuits import full_circuits, readers, responses
 from pipeline.circuits.vocabulary.top_pairs import TopPairs, top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
 from pipeline.settings.benchmark import BenchmarkSettings
+
+FAST = fast_precision(torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -34,22 +39,25 @@ class Case:
 
 @dataclass(frozen=True)
 class Listed:
-    """What reading vectors through the vocabulary computed."""
+    """What reading vectors through the vocabulary computed, or a training went through."""
 
     entries_scored: int
 
 
 @dataclass(frozen=True)
 class Ways:
-    """Two ways to do one piece of work; ours tells how many entries it computed."""
+    """Ways to do one piece of work: ours, by the precision it works in, and those of others, by name."""
 
-    ours: Callable[[], TopPairs | Listed]
-    baseline: Callable[[], object]
+    ours: Mapping[str, Callable[[], TopPairs | Listed]]
+    peers: Mapping[str, Callable[[], object]]
 
 
 def ways_of(settings: BenchmarkSettings, case: Case) -> Ways:
     """Make the inputs of a comparison, and what is to be timed on them."""
+    torch.set_num_threads(threads_of(settings, case))
     generator = torch.Generator().manual_seed(settings.seed)
+    if case.what == "training":
+        return _training(settings, generator)
     if case.what in ("notebook_recipe", "units_feed_forward", "units_dimensions"):
         make = {"notebook_recipe": _head, "units_feed_forward": _neurons, "units_dimensions": _dimensions}[case.what]
         return make(settings, case, _one_head(settings, case, generator), generator)
@@ -61,8 +69,38 @@ def ways_of(settings: BenchmarkSettings, case: Case) -> Ways:
     mixed = case.what == "power_law"
     spread = settings.norm_spread if mixed else 0.0
     P, Q = made_up.circuit(case.V, settings.d_head, spectra[case.what].double(), spread, mixed, generator)
-    P_32, Q_32 = P.float(), Q.float()
-    return Ways(lambda: top_pairs(P, Q, case.k), lambda: multiply_tiles(P_32, Q_32, settings.tile))
+    factors = P.float(), Q.float()
+    peers = {
+        "bare_product": partial(multiply_tiles, *factors, settings.tile),
+        "two_passes": partial(two_passes, *factors, case.k, compiled=False),
+        "compiled": partial(two_passes, *factors, case.k, compiled=True),
+        "faiss": partial(faiss_knn, *factors, case.k),
+    }
+    against_all = (case.V, case.k) == (settings.sizes[-1], settings.pairs[0])
+    precisions = {FAST, torch.float32} if against_all else {FAST}
+    ours = {_named(precision): partial(top_pairs, P, Q, case.k, precision=precision) for precision in precisions}
+    return Ways(ours, {name: peers[name] for name in (settings.peers if against_all else settings.peers[:1])})
+
+
+def threads_of(settings: BenchmarkSettings, case: Case) -> int:
+    """Return the threads of all ways of a comparison."""
+    return settings.training.threads if case.what == "training" else settings.threads
+
+
+def _named(precision: torch.dtype) -> str:
+    return str(precision).removeprefix("torch.")
+
+
+def _training(settings: BenchmarkSettings, generator: torch.Generator) -> Ways:
+    sizes = settings.training
+    precision, steps = our_steps(sizes, generator)
+
+    def ours() -> Listed:
+        steps()
+        return Listed(sizes.steps * sizes.batch * sizes.n_ctx)
+
+    products = {f"{_named(dtype)}_products": bare_products(sizes, dtype, generator) for dtype in {FAST, torch.float32}}
+    return Ways({precision: ours}, products | {"transformers": usual_loop(sizes, generator)})
 
 
 def _one_head(settings: BenchmarkSettings, case: Case, generator: torch.Generator) -> Weights:
@@ -78,7 +116,7 @@ def _head(settings: BenchmarkSettings, case: Case, weights: Weights, generator: 
     threshold = float(ours().top.values[-1])
     threshold -= settings.roundoff * abs(threshold)
     dense = weights.W_E, weights.W_V[0, 0], weights.W_O[0, 0], weights.W_U
-    return Ways(ours, lambda: threshold_dense(*dense, threshold))
+    return Ways({_named(FAST): ours}, {"dense": partial(threshold_dense, *dense, threshold)})
 
 
 def _neurons(settings: BenchmarkSettings, case: Case, weights: Weights, generator: torch.Generator) -> Ways:
@@ -92,7 +130,7 @@ def _neurons(settings: BenchmarkSettings, case: Case, weights: Weights, generato
     def ours() -> Listed:
         return Listed(sum(_listed(product, case.k, everything) for product in products()))
 
-    return Ways(ours, lambda: [product.shape for product in products()])
+    return Ways({"float32": ours}, {"products": lambda: [product.shape for product in products()]})
 
 
 def _dimensions(settings: BenchmarkSettings, case: Case, weights: Weights, generator: torch.Generator) -> Ways:
@@ -104,7 +142,7 @@ def _dimensions(settings: BenchmarkSettings, case: Case, weights: Weights, gener
         turned = (rearrange(matrix.formed(), "token unit -> unit token").contiguous() for matrix in answers)
         return Listed(sum(_listed(components, case.k, everything) for components in turned))
 
-    return Ways(ours, lambda: [matrix.formed().shape for matrix in answers])
+    return Ways({"float64": ours}, {"products": lambda: [matrix.formed().shape for matrix in answers]})
 
 
 def _listed(components: Tensor, k: int, mask: Tensor) -> int:
@@ -114,34 +152,41 @@ def _listed(components: Tensor, k: int, mask: Tensor) -> int:
     return components.numel()
 
 
-def times(settings: BenchmarkSettings, case: Case) -> dict[str, float]:
-    """Time both ways in turn, after one unmeasured call of each; medians and ranges, in seconds."""
-    torch.set_num_threads(settings.threads)
+def times(settings: BenchmarkSettings, case: Case) -> list[dict[str, object]]:
+    """Time all ways in turn, after one unmeasured call of each; medians and ranges, in seconds, of each two of them."""
     ways = ways_of(settings, case)
-    ways.baseline()
-    search = ways.ours()
-    taken = [(_seconds(ways.ours), _seconds(ways.baseline)) for _ in range(settings.repeats)]
-    ours, baseline = zip(*taken, strict=True)
-    median, baseline_median = statistics.median(ours), statistics.median(baseline)
-    return {
-        "seconds": median,
-        "lo": min(ours),
-        "hi": max(ours),
-        "baseline_seconds": baseline_median,
-        "baseline_lo": min(baseline),
-        "baseline_hi": max(baseline),
-        "ratio": median / baseline_median,
-        "entries_scored": float(search.entries_scored),
-    }
+    every = {**ways.peers, **ways.ours}
+    scored = {name: way() for name, way in every.items()}
+    taken = {name: [] for name in every}
+    for _ in range(settings.repeats):
+        for name, way in every.items():
+            taken[name].append(_seconds(way))
+    median = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    return [
+        {
+            "precision": precision,
+            "baseline": peer,
+            "seconds": median[precision],
+            "lo": min(taken[precision]),
+            "hi": max(taken[precision]),
+            "baseline_seconds": median[peer],
+            "baseline_lo": min(taken[peer]),
+            "baseline_hi": max(taken[peer]),
+            "ratio": median[precision] / median[peer],
+            "entries_scored": float(scored[precision].entries_scored),
+        }
+        for precision in ways.ours
+        for peer in ways.peers
+    ]
 
 
-def peak(settings: BenchmarkSettings, case: Case, way: str) -> int:
+def peak(settings: BenchmarkSettings, case: Case, name: str) -> int:
     """Return the bytes that one call of one way adds to what its inputs take, at most."""
-    torch.set_num_threads(settings.threads)
-    return _peak_of(getattr(ways_of(settings, case), way))
+    ways = ways_of(settings, case)
+    return _peak_of({**ways.peers, **ways.ours}[name])
 
 
-def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[str, int | float]:
+def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[str, int | float | str]:
     """List both ends of both circuits of every head of one layer; its weights are made beforehand."""
     torch.set_num_threads(settings.threads)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -159,7 +204,7 @@ def atlas_layer(settings: BenchmarkSettings, decay: float, layer: int) -> dict[s
         taken["seconds"] = _seconds(search)
 
     taken["peak_bytes"] = _peak_of(timed)
-    return taken
+    return taken | {"precision": _named(FAST)}
 
 
 def _seconds(work: Callable[[], object]) -> float:

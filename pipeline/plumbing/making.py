@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.plumbing.errors import ConfigError
 
 LOCKS = Path("results/store/.making")  # a byte of it stands for each file; it stays empty
+WORKING = LOCKS.with_name(".working")  # likewise, for jobs
 FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, holder
 
 
@@ -27,7 +28,7 @@ def hold(made: Iterable[str], read: Iterable[str]) -> None:
     locks = os.open(LOCKS, os.O_RDWR | os.O_CREAT, 0o644)  # never closed, so never released before
     for files, kind in ((made, fcntl.F_WRLCK), (set(read) - made, fcntl.F_RDLCK)):
         for file in sorted(files):
-            asked = struct.pack(FLOCK, kind, os.SEEK_SET, _place_of(file), 1, 0)
+            asked = _asked(kind, file)
             try:
                 fcntl.fcntl(locks, fcntl.F_SETLK, asked)
             except (BlockingIOError, PermissionError) as error:
@@ -37,5 +38,15 @@ def hold(made: Iterable[str], read: Iterable[str]) -> None:
                 ) from error
 
 
-def _place_of(file: str) -> int:
-    return int.from_bytes(hashlib.sha256(file.encode()).digest()[:7])
+def hold_alone(file: str) -> None:
+    """Wait until no other job makes this file, then keep them from it until this process ends.
+
+    Only a cluster has such others: jobs of a Snakemake that was killed go on there, while the next makes them anew.
+    """
+    WORKING.parent.mkdir(parents=True, exist_ok=True)
+    fcntl.fcntl(os.open(WORKING, os.O_RDWR | os.O_CREAT, 0o644), fcntl.F_SETLKW, _asked(fcntl.F_WRLCK, file))
+
+
+def _asked(kind: int, file: str) -> bytes:
+    place = int.from_bytes(hashlib.sha256(file.encode()).digest()[:7])
+    return struct.pack(FLOCK, kind, os.SEEK_SET, place, 1, 0)

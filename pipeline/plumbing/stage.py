@@ -12,6 +12,7 @@ from typing import TypeVar
 from pipeline.plumbing import disk, intact
 from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.lifeline import end_with
+from pipeline.plumbing.making import hold_alone
 from pipeline.plumbing.memory import keep_freed
 from pipeline.settings.base import Slice
 
@@ -29,6 +30,8 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
         end_with(*arguments.callers)
     keep_freed()
     try:
+        if arguments.callers:
+            hold_alone(arguments.outputs[0])
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
             inputs = Paths(arguments.inputs)

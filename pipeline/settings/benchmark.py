@@ -1,10 +1,10 @@
 """Settings of the benchmark."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Count, Dpi, Seed, StageSettings
+from pipeline.settings.base import Count, Dpi, Seed, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -13,9 +13,23 @@ STAGE = Stage(
 )
 
 
+class TimedTraining(Slice):
+    """What a training that is timed is of."""
+
+    steps: Count
+    batch: Count
+    n_ctx: int = Field(ge=2)
+    n_layers: Count
+    n_heads: Count
+    d_model: Count
+    d_vocab: int = Field(ge=2)
+    threads: Count
+
+
 class BenchmarkSettings(StageSettings):
     """Sizes of what is timed, and how often."""
 
+    what: tuple[str, ...] | None
     sizes: tuple[Count, ...] = Field(min_length=1)
     d_head: Count
     pairs: tuple[Count, ...] = Field(min_length=1)
@@ -27,9 +41,11 @@ class BenchmarkSettings(StageSettings):
     decay: float = Field(gt=0, le=1)
     exponent: float = Field(ge=0)
     norm_spread: float = Field(ge=0)
+    peers: tuple[Literal["bare_product", "two_passes", "compiled", "faiss"], ...]
     tile: Count
     portion: Count
     roundoff: float = Field(ge=0, lt=1)
+    training: TimedTraining
     repeats: Count
     seed: Seed
     dpi: Dpi

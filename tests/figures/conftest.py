@@ -472,6 +472,7 @@ def benchmark() -> pd.DataFrame:
     frame["baseline_seconds"] = frame["V"] ** 2 / 1e9 * np.where(frame["what"] == "decaying", 1, 10)
     for name in ("", "baseline_"):
         frame[f"{name}lo"], frame[f"{name}hi"] = 0.9 * frame[f"{name}seconds"], 1.1 * frame[f"{name}seconds"]
+    frame["baseline"] = np.where(frame["what"] == "notebook_recipe", "dense", "bare_product")
     how = {"r": 64, "threads": 2, "processor": "a processor", "precision": "float32", "versions": "these"}
     return frame.assign(peak_bytes=1, circuits=1, entries_scored=1.0, repeats=3, **how)
 

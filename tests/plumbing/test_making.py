@@ -1,3 +1,4 @@
+import select
 import subprocess
 import sys
 
@@ -54,3 +55,27 @@ def test_a_kill_leaves_no_lock(another):
 
 def test_a_process_makes_what_it_reads(another):
     making.hold(["one", "two"], ["one", "two"])
+
+
+ALONE = (
+    "import sys; from pipeline.plumbing.making import hold_alone; hold_alone(sys.argv[1]); "
+    "print('held', flush=True); sys.stdin.read()"
+)
+
+
+def test_two_jobs_of_one_file_wait_for_each_other_and_others_do_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
+
+    def holder(file):
+        command = [sys.executable, "-c", ALONE, file]
+        return subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    first = holder("one")
+    assert first.stdout.readline() == b"held\n"
+    second, other = holder("one"), holder("other")
+    assert other.stdout.readline() == b"held\n"
+    assert select.select([second.stdout], [], [], 1) == ([], [], [])
+    first.kill()
+    assert second.stdout.readline() == b"held\n"
+    for process in (first, second, other):
+        process.communicate()

@@ -92,6 +92,11 @@ def threads_of(stage):
     return lambda wildcards: PLAN.jobs[stage, wildcards.id].threads
 
 
+def gpus_of(stage):
+    """One where the settings name it: `auto` takes what the machine has, and waits for none."""
+    return lambda wildcards: int(json.loads(PLAN.jobs[stage, wildcards.id].spec)["settings"].get("device") == "cuda")
+
+
 def parts_of_project(wildcards):
     """What the jobs that share a model's layers have made; nothing where there is only one."""
     parts = json.loads(PLAN.jobs["project", wildcards.id].spec)["settings"]["parts"]

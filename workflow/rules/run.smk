@@ -20,6 +20,7 @@ for stage, declared in graph.OF_A_RUN.items():
         resources:
             mem_mb=memory(declared),
             runtime=declared.runtime,
+            gpu=gpus_of(stage),
         params:
             stage=stage,
             spec=spec_of(stage),
