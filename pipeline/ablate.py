@@ -20,7 +20,7 @@ from pipeline.circuits.causes.head_sets import area_under, matched_sets, output_
 from pipeline.circuits.causes.paths import DIRECT, order_losses, path_names
 from pipeline.circuits.resampling import interval, resampled_counts
 from pipeline.circuits.scores import induction
-from pipeline.circuits.scores.held import Held, adds_up
+from pipeline.circuits.scores.held import Held, adds_up, what_is_read
 from pipeline.circuits.scores.logit_lens import logit_lens
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Heads, Weights
@@ -337,7 +337,8 @@ def edges(
 
 def by_path(settings: AblateSettings, weights: Weights, sample: Sample) -> tuple[pd.DataFrame, ...]:
     """Return PATHS, TERM_ORDERS and SENTENCE_ORDERS of a model whose paths add up."""
-    parts = (Held.of(weights, forward(weights, part)) for part in sample.tokens.split(settings.batch))
+    read = what_is_read(weights)
+    parts = (Held.of(weights, forward(weights, part), read) for part in sample.tokens.split(settings.batch))
     losses = torch.cat([order_losses(held) for held in parts], 1)
     even = torch.full_like(losses[:1], math.log(weights.d_vocab))
     gains = -torch.cat([even, losses]).diff(dim=0)
@@ -385,7 +386,8 @@ def group_rows(sample: Sample, logits: Tensor, targets: Tensor, groups: dict[str
 
 def contributions(settings: AblateSettings, weights: Weights, sample: Sample) -> pd.DataFrame:
     """Return what each part of the model adds to the logit of the token that comes."""
-    parts = [Held.of(weights, forward(weights, part)).contributions() for part in sample.tokens.split(settings.batch)]
+    read, split = what_is_read(weights), sample.tokens.split(settings.batch)
+    parts = [Held.of(weights, forward(weights, part), read).contributions() for part in split]
     names = pd.DataFrame(list(parts[0])).astype({"layer": "Int64", "head": "Int64"})
     added = torch.stack([torch.cat([found[part] for found in parts]) for part in parts[0]])
     return (

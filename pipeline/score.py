@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import combinations, product
+from itertools import combinations
 
 import pandas as pd
 import torch
@@ -203,10 +203,10 @@ def of_all_pairs(
     random = RandomPairs.of(reference)
     for (source, reader), scores in tqdm(composed.items(), desc="pairs"):
         if (source, reader) in followed:
-            writers = [(source, head) for head in range(weights.n_heads)]
-            through = (reader, reference.ranked, settings.tile, reference.between)
-            scores = scores | stacked([measure_pairs.circuit_scores(folded, head, *through) for head in writers])
+            ranking = reference.ranked, settings.tile, reference.between
+            scores = scores | measure_pairs.circuit_scores(folded, source, reader, *ranking)
             if held is not None:
+                writers = [(source, head) for head in range(weights.n_heads)]
                 scores |= stacked([measure_pairs.path_scores(held, head, reader) for head in writers])
         axes, layers = "src_head dst_head", {"src_layer": source, "dst_layer": reader}
         rows.scores.append(score_rows(axes, scores, counts, settings.confidence, **layers))
@@ -236,13 +236,15 @@ def virtual_tokens(
     held = Held.of(weights, forward(weights, sequences_of(sequences, "demo")))
     tokens = vocabulary.set_index("token_id")["token"]
     pairs = [pair for pair in followed if pair[1] < weights.n_layers]
-    for (source, reader), head in product(pairs, range(weights.n_heads)):
-        promoted = measure_pairs.promoted_tokens(held, (source, head), reader, settings.top_tokens)
-        for path, (logits, ids) in promoted.items():
-            frame = to_frame("dst_head sentence position rank", logit=logits.double(), token=ids)
-            frame["token"] = frame["token"].map(tokens)
-            frame["dst_head"] = f"{reader}." + frame["dst_head"].astype(str)
-            yield frame.assign(src_head=f"{source}.{head}", kind=path)
+    for source, reader in pairs:
+        writers = [(source, head) for head in range(weights.n_heads)]
+        of_writers = measure_pairs.promoted_tokens(held, writers, reader, settings.top_tokens)
+        for (_, head), promoted in zip(writers, of_writers, strict=True):
+            for path, (logits, ids) in promoted.items():
+                frame = to_frame("dst_head sentence position rank", logit=logits.double(), token=ids)
+                frame["token"] = frame["token"].map(tokens)
+                frame["dst_head"] = f"{reader}." + frame["dst_head"].astype(str)
+                yield frame.assign(src_head=f"{source}.{head}", kind=path)
 
 
 if __name__ == "__main__":

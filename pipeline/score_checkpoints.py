@@ -90,10 +90,8 @@ def measured(
     for source, reader in combinations(range(weights.n_layers), 2):
         pair = {"src_layer": source, "layer": reader, "eval_set": "weights"}
         composed = measure_pairs.composition_scores(folded, source, reader)
-        yield CHECKPOINT_SCORES, rows("src_head head", composed, **pair)
-        for head in range(weights.n_heads):
-            scores = measure_pairs.circuit_scores(folded, (source, head), reader, *ranking)
-            yield CHECKPOINT_SCORES, rows("head", scores, src_head=head, **pair)
+        scores = composed | measure_pairs.circuit_scores(folded, source, reader, *ranking)
+        yield CHECKPOINT_SCORES, rows("src_head head", scores, **pair)
 
 
 def rows(axes: str, scores: Scores, **constants: Any) -> pd.DataFrame:

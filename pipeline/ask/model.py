@@ -261,7 +261,7 @@ class Model:
         first, second = self.head(source).head, self.head(reader).head
         if first[0] >= second[0]:
             raise ValueError(f"{source} and {reader}: the second head must be in a later layer")
-        promoted = measure_pairs.promoted_tokens(self.held(sentence), first, second[0], k)
+        (promoted,) = measure_pairs.promoted_tokens(self.held(sentence), [first], second[0], k)
         frames = [
             to_frame("dst_head sentence position rank", logit=logits.double(), token_id=ids).assign(kind=kind)
             for kind, (logits, ids) in promoted.items()

@@ -177,8 +177,8 @@ def resid_with(weights: Weights, trace: Trace, change: Change) -> Float[Tensor, 
         for head, other in z[first].items():
             resid = resid + (other - trace.z[:, first, head]) @ weights.W_O[first, head]
     else:
-        pattern = trace.pattern[:, first]
-        resid, _ = run_layer(weights, trace.resid[:, first], first, change.added.get(first), pattern, z[first])
+        known = {"z": z[first], "attended": trace.z[:, first]}
+        resid, _ = run_layer(weights, trace.resid[:, first], first, change.added.get(first), **known)
     for later in range(first + 1, weights.n_layers):
         pattern = trace.pattern[:, later] if change.frozen else None
         resid, _ = run_layer(weights, resid, later, change.added.get(later), pattern, z[later])

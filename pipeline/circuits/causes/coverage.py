@@ -131,7 +131,7 @@ def role_divergences(
     for part in parts:
         trace, roles = forward(weights, tokens[part]), torch.stack([mask[part] for mask in masks.values()])
         orders = torch.stack([_orders(draws, tokens.shape[1], generator) for _ in part], 1)
-        before = trace.logits[:, places].log_softmax(-1, dtype=torch.float64)
+        before = unembed(weights, trace.resid[:, -1, places]).log_softmax(-1, dtype=torch.float64)
         for (layer, _), read, mean in zip(heads, _reads(weights, trace, heads), means, strict=True):
             costs, own = [], read.z @ read.W_O
             for written in read.outputs(mean, roles, orders, directions[whose[:, part]]):

@@ -7,7 +7,7 @@ Source: Meng et al. 2022, "Locating and Editing Factual Associations in GPT" (ca
 "Interpretability in the Wild" (path patching).
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from jaxtyping import Float
@@ -70,7 +70,8 @@ def _each_head(
 ) -> Float[Tensor, "head d_vocab"]:
     """Return the last logits when each head of a layer, alone, has another z: one run, a head a sequence."""
     n = weights.n_heads
-    tensors = {name: value for name, value in vars(trace).items() if value is not None}
+    computed = {field.name: getattr(trace, field.name) for field in fields(trace)}
+    tensors = {name: value for name, value in computed.items() if isinstance(value, Tensor)}
     many = replace(trace, **{name: value.expand(n, *value.shape[1:]) for name, value in tensors.items()})
     own = many.z[:, layer].clone()
     heads = torch.arange(n)

@@ -52,6 +52,12 @@ def through_heads(
     held: Held, streams: Float[Tensor, "batch path position d_model"], layer: int
 ) -> Float[Tensor, "batch path head position d_model"]:
     """What each head of a layer makes of some streams; the first is the direct path, and read with the norm's bias."""
+    return _attended(held, streams, layer) @ held.weights.W_O[layer]
+
+
+def _attended(
+    held: Held, streams: Float[Tensor, "batch path position d_model"], layer: int
+) -> Float[Tensor, "batch path head position d_head"]:
     values = einsum(
         held.seen(streams, layer),
         held.read.W_V[layer],
@@ -60,7 +66,7 @@ def through_heads(
     constant = held.value_constant(layer)
     if constant is not None:
         values[:, 0] += constant[:, None]
-    return held.trace.pattern[:, layer][:, None] @ values @ held.weights.W_O[layer]
+    return held.trace.pattern[:, layer][:, None] @ values
 
 
 def order_losses(held: Held) -> Float64[Tensor, "order batch position"]:
@@ -78,7 +84,8 @@ def order_losses(held: Held) -> Float64[Tensor, "order batch position"]:
     orders = torch.zeros_like(trace.resid).index_copy(1, torch.tensor([0]), trace.resid[:, :1])
     for layer in range(held.weights.n_layers):
         # Each order of the stream, read by one more head, is of the order above.
-        written = through_heads(held, orders[:, :-1], layer).sum(2)
+        axes = "batch path head position d_head, head d_head d_model -> batch path position d_model"
+        written = einsum(_attended(held, orders[:, :-1], layer), held.weights.W_O[layer], axes)
         orders = torch.cat([orders[:, :1], orders[:, 1:] + written], 1)
         _join(orders, held, layer)
     logits = (added(held.logits(stream), constant) for stream in orders.cumsum(1).unbind(1))

@@ -90,10 +90,10 @@ def gaussians(
     Returns:
         See `copying.diagonal_rank`.
     """
-    ranks = []
+    ranks, read = [], W_E[tokens]
     for _ in range(draws):
         W_V, W_O = gaussian(2, W_E.shape[1], d_head, generator=generator).to(W_E.dtype)
-        ranks.append(diagonal_rank(W_E @ W_V, W_U.mT @ W_O, tokens, tile, most))
+        ranks.append(diagonal_rank(read @ W_V, W_U.mT @ W_O, tokens, tile, most))
     return torch.stack(ranks)
 
 

@@ -1,6 +1,7 @@
 """What chance gives for every score of pairs of heads, as `chance_of_heads` does for single heads."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from jaxtyping import Float64, Int
@@ -18,6 +19,7 @@ from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
+from pipeline.circuits.vocabulary.factors import PairCircuit, through_two
 
 
 @dataclass(frozen=True)
@@ -96,18 +98,12 @@ def _of_circuits(reference: Reference, source: int, reader: int, scores: Scores)
     QK = [balanced(folded.W_Q[reader, head], folded.W_K[reader, head]) for head in heads]
     OV = [balanced(folded.W_V[reader, head], folded.W_O[reader, head].mT) for head in heads]
     rotated, largest = [], []
-    for first in heads:
-        for second in heads:
-            circuits = pair_circuits(
-                reference.between, halves_of(folded, "OV", (source, first)), QK[second], OV[second]
-            )
-            rotated.append(_rotations(reference, circuits))
-            ranked = [
-                ranked_circuit(folded, measure, (source, first), (reader, second))
-                for _, measure in measured_as(OfPairRanks, PAIRS)
-            ]
-            rows = [null_ranks.largest(*circuit, reference.ranked, draws.tile) for circuit in ranked]
-            largest.append(torch.stack(rows))
+    for (first, second), factors in zip(product(heads, heads), through_two(folded, source, reader), strict=True):
+        circuits = pair_circuits(reference.between, halves_of(folded, "OV", (source, first)), QK[second], OV[second])
+        rotated.append(_rotations(reference, circuits))
+        ranked = [ranked_circuit(measure, factors) for _, measure in measured_as(OfPairRanks, PAIRS)]
+        rows = [null_ranks.largest(*circuit, reference.ranked, draws.tile) for circuit in ranked]
+        largest.append(torch.stack(rows))
     shape = (folded.n_heads, folded.n_heads)
     chances: Chances = {}
     for entry, _ in measured_as(OfPairCircuit, PAIRS):
@@ -120,7 +116,7 @@ def _of_circuits(reference: Reference, source: int, reader: int, scores: Scores)
     return chances
 
 
-def _rotations(reference: Reference, circuits: dict[str, Grams]) -> dict[Name, Float64[Tensor, " draw"]]:
+def _rotations(reference: Reference, circuits: dict[PairCircuit, Grams]) -> dict[Name, Float64[Tensor, " draw"]]:
     drawn = {}
     for name, circuit in circuits.items():
         measures = [(entry, measure) for entry, measure in measured_as(OfPairCircuit, PAIRS) if measure.circuit == name]

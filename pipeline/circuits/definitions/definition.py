@@ -17,8 +17,8 @@ from pipeline.circuits.closed_forms.expected import Expected
 from pipeline.circuits.definitions.views import Pass, Paths, Predictions, Tokens, Turned
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.head_patterns import Template
-from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import Factors
+from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import PairCircuit
 
 Name = tuple[str, str]  # metric, definition
 Predicted = tuple[Tensor, Bool[Tensor, "batch position"], float]  # values, those that count, chance
@@ -44,12 +44,11 @@ class OfPattern:
 class OfOutputs:
     """Of what heads write on random tokens, before the first repeat."""
 
-    function: Callable[  # pattern, output, W_U, tokens; see `olsson_scores`
+    function: Callable[  # pattern, output, directions; see `olsson_scores`
         [
             Float[Tensor, "batch head query key"],
             Float[Tensor, "batch head query d_model"],
-            Float[Tensor, "d_model d_vocab"],
-            Int[Tensor, "batch key"],
+            Float64[Tensor, "batch key d_model"],
         ],
         Float64[Tensor, "batch head"],
     ]
@@ -120,7 +119,7 @@ class OfComposition:
 class OfPairCircuit:
     """Of a circuit through two heads, by its small products."""
 
-    circuit: Literal["K_circuit", "virtual"]
+    circuit: PairCircuit
     function: Callable[[Grams], Float64[Tensor, "..."]]
 
 
@@ -128,7 +127,7 @@ class OfPairCircuit:
 class OfPairRanks:
     """Share of tokens that are the largest of their own row of a circuit through two heads."""
 
-    circuit: Callable[[Weights, Head, Head], Factors]  # of the first and the second head
+    circuit: PairCircuit
     transposed: bool = False
 
 

@@ -28,7 +28,7 @@ from pipeline.circuits.scores import head_patterns, induction, positional
 from pipeline.circuits.scores.copying import diagonal_rank, diagonal_ranks
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.head_patterns import Template
-from pipeline.circuits.scores.held import Held, adds_up
+from pipeline.circuits.scores.held import Held, adds_up, what_is_read
 from pipeline.circuits.scores.relations import hits
 from pipeline.circuits.scores.score import Score, Scores, pooled
 from pipeline.circuits.transformer.forward import Trace, forward
@@ -58,12 +58,13 @@ def sequence_scores(
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
     patterns, outputs, losses, passes, turned = _Patterns(definitions, sequences), {}, [], {}, {}
-    unembedding = gains_folded(weights).W_U
+    W_U = gains_folded(weights).W_U
+    mean, read = W_U.mean(-1, dtype=torch.float64), what_is_read(weights)
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
         patterns.add(trace.pattern, part)
         losses.append(token_losses(trace.logits, part.tokens))
-        held = Held.of(weights, trace) if adds_up(weights) else None
+        held = Held.of(weights, trace, read) if adds_up(weights) else None
         layers = [Pass(weights, trace, held, layer, part.first) for layer in range(weights.n_layers)]
         for entry, measure in measured_as(OfPass, definitions):
             passes.setdefault(entry, []).append(torch.stack([measure.function(layer) for layer in layers], 1))
@@ -71,8 +72,9 @@ def sequence_scores(
                 turned[entry] = turned.get(entry, 0) + torch.stack([measure.turned(layer) for layer in layers])
         if part.period is not None:
             sample = slice(part.first, part.first + part.period)
+            directions = W_U.mT[part.tokens[:, sample]].double() - mean
             for entry, measure in measured_as(OfOutputs, definitions):
-                sentences = _of_outputs(weights, trace, measure, sample, unembedding)
+                sentences = _of_outputs(weights, trace, measure, sample, directions)
                 outputs.setdefault((entry, measure.chance(part.period)), []).append(sentences)
     scores = patterns.scores()
     of_passes = {(entry, entry.levels(weights)[0]): parts for entry, parts in passes.items()}
@@ -172,12 +174,15 @@ def relation_hits(
         layer: which layer.
         relations: pairs of tokens, by the name of their relation.
     """
-    circuits = [ov_circuit(weights, (layer, head)) for head in range(weights.n_heads)]
-    found = {}
-    for entry, measure in measured_as(OfRelation, HEADS):
-        sources, targets = relations[measure.relation]
-        found[entry] = torch.stack([hits(circuit, sources, targets, measure.most) for circuit in circuits])
-    return found
+    entries = list(measured_as(OfRelation, HEADS))
+    pairs = [relations[measure.relation] for _, measure in entries]
+    every, sizes = torch.cat([sources for sources, _ in pairs]), [len(sources) for sources, _ in pairs]
+    found = {entry: [] for entry, _ in entries}
+    for head in range(weights.n_heads):
+        rows, columns = ov_circuit(weights, (layer, head), every)
+        for (entry, measure), (_, targets), own in zip(entries, pairs, rows.split(sizes), strict=True):
+            found[entry].append(hits((own, columns), targets, measure.most))
+    return {entry: torch.stack(heads) for entry, heads in found.items()}
 
 
 def text_scores(
@@ -303,14 +308,18 @@ def _parts(sequences: Tokens, batch: int) -> list[Tokens]:
 
 
 def _of_outputs(
-    weights: Weights, trace: Trace, measure: OfOutputs, sample: slice, W_U: Float[Tensor, "d_model d_vocab"]
+    weights: Weights,
+    trace: Trace,
+    measure: OfOutputs,
+    sample: slice,
+    directions: Float64[Tensor, "batch key d_model"],
 ) -> Float[Tensor, "batch layer head"]:
     """Score what heads write at the positions `sample`, by these alone."""
     scores = []
     for layer in range(weights.n_layers):
         output = head_outputs(weights, trace.z[:, layer, :, sample], layer)
         pattern = trace.pattern[:, layer, :, sample, sample]
-        scores.append(measure.function(pattern, output, W_U, trace.tokens[:, sample]))
+        scores.append(measure.function(pattern, output, directions))
     return torch.stack(scores, 1)
 
 
@@ -318,7 +327,7 @@ def _head_scores(
     weights: Weights, between: Between | None, head: Head, ranked: Int[Tensor, " token"], tile: int
 ) -> dict[Definition, Float[Tensor, ""]]:
     circuits = circuits_of(weights, head, between)
-    ranks = diagonal_ranks(*ov_circuit(weights, head), ranked, tile, most_ranked())
+    ranks = diagonal_ranks(*ov_circuit(weights, head, ranked), ranked, tile, most_ranked())
     values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in measured_as(OfCircuit, HEADS)}
     for entry, measure in measured_as(OfRanks, HEADS):
         if not measure.weighed_by_text:
@@ -337,6 +346,6 @@ def _shares_of_text(
     """Return the share of each sentence's tokens that are among the largest of their own row of the OV circuit."""
     occurring, place = text.unique(return_inverse=True)
     heads = [(layer, head) for layer in range(weights.n_layers) for head in range(weights.n_heads)]
-    ranks = [diagonal_rank(*ov_circuit(weights, head), occurring, tile, most) for head in heads]
+    ranks = [diagonal_rank(*ov_circuit(weights, head, occurring), occurring, tile, most) for head in heads]
     shares = torch.stack([(rank < most).double()[place].mean(-1) for rank in ranks])
     return rearrange(shares, "(layer head) batch -> batch layer head", layer=weights.n_layers)

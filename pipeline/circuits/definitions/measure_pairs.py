@@ -1,5 +1,8 @@
 """Measure pairs of heads by every definition, what several share once: {(metric, definition): Score}."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+
 import torch
 from einops import einsum
 from jaxtyping import Float, Int
@@ -16,7 +19,7 @@ from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import Score, Scores, pooled
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import Factors
+from pipeline.circuits.vocabulary.factors import Factors, PairCircuit, through_two
 
 
 def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
@@ -30,39 +33,45 @@ def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
 
 def circuit_scores(
     weights: Weights,
-    source: Head,
-    layer: int,
+    source: int,
+    reader: int,
     ranked: Int[Tensor, " token"],
     tile: int,
     between: Between | None = None,
 ) -> Scores:
-    """Score the circuits through one head and each head of a later layer, without any sequence.
+    """Score the circuits through each head of one layer and each of a later one, without any sequence.
 
     Args:
         weights: with layer norm's gains folded in.
-        source: the first head.
-        layer: of the second heads.
+        source: the earlier layer.
+        reader: the later layer.
         ranked: the tokens whose rows are ranked.
         tile: rows ranked at a time; bounds memory, not the result.
         between: of `measure_heads.products_between`; taken anew where it is not given.
 
     Returns:
-        The scores, [reader head] each.
+        The scores, [source head, reader head] each.
     """
     between, values = products_between(weights) if between is None else between, {}
-    for head in range(weights.n_heads):
-        attends, moves = (halves_of(weights, name, (layer, head)) for name in ("QK", "OV"))
-        circuits = pair_circuits(between, halves_of(weights, "OV", source), attends, moves)
+    heads = product(range(weights.n_heads), repeat=2)
+    for (first, second), factors in zip(heads, through_two(weights, source, reader), strict=True):
+        attends, moves = (halves_of(weights, name, (reader, second)) for name in ("QK", "OV"))
+        circuits = pair_circuits(between, halves_of(weights, "OV", (source, first)), attends, moves)
         for entry, measure in measured_as(OfPairCircuit, PAIRS):
             values.setdefault(entry, []).append(measure.function(circuits[measure.circuit]))
         for entry, measure in measured_as(OfPairRanks, PAIRS):
-            rank = diagonal_rank(*ranked_circuit(weights, measure, source, (layer, head)), ranked, tile, 1)
+            rows, columns = ranked_circuit(measure, factors)
+            rank = diagonal_rank(rows[ranked], columns, ranked, tile, 1)
             values.setdefault(entry, []).append((rank < 1).double().mean())
-    return {entry.name: Score(torch.stack(heads), *entry.levels(weights)) for entry, heads in values.items()}
+    shape = (weights.n_heads, weights.n_heads)
+    return {
+        entry.name: Score(torch.stack(of_pairs).view(shape), *entry.levels(weights))
+        for entry, of_pairs in values.items()
+    }
 
 
-def pair_circuits(between: Between, source: Halves, attends: Halves, moves: Halves) -> dict[str, Grams]:
-    """Return the circuits of `factors.k_circuit` and `factors.virtual_ov_circuit` by their small products.
+def pair_circuits(between: Between, source: Halves, attends: Halves, moves: Halves) -> dict[PairCircuit, Grams]:
+    """Return the circuits of `factors.through_two` by their small products.
 
     Args:
         between: of `products_between`.
@@ -77,9 +86,9 @@ def pair_circuits(between: Between, source: Halves, attends: Halves, moves: Halv
     }
 
 
-def ranked_circuit(weights: Weights, measure: OfPairRanks, source: Head, reader: Head) -> Factors:
-    """Return the circuit whose rows a score ranks."""
-    rows, columns = measure.circuit(weights, source, reader)
+def ranked_circuit(measure: OfPairRanks, circuits: Mapping[PairCircuit, Factors]) -> Factors:
+    """Return the circuit whose rows a score ranks, of those through two heads."""
+    rows, columns = circuits[measure.circuit]
     return (columns, rows) if measure.transposed else (rows, columns)
 
 
@@ -106,23 +115,24 @@ def path_scores(held: Held, source: Head, layer: int) -> Scores:
 
 
 def promoted_tokens(
-    held: Held, source: Head, layer: int, count: int
-) -> dict[str, tuple[Float[Tensor, "head batch position rank"], Int[Tensor, "head batch position rank"]]]:
-    """List the tokens that one head and each head of a later layer, in a row, promote most.
+    held: Held, sources: Iterable[Head], layer: int, count: int
+) -> Iterator[dict[str, tuple[Float[Tensor, "head batch position rank"], Int[Tensor, "head batch position rank"]]]]:
+    """List the tokens that each of some heads and each head of a later layer, in a row, promote most.
 
     Args:
         held: a forward pass.
-        source: the first head.
+        sources: the first heads.
         layer: of the second heads.
         count: tokens at each position.
 
-    Returns:
-        For `virtual` and `mixed` (see `virtual_heads`): logits and token ids, by falling logit.
+    Yields:
+        By first head, for `virtual` and `mixed` (see `virtual_heads`): logits and token ids, by falling logit.
     """
-    promoted = {}
-    for name, path in (("virtual", virtual_heads.virtual_z), ("mixed", virtual_heads.mixed_z)):
-        outputs = [held.unscaled(path(held, source, (layer, head))) for head in range(held.weights.n_heads)]
-        unembed = held.weights.W_O[layer] @ held.read.W_U
-        logits = einsum(torch.stack(outputs), unembed, "head ... d_head, head d_head d_vocab -> head ... d_vocab")
-        promoted[name] = tuple(logits.topk(count))
-    return promoted
+    unembed = held.weights.W_O[layer] @ held.read.W_U
+    for source in sources:
+        promoted = {}
+        for name, path in (("virtual", virtual_heads.virtual_z), ("mixed", virtual_heads.mixed_z)):
+            outputs = [held.unscaled(path(held, source, (layer, head))) for head in range(held.weights.n_heads)]
+            logits = einsum(torch.stack(outputs), unembed, "head ... d_head, head d_head d_vocab -> head ... d_vocab")
+            promoted[name] = tuple(logits.topk(count))
+        yield promoted

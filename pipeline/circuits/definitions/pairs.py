@@ -21,7 +21,7 @@ from pipeline.circuits.definitions.sources import (
 from pipeline.circuits.definitions.views import Paths
 from pipeline.circuits.scores import copying
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import k_circuit, virtual_ov_circuit
+from pipeline.circuits.vocabulary.factors import PairCircuit
 
 
 def _random(weights: Weights) -> float:
@@ -91,7 +91,7 @@ def _ranked(metric: str, definition: str, measure: OfPairRanks, meaning: str, so
     )
 
 
-def _signed(metric: Literal["K_circuit", "virtual"]) -> Definition:
+def _signed(metric: PairCircuit) -> Definition:
     return Definition(
         metric=metric,
         definition="eigenvalue",
@@ -115,14 +115,14 @@ PAIRS = (
     _ranked(
         "K_circuit",
         "top1_keys",
-        OfPairRanks(k_circuit),
+        OfPairRanks("K_circuit"),
         "share of query tokens that match their own copy best, of all copies",
         BIETTI,
     ),
     _ranked(
         "K_circuit",
         "top1_queries",
-        OfPairRanks(k_circuit, transposed=True),
+        OfPairRanks("K_circuit", transposed=True),
         "share of copies that their own token matches best, of all queries",
         ARENA,
     ),
@@ -130,7 +130,7 @@ PAIRS = (
     _ranked(
         "virtual",
         "top1",
-        OfPairRanks(virtual_ov_circuit),
+        OfPairRanks("virtual"),
         "share of tokens that are largest in their own row of the circuit",
         OURS,
     ),

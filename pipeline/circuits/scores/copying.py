@@ -45,7 +45,7 @@ def _trace(matrix: Float64[Tensor, "... n n"]) -> Float64[Tensor, "..."]:
 
 
 def diagonal_rank(
-    rows: Float[Tensor, "d_vocab rank"],
+    rows: Float[Tensor, "row rank"],
     columns: Float[Tensor, "d_vocab rank"],
     tokens: Int[Tensor, " row"],
     tile: int,
@@ -60,9 +60,9 @@ def diagonal_rank(
     all but most / few of them.
 
     Args:
-        rows: the circuit is rows @ columns^T.
-        columns: as many.
-        tokens: which rows to look at; each is compared with the whole vocabulary.
+        rows: of these tokens; the circuit's are rows @ columns^T.
+        columns: of the whole vocabulary.
+        tokens: whose rows these are.
         tile: rows held at a time; memory is tile x d_vocab numbers.
         most: where to stop counting.
 
@@ -72,9 +72,9 @@ def diagonal_rank(
     few = spread(len(columns), math.isqrt(most * len(columns)))
     counts = torch.full_like(tokens, most)
     parts = torch.arange(len(tokens)).split(tile)
-    left = torch.cat([part[_within(rows[tokens[part]], columns, tokens[part], few, most)] for part in parts])
+    left = torch.cat([part[_within(rows[part], columns, tokens[part], few, most)] for part in parts])
     for part in left.split(tile):
-        entries = rows[tokens[part]] @ columns.mT
+        entries = rows[part] @ columns.mT
         # Taken from the product itself: computed another way it could differ in its last bit.
         diagonal = entries.gather(1, einops.rearrange(tokens[part], "row -> row 1"))
         counts[part] = ((entries >= diagonal).sum(-1) - 1).clamp(max=most)
@@ -82,7 +82,7 @@ def diagonal_rank(
 
 
 def diagonal_ranks(
-    rows: Float[Tensor, "d_vocab rank"],
+    rows: Float[Tensor, "row rank"],
     columns: Float[Tensor, "d_vocab rank"],
     tokens: Int[Tensor, " row"],
     tile: int,
@@ -115,8 +115,7 @@ def spread(d_vocab: int, most: int) -> Int[Tensor, " token"]:
 def olsson_scores(
     pattern: Float[Tensor, "batch head query key"],
     output: Float[Tensor, "batch head query d_model"],
-    W_U: Float[Tensor, "d_model d_vocab"],
-    tokens: Int[Tensor, "batch key"],
+    directions: Float64[Tensor, "batch key d_model"],
 ) -> Float64[Tensor, "batch head"]:
     """Does a head, on random tokens, raise the logits of the tokens it attends to, and of no others?
 
@@ -129,8 +128,8 @@ def olsson_scores(
         pattern: attention of one layer over the sample's tokens only ([BEGIN]
             left out), so rows may sum to less than 1.
         output: what the heads add to the residual stream there.
-        W_U: with the last norm's gain folded in.
-        tokens: the sample; no token twice.
+        directions: of each of the sample's tokens, none of which comes twice: its column of W_U, with the last norm's
+            gain folded in, less the mean of all tokens'.
 
     Returns:
         1 if only attended tokens rise, -1 if none of them does; NaN where a head
@@ -139,10 +138,7 @@ def olsson_scores(
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", appendix; the weighting by
     attention is a reading of it, for heads that attend to several tokens at once.
     """
-    # Of all logits only the sample's are needed, and their mean.
-    mean = einops.rearrange(W_U.mean(-1, dtype=torch.float64), "d_model -> d_model 1 1")
-    directions = W_U[:, tokens].double() - mean
-    axes = "batch head query d_model, d_model batch key -> batch head query key"
+    axes = "batch head query d_model, batch key d_model -> batch head query key"
     rise = einops.einsum(output.double(), directions, axes).relu()
     pattern = pattern.double()
     attended = (pattern * rise).sum((-2, -1))

@@ -31,6 +31,11 @@ def adds_up(weights: Weights) -> bool:
     return weights.norm_place == "before" and weights.W_head is None and weights.ln_embed_gain is None
 
 
+def what_is_read(weights: Weights) -> Weights:
+    """Return the model as its heads and logits read the stream over a norm's scale: gains folded in, centred."""
+    return gains_folded(replace(weights, ff_keys=None, ff_gates=None), "folded_centred")
+
+
 class Part(NamedTuple):
     """What writes to the stream. Kinds: token and position (embeddings), head, feed_forward, bias (constants)."""
 
@@ -49,8 +54,13 @@ class Held:
     final_scale: Float[Tensor, "batch position"] | None  # what the last norm divided by; None without
 
     @classmethod
-    def of(cls, weights: Weights, trace: Trace) -> "Held":
+    def of(cls, weights: Weights, trace: Trace, read: Weights | None = None) -> "Held":
         """Hold a forward pass.
+
+        Args:
+            weights: the model.
+            trace: of it.
+            read: of `what_is_read`, which pays where many passes share it.
 
         Raises:
             ValueError: the model's logits do not add up.
@@ -58,8 +68,7 @@ class Held:
         if not adds_up(weights):
             raise ValueError("the model's norms stand on the stream itself: its logits are no sum; leave its parts out")
         _, scale = normalise(weights, trace.resid[:, -1], weights.ln_final_gain, None)
-        read = gains_folded(replace(weights, ff_keys=None, ff_gates=None), "folded_centred")
-        return cls(weights, read, trace, scale)
+        return cls(weights, what_is_read(weights) if read is None else read, trace, scale)
 
     def seen(self, x: Float[Tensor, "batch *parts position width"], layer: int) -> Float[Tensor, "batch ..."]:
         """Return x, part of the stream before a layer or a map of it, over the scale of the norm its heads read."""

@@ -7,22 +7,19 @@ from torch import Generator, Tensor
 from pipeline.circuits.vocabulary.factors import Factors
 
 
-def hits(
-    circuit: Factors, sources: Int[Tensor, " pair"], targets: Int[Tensor, " pair"], most: int
-) -> Bool[Tensor, "pair pair"]:
+def hits(circuit: Factors, targets: Int[Tensor, " pair"], most: int) -> Bool[Tensor, "pair pair"]:
     """Say which targets are among the largest entries of which sources' rows of a circuit.
 
     Args:
-        circuit: its rows and columns.
-        sources: a token each.
-        targets: likewise; the diagonal of what is returned is of pairs.
+        circuit: the rows of the sources, a token each, and the columns of all.
+        targets: a token each; the diagonal of what is returned is of pairs.
         most: so many; ties count against a target, as in `diagonal_rank`.
 
     Source: Elhelo and Geva 2025, "Inferring Functionality of Attention Heads from their Parameters" (MAPS); successor
     heads: Gould et al. 2024, "Successor Heads".
     """
     rows, columns = circuit
-    entries = rows[sources] @ columns.mT
+    entries = rows @ columns.mT
     beyond = entries.topk(min(most + 1, entries.shape[1])).values[:, -1:]
     return entries[:, targets] > beyond
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -29,6 +30,7 @@ class Trace:
     A scale is what a norm divided by; None where the model has no such norm.
     """
 
+    weights: Weights
     tokens: Int[Tensor, "batch position"]
     resid: Float[Tensor, "batch depth position d_model"]  # the stream before each layer, and at the end
     embed_scale: Float[Tensor, "batch position"] | None
@@ -38,7 +40,11 @@ class Trace:
     pattern: Float[Tensor, "batch layer head query key"]
     z: Float[Tensor, "batch layer head position d_head"]  # attention-weighted values; z W_O is a head's output
     feed_forward: Float[Tensor, "batch layer position d_model"] | None
-    logits: Float[Tensor, "batch position d_vocab_out"]
+
+    @cached_property
+    def logits(self) -> Float[Tensor, "batch position d_vocab_out"]:
+        """Of every token of the vocabulary: formed, and kept, where they are asked for."""
+        return unembed(self.weights, self.resid[:, -1])
 
     def of_layer(self, layer: int) -> dict[str, Tensor]:
         """Return what one layer computed, by name, without its axis."""
@@ -68,6 +74,7 @@ def forward(weights: Weights, tokens: Int[Tensor, "batch position"]) -> Trace:
         layers.append(computed)
     traced = {name: torch.stack([computed[name] for computed in layers], 1) for name in layers[0]}
     return Trace(
+        weights=weights,
         tokens=tokens,
         resid=torch.stack(streams, 1),
         embed_scale=embed_scale,
@@ -77,7 +84,6 @@ def forward(weights: Weights, tokens: Int[Tensor, "batch position"]) -> Trace:
         pattern=traced["pattern"],
         z=traced["z"],
         feed_forward=traced.get("feed_forward"),
-        logits=unembed(weights, resid),
     )
 
 
@@ -119,6 +125,7 @@ def run_layer(
     change: Float[Tensor, "batch position d_model"] | None = None,
     frozen: Float[Tensor, "batch head query key"] | None = None,
     z: Mapping[int, Float[Tensor, "..."]] | None = None,
+    attended: Float[Tensor, "batch head position d_head"] | None = None,
 ) -> tuple[Float[Tensor, "batch position d_model"], dict[str, Tensor]]:
     """Run one layer.
 
@@ -129,11 +136,12 @@ def run_layer(
         change: what joins the output of its attention; None for nothing.
         frozen: a pattern to attend with in place of its own.
         z: by head, what takes the place of its own; broadcasts to [batch, position, d_head].
+        attended: every head's own z, where it is known: the layer does not attend again.
 
     Returns:
         The stream after it, and what it computed, by its name in Trace.
     """
-    computed, written = attention_output(weights, resid, layer, frozen, z)
+    computed, written = attention_output(weights, resid, layer, frozen, z, attended)
     finish = _after_norms if weights.norm_place == "after" else _before_norms
     return finish(weights, resid, added(written, change), layer, computed)
 

@@ -78,15 +78,17 @@ def attention_output(
     layer: int,
     frozen: Float[Tensor, "batch head query key"] | None = None,
     z: Mapping[int, Float[Tensor, "..."]] | None = None,
+    attended: Float[Tensor, "batch head position d_head"] | None = None,
 ) -> tuple[dict[str, Tensor], Float[Tensor, "batch position d_model"]]:
     """Return what `attend` does, and what the layer's attention adds to the stream, constants included.
 
-    Where `z` has a head, this takes the place of the head's own.
+    Where `z` has a head, this takes the place of the head's own; `attended` as of `run_layer`.
     """
-    computed = attend(weights, resid, layer, frozen)
+    computed = attend(weights, resid, layer, frozen) if attended is None else {"z": attended.clone()}
     for head, other in (z or {}).items():
         computed["z"][:, head] = other
-    return computed, added(head_outputs(weights, computed["z"], layer).sum(-3), attention_constant(weights, layer))
+    axes = "batch head position d_head, head d_head d_model -> batch position d_model"
+    return computed, added(einsum(computed["z"], weights.W_O[layer], axes), attention_constant(weights, layer))
 
 
 def attend(

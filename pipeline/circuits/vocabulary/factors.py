@@ -5,22 +5,25 @@ left out. With layer norm, pass `gains_folded` weights. Rotary positions turn qu
 are of a token that meets another at its own place, where the turns cancel.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from einops import einsum
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.circuits.transformer.layers import added, at, embedded, feed_forward, multiplied_by, normalise
 from pipeline.circuits.transformer.weights import Head, Weights
 
 Factors = tuple[Float[Tensor, "row d_head"], Float[Tensor, "column d_head"]]
+PairCircuit = Literal["K_circuit", "virtual"]
 
 
-def ov_circuit(weights: Weights, head: Head) -> Factors:
-    """Token attended to -> logits: W_E W_V W_O W_U."""
-    return weights.W_E @ weights.W_V[head], (weights.W_O[head] @ weights.W_U).mT
+def ov_circuit(weights: Weights, head: Head, tokens: Int[Tensor, " row"] | slice = slice(None)) -> Factors:
+    """Token attended to -> logits: W_E W_V W_O W_U; the rows of some tokens, of all if they are not given."""
+    return weights.W_E[tokens] @ weights.W_V[head], (weights.W_O[head] @ weights.W_U).mT
 
 
 def qk_circuit(weights: Weights, head: Head) -> Factors:
@@ -28,20 +31,22 @@ def qk_circuit(weights: Weights, head: Head) -> Factors:
     return weights.W_E @ weights.W_Q[head], weights.W_E @ weights.W_K[head]
 
 
-def k_circuit(weights: Weights, source: Head, reader: Head) -> Factors:
-    """Query token -> token that the source copied to the key: W_E W_Q (W_E W_V W_O W_K)^T.
+def through_two(weights: Weights, source: int, reader: int) -> Iterator[dict[PairCircuit, Factors]]:
+    """Yield the circuits through each head of one layer and each of a later one; the first head changes last.
 
-    W_V, W_O of the source, W_Q, W_K of the reader: what an induction head matches on, if its source looks
-    at the previous token.
+    K_circuit: query token -> token that the first copied to the key, W_E W_Q2 (W_E W_V1 W_O1 W_K2)^T: what an induction
+    head matches on, if the first looks at the previous token. virtual: token attended to through both -> logits,
+    W_E W_V1 W_O1 W_V2 W_O2 W_U.
     """
-    carried = weights.W_O[source] @ weights.W_K[reader]
-    return weights.W_E @ weights.W_Q[reader], (weights.W_E @ weights.W_V[source]) @ carried
-
-
-def virtual_ov_circuit(weights: Weights, source: Head, reader: Head) -> Factors:
-    """Token attended to through two heads -> logits: W_E W_V1 W_O1 W_V2 W_O2 W_U."""
-    carried = weights.W_O[source] @ weights.W_V[reader]
-    return (weights.W_E @ weights.W_V[source]) @ carried, (weights.W_O[reader] @ weights.W_U).mT
+    heads = range(weights.n_heads)
+    asked = [weights.W_E @ weights.W_Q[reader, head] for head in heads]
+    written = [(weights.W_O[reader, head] @ weights.W_U).mT for head in heads]
+    for first in heads:
+        taken, W_O = weights.W_E @ weights.W_V[source, first], weights.W_O[source, first]
+        for second in heads:
+            offered = taken @ (W_O @ weights.W_K[reader, second])
+            again = taken @ (W_O @ weights.W_V[reader, second])
+            yield {"K_circuit": (asked[second], offered), "virtual": (again, written[second])}
 
 
 def gains_folded(weights: Weights, mode: str = "folded") -> Weights:

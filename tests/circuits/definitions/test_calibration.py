@@ -16,7 +16,6 @@ from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.induction import nearest
-from pipeline.circuits.scores.score import stacked
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
 
@@ -66,8 +65,7 @@ def chances(seed, tied):
             scores |= text_scores(weights, tokens, 1, scores["previous_token", "mean"].value, D_VOCAB)
         yield "text" if period is None else "periodic", of_sequences(reference, sequences, scores, random)
     scores = measure_pairs.composition_scores(weights, 0, 1)
-    heads = [(0, head) for head in range(8)]
-    scores |= stacked([measure_pairs.circuit_scores(weights, head, 1, ranked, D_VOCAB) for head in heads])
+    scores |= measure_pairs.circuit_scores(weights, 0, 1, ranked, D_VOCAB)
     yield "pairs", of_pairs(reference, RandomPairs.of(reference), 0, 1, scores, sets[None])
 
 

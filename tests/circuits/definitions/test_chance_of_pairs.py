@@ -17,7 +17,7 @@ TEXT = sequences()[None]
 def measured(weights):
     held, heads = Held.of(weights, forward(weights, TEXT)), [(0, head) for head in range(N_HEADS)]
     scores = composition_scores(weights, 0, 1)
-    scores |= stacked([circuit_scores(weights, head, 1, EVERY, 5) for head in heads])
+    scores |= circuit_scores(weights, 0, 1, EVERY, 5)
     return scores | stacked([path_scores(held, head, 1) for head in heads])
 
 

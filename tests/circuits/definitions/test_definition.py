@@ -6,7 +6,6 @@ from untrained import model
 
 from pipeline.circuits.definitions import definition
 from pipeline.circuits.definitions.definition import Definition, level
-from pipeline.circuits.vocabulary.factors import k_circuit
 
 ANY = lambda *arguments: torch.zeros(())  # noqa: E731
 
@@ -27,7 +26,7 @@ ANY = lambda *arguments: torch.zeros(())  # noqa: E731
         (definition.OfPrefixes(ANY), "text"),
         (definition.OfComposition("Q"), "weights"),
         (definition.OfPairCircuit("virtual", ANY), "weights"),
-        (definition.OfPairRanks(k_circuit), "weights"),
+        (definition.OfPairRanks("virtual"), "weights"),
         (definition.OfPath(ANY), "text"),
     ],
 )

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from pipeline.circuits.scores.virtual_heads import mixed_z
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.circuits.vocabulary.factors import k_circuit
+from pipeline.circuits.vocabulary.factors import through_two
 
 D_VOCAB = 11
 EVERY = torch.arange(D_VOCAB)
@@ -60,12 +61,12 @@ def top1(circuit):
 
 
 def test_scores_of_pairs_are_those_of_dense_circuits():
-    scores = circuit_scores(W, (0, 1), 1, EVERY, tile=7)
-    source = W.W_V[0, 1] @ W.W_O[0, 1]
-    for head in range(N_HEADS):
+    scores = circuit_scores(W, 0, 1, EVERY, tile=7)
+    for first, head in product(range(N_HEADS), repeat=2):
+        source = W.W_V[0, first] @ W.W_O[0, first]
         matches = W.W_E @ W.W_Q[1, head] @ (W.W_E @ source @ W.W_K[1, head]).mT
         copies = W.W_E @ source @ W.W_V[1, head] @ W.W_O[1, head] @ W.W_U
-        assert {name: score.value[head].item() for name, score in scores.items()} == pytest.approx(
+        assert {name: score.value[first, head].item() for name, score in scores.items()} == pytest.approx(
             {
                 ("K_circuit", "top1_keys"): top1(matches),
                 ("K_circuit", "top1_queries"): top1(matches.mT),
@@ -95,10 +96,10 @@ def test_the_ideal_is_what_heads_wired_to_be_perfect_get():
 
 
 def test_a_circuit_is_ranked_by_rows_or_by_columns():
-    rows, columns = k_circuit(W, (0, 1), (1, 2))
+    circuits = next(through_two(W, 0, 1))
+    rows, columns = circuits["K_circuit"]
     for transposed, expected in ((False, (rows, columns)), (True, (columns, rows))):
-        ranked = ranked_circuit(W, OfPairRanks(k_circuit, transposed), (0, 1), (1, 2))
-        torch.testing.assert_close(ranked, expected)
+        torch.testing.assert_close(ranked_circuit(OfPairRanks("K_circuit", transposed), circuits), expected)
 
 
 def test_the_loss_without_a_path_is_left_out_where_models_have_norms():
@@ -126,7 +127,7 @@ def test_scores_of_paths_agree_with_dense_paths():
 
 
 def test_promoted_tokens_are_the_largest_logits():
-    values, ids = promoted_tokens(HELD, (0, 1), 1, count=4)["virtual"]
+    values, ids = next(promoted_tokens(HELD, [(0, 1)], 1, count=4))["virtual"]
     for head in range(N_HEADS):
         expected, places = dense_paths()[1, head].sort(descending=True)
         torch.testing.assert_close(values[head], expected[..., :4])
@@ -134,7 +135,7 @@ def test_promoted_tokens_are_the_largest_logits():
 
 
 def test_mixed_paths_promote_what_the_second_head_reads_of_both():
-    values, ids = promoted_tokens(HELD, (0, 1), 1, count=D_VOCAB)["mixed"]
+    values, ids = next(promoted_tokens(HELD, [(0, 1)], 1, count=D_VOCAB))["mixed"]
     for head in range(N_HEADS):
         logits = mixed_z(HELD, (0, 1), (1, head)) @ W.W_O[1, head] @ W.W_U
         torch.testing.assert_close(logits.gather(-1, ids[head]), values[head])

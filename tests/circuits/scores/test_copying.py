@@ -103,11 +103,13 @@ def test_rank_counts_the_others_that_reach_the_diagonal(tile):
     rows, columns = random(9, 2), random(9, 2, seed=1)
     circuit = rows @ columns.mT
     expected = [sum(bool(circuit[t, c] >= circuit[t, t]) for c in range(9) if c != t) for t in (0, 3, 8)]
-    assert diagonal_rank(rows, columns, torch.tensor([0, 3, 8]), tile, 9).tolist() == expected
+    tokens = torch.tensor([0, 3, 8])
+    assert diagonal_rank(rows[tokens], columns, tokens, tile, 9).tolist() == expected
 
 
 def test_from_the_other_end_a_rank_is_that_of_the_circuit_s_opposite():
-    rows, columns, tokens = random(9, 2), random(9, 2, seed=1), torch.tensor([0, 3, 8])
+    tokens = torch.tensor([0, 3, 8])
+    rows, columns = random(9, 2)[tokens], random(9, 2, seed=1)
     top, bottom = diagonal_ranks(rows, columns, tokens, 2, 9)
     assert top.equal(diagonal_rank(rows, columns, tokens, 2, 9))
     assert bottom.equal(diagonal_rank(-rows, columns, tokens, 2, 9))
@@ -140,12 +142,17 @@ def test_spread_takes_all_of_a_small_vocabulary_and_evenly_of_a_large_one():
 
 LENGTH = 8
 EYE = torch.eye(LENGTH)
-SAMPLE = torch.arange(LENGTH)[None]
+
+
+def directions(d_vocab):
+    """Of a stream that is the first of the vocabulary itself: the first LENGTH tokens are the sample."""
+    W_U = torch.eye(LENGTH, d_vocab, dtype=torch.float64)
+    return (W_U - W_U.mean(-1, keepdim=True)).mT[None, :LENGTH]
 
 
 def olsson(pattern, output):
     """Of one head, with a stream that is the vocabulary itself."""
-    return olsson_scores(pattern[None, None], output[None, None], EYE, SAMPLE).item()
+    return olsson_scores(pattern[None, None], output[None, None], directions(LENGTH)).item()
 
 
 @pytest.mark.parametrize(
@@ -173,9 +180,9 @@ def test_olsson_score_weighs_tokens_by_attention():
 
 
 def test_olsson_chance_is_the_score_of_raising_the_whole_sample_alike():
-    larger = torch.eye(LENGTH, 3 * LENGTH)  # the vocabulary has more tokens than the sample, which stay down
+    larger = directions(3 * LENGTH)  # the vocabulary has more tokens than the sample, which stay down
     output = torch.ones(LENGTH, LENGTH)
-    score = olsson_scores(EYE[None, None], output[None, None], larger, SAMPLE)
+    score = olsson_scores(EYE[None, None], output[None, None], larger)
     assert score.item() == pytest.approx(olsson_chance(LENGTH))
 
 

@@ -8,10 +8,9 @@ from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import (
     effective_embedding,
     gains_folded,
-    k_circuit,
     ov_circuit,
     qk_circuit,
-    virtual_ov_circuit,
+    through_two,
 )
 
 
@@ -27,6 +26,7 @@ W = random_weights()
 FIRST, SECOND = (0, 1), (1, 0)
 OV1, OV2 = (W.W_V[head] @ W.W_O[head] for head in (FIRST, SECOND))
 QK2 = W.W_Q[SECOND] @ W.W_K[SECOND].mT
+PAIR = list(through_two(W, 0, 1))[2]  # heads 1 and 0
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ QK2 = W.W_Q[SECOND] @ W.W_K[SECOND].mT
     [
         pytest.param(ov_circuit(W, FIRST), W.W_E @ OV1 @ W.W_U, id="OV"),
         pytest.param(qk_circuit(W, SECOND), W.W_E @ QK2 @ W.W_E.mT, id="QK"),
-        pytest.param(k_circuit(W, FIRST, SECOND), W.W_E @ QK2 @ (W.W_E @ OV1).mT, id="K circuit"),
-        pytest.param(virtual_ov_circuit(W, FIRST, SECOND), W.W_E @ OV1 @ OV2 @ W.W_U, id="virtual OV"),
+        pytest.param(PAIR["K_circuit"], W.W_E @ QK2 @ (W.W_E @ OV1).mT, id="K circuit"),
+        pytest.param(PAIR["virtual"], W.W_E @ OV1 @ OV2 @ W.W_U, id="virtual OV"),
     ],
 )
 def test_factors_make_the_dense_circuit(factors, dense):
