@@ -324,7 +324,8 @@ def edges(
         if not (sources and readers):
             continue
         shown = tqdm(sources, desc=f"edges, {sample.which['eval_set']}")
-        losses, whole, moved = every_edge(weights, sample.tokens, shown, readers, role, settings.batch)
+        sizes = settings.batch, sample.places(settings.positions)
+        losses, whole, moved = every_edge(weights, sample.tokens, shown, readers, role, *sizes)
         frame = sample.rows("source kind reader", losses - whole, loss=losses).rename(columns={"value": "difference"})
         frame["induction_change"] = moved.numpy()[frame["source"], frame["kind"], frame["reader"]]
         frame.loc[frame["token_class"] != "all", "induction_change"] = math.nan

@@ -76,7 +76,7 @@ def every_ablation(
     for part in parts:
         trace, others = forward(weights, tokens[part]), Others(mean, z[donors[part]], directions[part])
         ablated.append(_losses(weights, trace, ablations, others, places))
-        whole.append(losses_at(weights, trace.resid[:, -1], trace.tokens, places))
+        whole.append(losses_unchanged(weights, trace, places))
     return torch.cat(ablated, 1), torch.cat(whole)
 
 
@@ -140,34 +140,50 @@ def written(weights: Weights, trace: Trace, heads: Heads, layer: int) -> Float[T
 def losses_with(
     weights: Weights, trace: Trace, change: Change, places: Int[Tensor, " place"] | None = None
 ) -> Float64[Tensor, "batch position"]:
-    """Losses when something is changed; arguments as of `resid_with` and `every_ablation`."""
-    return losses_at(weights, resid_with(weights, trace, change), trace.tokens, places)
+    """Losses when something is changed; arguments as of `resid_with` and `every_ablation`.
 
-
-def losses_at(
-    weights: Weights,
-    resid: Float[Tensor, "batch position d_model"],
-    tokens: Int[Tensor, "batch position"],
-    places: Int[Tensor, " place"] | None = None,
-) -> Float64[Tensor, "batch position"]:
-    """Losses of the stream after the last layer, at some places: logits are made of what these need alone.
-
-    Of a large vocabulary the unembedding costs as much as half the layers.
+    Logits are made of what the places need alone: of a large vocabulary all cost as much as half the layers.
     """
-    places = torch.arange(1, tokens.shape[1]) if places is None else places
+    places = _predicted(trace) if places is None else places
+    return _losses_at(weights, resid_with(weights, trace, change, places - 1), trace.tokens, places)
+
+
+def losses_unchanged(
+    weights: Weights, trace: Trace, places: Int[Tensor, " place"] | None = None
+) -> Float64[Tensor, "batch position"]:
+    """Losses of the model as it is; arguments as of `losses_with`."""
+    places = _predicted(trace) if places is None else places
+    return _losses_at(weights, trace.resid[:, -1, places - 1], trace.tokens, places)
+
+
+def _predicted(trace: Trace) -> Int[Tensor, " place"]:
+    return torch.arange(1, trace.tokens.shape[1])
+
+
+def _losses_at(
+    weights: Weights,
+    resid: Float[Tensor, "batch place d_model"],
+    tokens: Int[Tensor, "batch position"],
+    places: Int[Tensor, " place"],
+) -> Float64[Tensor, "batch position"]:
+    """Losses of the tokens at some places, of the stream after the last layer just before each."""
     losses = torch.full(tokens.shape, torch.nan, dtype=torch.float64)
-    losses[:, places] = losses_of(unembed(weights, resid[:, places - 1]), tokens[:, places])
+    losses[:, places] = losses_of(unembed(weights, resid), tokens[:, places])
     return losses
 
 
-def resid_with(weights: Weights, trace: Trace, change: Change) -> Float[Tensor, "batch position d_model"]:
+def resid_with(
+    weights: Weights, trace: Trace, change: Change, places: Int[Tensor, " place"] | slice = slice(None)
+) -> Float[Tensor, "batch place d_model"]:
     """Return the stream after the last layer when something is changed.
 
     Args:
         weights: the transformer.
         trace: its forward pass, unchanged; what comes before the first change is not computed again.
         change: of at least one head or layer.
+        places: positions where it is wanted; all if not given.
     """
+    last = weights.n_layers - 1
     first = min([*change.added, *(layer for layer, _ in change.z)])
     z: dict[int, dict[int, Tensor]] = {layer: {} for layer in range(first, weights.n_layers)}
     for (layer, head), other in change.z.items():
@@ -176,10 +192,11 @@ def resid_with(weights: Weights, trace: Trace, change: Change) -> Float[Tensor, 
         resid = trace.resid[:, first + 1] + change.added.get(first, 0)
         for head, other in z[first].items():
             resid = resid + (other - trace.z[:, first, head]) @ weights.W_O[first, head]
+        resid = resid[:, places] if first == last else resid
     else:
-        known = {"z": z[first], "attended": trace.z[:, first]}
+        known = {"z": z[first], "attended": trace.z[:, first], "places": places if first == last else slice(None)}
         resid, _ = run_layer(weights, trace.resid[:, first], first, change.added.get(first), **known)
     for later in range(first + 1, weights.n_layers):
-        pattern = trace.pattern[:, later] if change.frozen else None
-        resid, _ = run_layer(weights, resid, later, change.added.get(later), pattern, z[later])
+        pattern, wanted = trace.pattern[:, later] if change.frozen else None, places if later == last else slice(None)
+        resid, _ = run_layer(weights, resid, later, change.added.get(later), pattern, z[later], places=wanted)
     return resid

@@ -136,8 +136,8 @@ def role_divergences(
             costs, own = [], read.z @ read.W_O
             for written in read.outputs(mean, roles, orders, directions[whose[:, part]]):
                 added = functional.pad((written - own)[:, 1:], (0, 0, 1, 0))  # position 0 stays
-                resid = resid_with(weights, trace, Change({}, {layer: added}))
-                costs.append(divergences(before, unembed(weights, resid[:, places])).sum(-1))
+                resid = resid_with(weights, trace, Change({}, {layer: added}), places)
+                costs.append(divergences(before, unembed(weights, resid)).sum(-1))
             mass = (roles * read.pattern)[..., 1:, :].sum(-1).mean(-1).double()
             found.append(torch.cat([torch.stack(costs), mass, torch.ones_like(mass[:1])]))
     # [cost, head, batch]: ablated; what is kept, and what at random, role by role; mass, role by role.

@@ -9,11 +9,10 @@ from einops import einsum
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.causes.ablation import Change, losses_with
+from pipeline.circuits.causes.ablation import Change, losses_unchanged, losses_with
 from pipeline.circuits.transformer.attention import pattern, scores
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import keys, queries, values, what_heads_read
-from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Head, Weights
 
 INPUTS = ("Q", "K", "V")  # of a head
@@ -26,6 +25,7 @@ def every_edge(
     readers: list[Head],
     role: Bool[Tensor, "batch query key"],
     at_once: int,
+    places: Int[Tensor, " place"] | None = None,
 ) -> tuple[
     Float64[Tensor, "source input reader batch position"],
     Float64[Tensor, "batch position"],
@@ -40,29 +40,35 @@ def every_edge(
         readers: the heads that read, all of one layer.
         role: the keys that readers should look at, as `induction.targets`.
         at_once: sequences in one forward pass; bounds memory, not the result.
+        places: as of `every_ablation`.
 
     Returns:
-        Losses as `token_losses` gives them, and those of the model as it is; how much more attention the readers
+        Losses as `every_ablation` gives them, and those of the model as it is; how much more attention the readers
         pay to the role's keys together, averaged over queries that have any: NaN if none has.
     """
     cut, whole, moved = [], [], []
     for part in torch.arange(len(tokens)).split(at_once):
         trace = forward(weights, tokens[part])
-        by_source = [_cut(weights, trace, source, readers, role[part]) for source in sources]
+        by_source = [_cut(weights, trace, source, readers, role[part], places) for source in sources]
         losses, change = (torch.stack(values) for values in zip(*by_source, strict=True))
         cut.append(losses)
         moved.append(change)
-        whole.append(token_losses(trace.logits, trace.tokens))
+        whole.append(losses_unchanged(weights, trace, places))
     return torch.cat(cut, 3), torch.cat(whole), reduce(torch.add, moved) / role.any(-1).sum()
 
 
 def _cut(
-    weights: Weights, trace: Trace, source: Head, readers: list[Head], role: Bool[Tensor, "batch query key"]
+    weights: Weights,
+    trace: Trace,
+    source: Head,
+    readers: list[Head],
+    role: Bool[Tensor, "batch query key"],
+    places: Int[Tensor, " place"] | None,
 ) -> tuple[Float64[Tensor, "input reader batch position"], Float64[Tensor, "input reader"]]:
     """Cut one head's edges; return the losses, and the summed change of attention to the role."""
     layer, losses, changes = readers[0][0], [], []
     for without in without_edge(weights, trace, source, layer).values():
-        losses.append(torch.stack([edge_losses(weights, trace, without.z, reader) for reader in readers]))
+        losses.append(torch.stack([edge_losses(weights, trace, without.z, reader, places) for reader in readers]))
         change = (without.pattern - trace.pattern[:, layer]).double()
         change = einsum(change, role.double(), "batch head query key, batch query key -> head")
         changes.append(change[[head for _, head in readers]])
@@ -114,7 +120,11 @@ def with_change(
 
 
 def edge_losses(
-    weights: Weights, trace: Trace, z: Float[Tensor, "batch head position d_head"], reader: Head
+    weights: Weights,
+    trace: Trace,
+    z: Float[Tensor, "batch head position d_head"],
+    reader: Head,
+    places: Int[Tensor, " place"] | None = None,
 ) -> Float64[Tensor, "batch position"]:
-    """Losses when one head has the z of `without_edge`."""
-    return losses_with(weights, trace, Change({reader: z[:, reader[1]]}))
+    """Losses when one head has the z of `without_edge`, at some places."""
+    return losses_with(weights, trace, Change({reader: z[:, reader[1]]}), places)

@@ -126,7 +126,8 @@ def run_layer(
     frozen: Float[Tensor, "batch head query key"] | None = None,
     z: Mapping[int, Float[Tensor, "..."]] | None = None,
     attended: Float[Tensor, "batch head position d_head"] | None = None,
-) -> tuple[Float[Tensor, "batch position d_model"], dict[str, Tensor]]:
+    places: Int[Tensor, " place"] | slice = slice(None),
+) -> tuple[Float[Tensor, "batch place d_model"], dict[str, Tensor]]:
     """Run one layer.
 
     Args:
@@ -137,13 +138,14 @@ def run_layer(
         frozen: a pattern to attend with in place of its own.
         z: by head, what takes the place of its own; broadcasts to [batch, position, d_head].
         attended: every head's own z, where it is known: the layer does not attend again.
+        places: positions whose stream is wanted; all if not given.
 
     Returns:
         The stream after it, and what it computed, by its name in Trace.
     """
     computed, written = attention_output(weights, resid, layer, frozen, z, attended)
     finish = _after_norms if weights.norm_place == "after" else _before_norms
-    return finish(weights, resid, added(written, change), layer, computed)
+    return finish(weights, resid[:, places], added(written, change)[:, places], layer, computed)
 
 
 def _before_norms(
