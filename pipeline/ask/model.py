@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -85,7 +85,7 @@ class Model:
     @cached_property
     def vocabulary(self) -> pd.DataFrame:
         """Every token, as the table VOCABULARY."""
-        return pd.DataFrame([asdict(entry) for entry in vocabulary(self.tokenizer, self.weights.d_vocab)])
+        return pd.DataFrame(map(vars, vocabulary(self.tokenizer, self.weights.d_vocab)))
 
     @cached_property
     def occurrences(self) -> Tensor | None:
