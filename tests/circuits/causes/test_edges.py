@@ -81,3 +81,13 @@ def test_portions_bound_memory_and_change_nothing():
 def test_where_nothing_repeats_no_match_can_change():
     _, _, moved = cut(induction_network(), torch.tensor([[0, 1, 2, 3]]))
     assert moved.isnan().all()
+
+
+def test_losses_at_some_places_are_those_of_all_places():
+    sequences, places = torch.tensor([[3, 1, 4, 1, 5], [2, 7, 1, 8, 2]]), torch.tensor([2, 4])
+    role = targets(sequences, 0)
+    every, few = (every_edge(network(), sequences, *HEADS, role, 2, wanted) for wanted in (None, places))
+    for losses, at_places in zip(every[:2], few[:2], strict=True):
+        assert_close(at_places[..., places], losses[..., places])
+        assert at_places[..., [0, 1, 3]].isnan().all()
+    assert_close(every[2], few[2], equal_nan=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipeline.circuits.transformer.forward import attention_at, forward
+from pipeline.circuits.transformer.forward import attention_at, forward, run_layer
 from pipeline.circuits.transformer.layers import attention_constant, head_outputs
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.families import to_weights
@@ -120,3 +120,14 @@ def test_one_layers_attention_is_that_of_the_whole_pass():
         found = attention_at(weights, TOKENS, layer)
         torch.testing.assert_close(found["pattern"], trace.pattern[:, layer])
         torch.testing.assert_close(found["z"], trace.z[:, layer])
+
+
+def test_a_layer_that_does_not_attend_again_is_finished_where_it_is_asked_for():
+    weights, places = toy(), torch.tensor([1, 4])
+    trace = forward(weights, TOKENS)
+    after, computed = run_layer(weights, trace.resid[:, 1], 1, attended=trace.z[:, 1], places=places)
+    torch.testing.assert_close(after, trace.resid[:, 2, places])
+    assert set(computed) == {"z"}
+    without, _ = run_layer(weights, trace.resid[:, 1], 1, z={2: torch.zeros(())}, attended=trace.z[:, 1])
+    torch.testing.assert_close(without, trace.resid[:, 2] - trace.z[:, 1, 2] @ weights.W_O[1, 2])
+    torch.testing.assert_close(trace.logits, trace.resid[:, 2] @ weights.W_U)
