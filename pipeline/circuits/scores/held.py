@@ -8,7 +8,7 @@ norm's scale held: Wang et al. 2022, "Interpretability in the Wild", and Transfo
 """
 
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import torch
@@ -102,7 +102,11 @@ class Held:
 
     def directions(self, tokens: Int[Tensor, "batch position"]) -> Float[Tensor, "batch position d_model"]:
         """Return how much a token's logit, less the mean of all, grows with the last stream over its scale."""
-        return self.read.W_U.mT[tokens] - self.read.W_U.mean(-1)
+        return self.read.W_U.mT[tokens] - self._mean_direction
+
+    @cached_property
+    def _mean_direction(self) -> Float[Tensor, " d_model"]:
+        return self.read.W_U.mean(-1)
 
     def contributions(self) -> dict[Part, Float64[Tensor, "batch position"]]:
         """Return what each part adds to the logit of the token that comes, less the mean of all logits there.
