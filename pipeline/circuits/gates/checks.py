@@ -95,8 +95,10 @@ def _added_up(
     """Yield the errors of sums over parts and over paths, norms' scales held, where logits add up."""
     if not adds_up(weights):
         return
-    # Rows of W_E are read as they are: a copy of all in float64 is most of what a large vocabulary takes.
-    weights = replace(replace(weights, W_E=weights.W_E[:0]).double(), W_E=weights.W_E)
+    # Of the embedding the rows of these tokens alone; zeros that nothing touches take no memory.
+    used, W_E = tokens.unique(), torch.zeros(weights.W_E.shape, dtype=torch.float64)
+    W_E[used] = weights.W_E[used].double()
+    weights = replace(replace(weights, W_E=weights.W_E[:0]).double(), W_E=W_E)
     held = Held.of(weights, forward(weights, tokens))
     summed = torch.stack(list(held.contributions().values())).sum(0)[:, 1:]
     centred = (logits - logits.mean(-1, keepdim=True))[:, :-1]
