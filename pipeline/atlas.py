@@ -29,7 +29,13 @@ TABLES = OF_RUNS | OF_THE_STUDY
 
 def run(settings: AtlasSettings, inputs: Paths, outputs: Paths) -> None:
     """Read what the page holds, pack it by study, run and head, and write the page."""
-    held = parts(settings.pairs, settings.direction_tokens, settings.by_sentence, settings.sentences_of)
+    held = parts(
+        settings.pairs,
+        settings.direction_tokens,
+        settings.pattern_sentences,
+        settings.by_sentence,
+        settings.sentences_of,
+    )
     frames = {name: rows_of(name, part, inputs) for name, part in held.items()}
     runs = read(RUNS, inputs)
     whole = {name: read(TABLES[name][1], inputs) for name in WHOLE}

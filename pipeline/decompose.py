@@ -15,14 +15,21 @@ from pipeline.circuits.terms.decomposition import TOTAL, Decomposition, decompos
 from pipeline.circuits.terms.sources import QueriesKeys, streams, terms
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.attention import pattern
+from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
-from pipeline.frames.tensors import labels_of, sequences_of, to_frame
+from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.frames.weights import weights_in
-from pipeline.plumbing.artefacts import Paths, arrow_schema, read, read_parts, write_parts
+from pipeline.plumbing.artefacts import Paths, arrow_schema, read, read_parts, write, write_parts
 from pipeline.plumbing.schema import Table
 from pipeline.plumbing.stage import main
 from pipeline.settings.decompose import DecomposeSettings
-from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, SENTENCE_TERMS, TERM_MAPS
+from pipeline.tables.decompose import (
+    ATTENTION_TERMS,
+    OFFSET_PROFILES,
+    SENTENCE_PATTERNS,
+    SENTENCE_TERMS,
+    TERM_MAPS,
+)
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
@@ -46,6 +53,9 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
         print("the model attends both ways: statistics are over keys up to the query, so its terms are not described")
     for table in parts:
         write_parts(table, parts[table], outputs)
+    names = list(SENTENCE_PATTERNS.names)
+    kept = sentence_patterns(weights, sequences, settings.pattern_sentences) if weights.attends == "back" else []
+    write(SENTENCE_PATTERNS, pd.DataFrame([row for rows in kept for row in rows], columns=names), outputs)
 
 
 def described(
@@ -77,6 +87,16 @@ def described(
                 rows[SENTENCE_TERMS] = sentences
             for table, frames in rows.items():
                 yield table, rows_of(table, frames, number)
+
+
+def sentence_patterns(weights: Weights, sequences: pd.DataFrame, sentences: int) -> Iterator[list[tuple]]:
+    """Yield every head's attention in the first sentences of every set, a sentence at a time, as SENTENCE_PATTERNS."""
+    for eval_set, period in [*sets_of(sequences), ("demo", None)]:
+        for sentence, tokens in enumerate(sequences_of(sequences, eval_set, period)[:sentences]):
+            attention = forward(weights, tokens[None]).pattern[0]
+            seen = torch.ones(attention.shape[-2:], dtype=torch.bool).tril()
+            percent = (attention[..., seen] * 100).round().to(torch.int32).numpy()
+            yield [(*head, eval_set, period, sentence, percent[head]) for head in np.ndindex(percent.shape[:2])]
 
 
 def rows_of(table: Table, frames: Iterable[pd.DataFrame], layer: int) -> pa.Table:

@@ -37,6 +37,7 @@ SCORES = (
     ("copying", "eigenvalue", "weights", None),
 )
 SETTINGS = compose((), (), "base", 0)["atlas"] | {
+    "pattern_sentences": 2,
     "study": "<mine>",
     "request": "study=mine",
     "questions": [["base", "What is <b>usual</b>?"], ["other", "What else?"]],
@@ -68,6 +69,10 @@ def _triangle():
         tokens = {"query": query, "key": key, "query_token": HOSTILE[query], "key_token": HOSTILE[key]}
         sources = {"query_source": query_source, "key_source": key_source}
         yield sources | tokens | {"score": query - 2.0 * key, "pattern": pattern}
+
+
+def _at_one_key(sentence):
+    return [100 * (key == (0 if sentence else query)) for query in range(LENGTH) for key in range(query + 1)]
 
 
 ROWS = {
@@ -107,6 +112,9 @@ ROWS = {
         for (experiment, seed), src, dst in product(MEMBERS, range(HEADS), range(HEADS))
     ],
     "term_maps": _by_head(*_triangle()),
+    "sentence_patterns": _by_head(  # every query at one key: its own, in sentence 0, or the first, in sentence 1
+        *({"eval_set": "text", "sentence": sentence, "attention": _at_one_key(sentence)} for sentence in (0, 1))
+    ),
     "offset_profiles": _by_head(
         *(
             {"query_source": source, "key_source": source, "offset": offset, "keys": "all", "mean_score": -offset}
@@ -161,6 +169,7 @@ def make_page(folder):
     held = parts(
         SETTINGS["pairs"],
         SETTINGS["direction_tokens"],
+        SETTINGS["pattern_sentences"],
         tuple(map(tuple, SETTINGS["by_sentence"])),
         tuple(SETTINGS["sentences_of"]),
     )

@@ -12,13 +12,13 @@ from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.decompose import DecomposeSettings
-from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, SENTENCE_TERMS, TERM_MAPS
+from pipeline.tables.decompose import ATTENTION_TERMS, OFFSET_PROFILES, SENTENCE_PATTERNS, SENTENCE_TERMS, TERM_MAPS
 from pipeline.tables.extract import WEIGHTS
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 
 D_VOCAB, LENGTH, SENTENCES, N_HEADS, SHOWN = 12, 9, 5, 2, 4
-WRITES = (ATTENTION_TERMS, SENTENCE_TERMS, OFFSET_PROFILES, TERM_MAPS)
+WRITES = (ATTENTION_TERMS, SENTENCE_TERMS, OFFSET_PROFILES, TERM_MAPS, SENTENCE_PATTERNS)
 SETTINGS = {
     "apart": 2,
     "batch": 2,
@@ -26,6 +26,7 @@ SETTINGS = {
     "resamples": 40,
     "seed": 0,
     "map_tokens": SHOWN,
+    "pattern_sentences": 2,
     "threads": 1,
 }
 
@@ -214,3 +215,15 @@ def save_bert(folder):
 
 def test_a_model_that_attends_both_ways_is_not_described(run):
     assert all(frame.empty for frame in run(save_bert).values())
+
+
+def test_attention_in_the_first_sentences_of_every_set_is_that_of_the_model(run, tmp_path):
+    rows = run()["sentence_patterns"]
+    assert rows.groupby("eval_set")["sentence"].nunique().to_dict() == {"demo": 1, "text": 2}
+    model = AttentionOnly(AttentionOnlyConfig.from_dict(json.loads((tmp_path / "config.json").read_text())))
+    model.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    tokens = sequences().query("eval_set == 'text'")["token_id"].to_numpy(copy=True).reshape(SENTENCES, LENGTH)
+    pattern = model.trace(torch.as_tensor(tokens)).pattern
+    for row in rows[rows["eval_set"] == "text"].itertuples():
+        expected = pattern[row.sentence, row.layer, row.head][torch.ones(LENGTH, LENGTH).tril() > 0]
+        np.testing.assert_allclose(np.array(row.attention) / 100, expected.detach(), atol=0.0051)

@@ -1,6 +1,7 @@
 """The reader of a page's blocks, by no code of the package."""
 
 import base64
+import itertools
 import json
 import zlib
 
@@ -20,6 +21,9 @@ def opened(text):
 
 
 def _column(column, rows, body):
+    if column["kind"] == "bytes":
+        ends = [column["at"], *(column["at"] + end for end in column["ends"])]
+        return [list(body[start:end]) for start, end in itertools.pairwise(ends)]
     size = rows * column["width"]
     planes = np.frombuffer(body[column["at"] : column["at"] + size], "u1").reshape(column["width"], rows)
     raw = np.ascontiguousarray(planes.T)

@@ -20,7 +20,8 @@ def pack(frames: dict[str, pd.DataFrame], bits: int, about: dict[str, Any] | Non
     """Return frames as one block of text.
 
     Args:
-        frames: by name. Floats (NaN where null), integers (nullable or not), booleans and strings.
+        frames: by name. Floats (NaN where null), integers (nullable or not), booleans, strings, and arrow's lists of
+            integers below 256.
         bits: of each float's mantissa that are kept.
         about: what else the header is to say, as JSON.
 
@@ -56,6 +57,10 @@ def _column(values: pd.Series, bits: int) -> tuple[dict[str, Any], bytes]:
         return _integers(values.to_numpy("i8", na_value=0), values.isna().to_numpy(), "int")
     if pd.api.types.is_float_dtype(values.dtype):
         return {"kind": "float", "width": 4}, _planes(rounded(values.to_numpy("f8", na_value=np.nan), bits))
+    if str(values.dtype).startswith("list"):
+        lists = [np.asarray(each, "u1") for each in values]
+        ends = np.cumsum([len(each) for each in lists], dtype=int)
+        return {"kind": "bytes", "width": 1, "ends": ends.tolist()}, b"".join(each.tobytes() for each in lists)
     if pd.api.types.is_string_dtype(values):
         codes, names = pd.factorize(values, sort=True)
         entry, data = _integers(codes, codes < 0, "string")

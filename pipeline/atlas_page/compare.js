@@ -85,8 +85,8 @@ function compared({ a, b, score }) {
   const rows = [...matched].map(([name, partner]) => {
     const [keyA, keyB] = [keyOf(one.experiment, one.seed, name), keyOf(other.experiment, other.seed, partner.name)];
     const [x, y] = [scoreOf(score, keyA), scoreOf(score, keyB)];
-    const difference = x?.value != null && y?.value != null ? y.value - x.value : null;
-    return { name, partner: partner.name, likeness: partner.likeness, chance: partner.chance, head: study.byKey.get(keyA), mate: study.byKey.get(keyB), x, y, difference, apart: difference === null ? null : Math.abs(difference), overlap: x?.lo != null && y?.lo != null ? x.lo <= y.hi && y.lo <= x.hi : null };
+    const changed = difference(x, y);
+    return { name, partner: partner.name, likeness: partner.likeness, chance: partner.chance, head: study.byKey.get(keyA), mate: study.byKey.get(keyB), keyA, keyB, x, y, difference: changed.value, lo: changed.lo, hi: changed.hi, apart: changed.value === null ? null : Math.abs(changed.value) };
   });
   if (!rows.length) return [el("p", { class: "say" }, "No heads of these two runs are matched: choose others.")];
   const complete = rows.filter((row) => row.difference !== null);
@@ -97,8 +97,7 @@ function compared({ a, b, score }) {
     { name: "likeness", align: "right", show: (row) => [el("b", {}, number(row.likeness)), el("small", {}, `chance ${number(row.chance)}`)] },
     { name: "one", text: "score", align: "right", get: (row) => row.x?.value ?? null, show: (row) => [number(row.x?.value), el("small", {}, interval(row.x?.lo, row.x?.hi))] },
     { name: "other", text: "its score", align: "right", get: (row) => row.y?.value ?? null, show: (row) => [number(row.y?.value), el("small", {}, interval(row.y?.lo, row.y?.hi))] },
-    { name: "difference", align: "right", get: (row) => row.apart, show: (row) => el("b", {}, number(row.difference)) },
-    { name: "overlap", text: "intervals", get: (row) => (row.overlap === null ? null : Number(row.overlap)), show: (row) => (row.overlap === null ? "\u2013" : row.overlap ? "overlap" : "apart") },
+    { name: "difference", align: "right", get: (row) => row.apart, show: (row) => [el("b", {}, number(row.difference)), el("small", {}, interval(row.lo, row.hi))] },
   ];
   return [
     el(
@@ -111,9 +110,49 @@ function compared({ a, b, score }) {
         rows: () => complete.map((row) => ({ head: row.name, counterpart: row.partner, likeness: row.likeness, chance: row.chance, score: row.x.value, counterparts: row.y.value, difference: row.difference })),
         made: { table: one.experiment === other.experiment ? "alignment" : "head_matches", query: queryOf({ experiment: one.experiment }) },
       }),
-      figure({ title: "Which head is which, and what changed most", say: "Sorted by the size of the difference.", chart: dataTable(rows, columns, { limit: 24, sort: { at: 5, down: true }, caption: "Matched heads" }), made: { table: one.experiment === other.experiment ? "alignment" : "head_matches" } }),
+      figure({ title: "Which head is which, and how far apart", say: `Sorted by the size of the difference. ${OF_DIFFERENCES}`, chart: dataTable(rows, columns, { limit: 24, sort: { at: 5, down: true }, caption: "Matched heads" }), made: { table: one.experiment === other.experiment ? "alignment" : "head_matches" } }),
     ),
+    el("section", {}, el("h2", {}, "What changed most"), changesFigure(rows, one, other)),
   ];
+}
+
+const OF_DIFFERENCES = "Its interval takes both scores' sentences as drawn apart; where both runs saw the same ones, it is rather too wide.";
+
+/** One score less another, with an interval from both of theirs (Zou and Donner 2008); null where either is not there. */
+function difference(x, y) {
+  if (x?.value == null || y?.value == null) return { value: null, lo: null, hi: null };
+  const value = y.value - x.value;
+  if (x.lo === null || y.lo === null) return { value, lo: null, hi: null };
+  return { value, lo: value - Math.hypot(y.value - y.lo, x.hi - x.value), hi: value + Math.hypot(y.hi - y.value, x.value - x.lo) };
+}
+
+/** Over all scores of all matched heads: the differences that lie furthest from 0, in widths of their intervals. */
+function changesFigure(rows, one, other) {
+  const all = rows.flatMap((row) =>
+    [...study.series.keys()].map((series) => {
+      const found = difference(scoreOf(series, row.keyA), scoreOf(series, row.keyB));
+      return { head: row.name, counterpart: row.partner, series, ...found, size: found.lo === null || found.hi === found.lo ? null : Math.abs(found.value) / (found.hi - found.lo) };
+    }),
+  );
+  const sized = d3.sort(all.filter((row) => row.size !== null), (row) => -row.size);
+  if (!sized.length) return el("p", { class: "say" }, "No score of both runs has an interval.");
+  const sure = sized.filter((row) => row.lo > 0 || row.hi < 0);
+  const domains = d3.rollup(sized, (each) => domainOf([0, ...each.flatMap((row) => [row.lo, row.hi])]), (row) => row.series);
+  const columns = [
+    { name: "head", show: (row) => link(headAddress(one.experiment, one.seed, row.head), row.head) },
+    { name: "counterpart", show: (row) => link(headAddress(other.experiment, other.seed, row.counterpart), row.counterpart) },
+    { name: "series", text: "score", get: (row) => seriesName(row.series) },
+    { name: "difference", align: "right", get: (row) => Math.abs(row.value), show: (row) => [el("b", {}, number(row.value)), el("small", {}, interval(row.lo, row.hi))] },
+    { name: "seen", text: "0 \u2192 difference", get: (row) => row.size, show: (row) => strip({ value: row.value, lo: row.lo, hi: row.hi, chance: 0, ideal: null, domain: domains.get(row.series) }) },
+    { name: "size", text: "in widths", align: "right" },
+  ];
+  return figure({
+    title: sure.length ? `What changed most: ${sure[0].head}, ${seriesName(sure[0].series)}` : "Nothing surely changed",
+    say: `All scores of all matched heads, the surest differences first; ${sure.length} of ${sized.length} intervals leave out 0. ${OF_DIFFERENCES}`,
+    chart: dataTable(sized, columns, { limit: 16, filter: true, caption: "What changed most" }),
+    made: { table: "head_scores" },
+    wide: true,
+  });
 }
 
 function sideBySide(rows, one, other, score) {

@@ -37,13 +37,18 @@ CHANGES = ("eval_set", "period", "token_class", "difference", "lo", "hi")
 
 
 def parts(
-    pairs: int, direction_tokens: int, by_sentence: tuple[tuple[str, str], ...], sentences_of: tuple[str, ...]
+    pairs: int,
+    direction_tokens: int,
+    pattern_sentences: int,
+    by_sentence: tuple[tuple[str, str], ...],
+    sentences_of: tuple[str, ...],
 ) -> dict[str, Part]:
     """Return what the page holds of each table, by the table's name.
 
     Args:
         pairs: of each circuit and end.
         direction_tokens: of each end of each singular direction.
+        pattern_sentences: of each set, in which attention is shown.
         by_sentence: metric and definition whose values by sentence it holds.
         sentences_of: the sets of sequences of these.
     """
@@ -61,6 +66,11 @@ def parts(
             "head",
             ("query_source", "key_source", "query", "key", "query_token", "key_token", "score", "pattern"),
             terms,
+        ),
+        "sentence_patterns": Part(
+            "head",
+            ("eval_set", "period", "sentence", "attention"),
+            {"eval_set": sentences_of, "sentence": tuple(range(pattern_sentences))},
         ),
         "offset_profiles": Part(
             "head", ("query_source", "key_source", "keys", "offset", "mean_score", "mean_pattern"), terms

@@ -25,8 +25,9 @@ async function unpack(name) {
   return { ...tables, about: header.about };
 }
 
-/** One column: an array of numbers, booleans or strings, null where there is none. */
-function values({ kind, width, at, least, values: names }, rows, bytes, start) {
+/** One column: an array of numbers, booleans, strings or bytes, null where there is none. */
+function values({ kind, width, at, least, ends, values: names }, rows, bytes, start) {
+  if (kind === "bytes") return ends.map((end, row) => bytes.subarray(start + at + (ends[row - 1] ?? 0), start + at + end));
   const whole = new Uint8Array(rows * width);
   for (let plane = 0; plane < width; plane++) {
     const from = start + at + plane * rows;

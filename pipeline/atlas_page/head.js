@@ -12,7 +12,7 @@ const SECTIONS = [
   ["sentences", "Sentences", sentencesSection],
 ];
 
-async function headPage(main, [experiment, seed, name]) {
+async function headPage(main, [experiment, seed, name], params) {
   const head = study.byKey.get(keyOf(experiment, seed, name));
   if (!head) return nothing(main, `There is no head ${name} in run ${experiment}, seed ${seed}.`);
   const [own, run] = await Promise.all([block(`head/${head.key}`), block(`run/${experiment}/${seed}`)]);
@@ -25,7 +25,7 @@ async function headPage(main, [experiment, seed, name]) {
     roleSentence(head),
     el("nav", { class: "parts", "aria-label": "Parts of this page" }, SECTIONS.map(([id, text]) => link(address("run", experiment, seed, "head", name, id), text))),
   );
-  const context = { head, own: own ?? {}, run: run ?? {}, query: queryOf({ experiment: head.experiment, seed: head.seed, layer: head.layer, head: head.head }) };
+  const context = { head, own: own ?? {}, run: run ?? {}, params, query: queryOf({ experiment: head.experiment, seed: head.seed, layer: head.layer, head: head.head }) };
   for (const [id, text, make] of SECTIONS) main.append(el("section", { id }, el("h2", {}, text), make(context)));
 }
 
@@ -90,13 +90,50 @@ function attentionSection(context) {
   return el("div", { class: "grid" }, attentionText(context), profileFigure(context), patternProfile(context), termMaps(context));
 }
 
-/** The demonstration sentence twice: what each token looks at, and what looks at it. */
-function attentionText({ own, query }) {
+const DEMONSTRATION = "demonstration";
+
+/** Any sentence whose attention is kept, the demonstration first. */
+function attentionText({ head, own, query, params }) {
   const entries = rowsOf(own.term_maps, (row) => row.query_source === "total");
-  if (!entries.length) return null;
+  const kept = new Map(rowsOf(own.sentence_patterns).map((row) => [[row.eval_set, ...(row.period === null ? [] : [row.period]), row.sentence].join("/"), row]));
+  const options = [...(entries.length ? [{ value: DEMONSTRATION, text: "the demonstration", group: "" }] : []), ...[...kept].map(([value, row]) => ({ value, text: `sentence ${row.sentence}`, group: `${words(row.eval_set)}${row.period === null ? "" : `, period ${row.period}`}` }))];
+  if (!options.length) return null;
+  const asked = params?.get("sentence");
+  const first = options.some(({ value }) => value === asked) ? asked : options[0].value;
+  const holder = el("div");
+  let looking = { tokens: [], of: () => 0 };
+  const draw = async (value) => {
+    looking = value === DEMONSTRATION ? demonstrated(entries) : await probed(kept.get(value), head);
+    holder.replaceChildren(lookingText(looking));
+  };
+  draw(first);
+  return figure({
+    title: "Point at a token: where it looks, and what looks at it",
+    say: "A fuller colour is more attention.",
+    controls: choice("Sentence", options, first, (value) => (setParams({ sentence: value }), draw(value))),
+    chart: holder,
+    rows: () => looking.tokens.flatMap((query_token, at) => looking.tokens.slice(0, at + 1).map((key_token, key) => ({ query: at, query_token, key, key_token, attention: looking.of(at, key) }))),
+    made: { table: "sentence_patterns", query },
+    wide: true,
+  });
+}
+
+function demonstrated(entries) {
   const tokens = tokensOf(entries);
   const weight = new Map(entries.map((row) => [row.query * tokens.length + row.key, row.pattern ?? 0]));
-  const of = (from, to) => weight.get(from * tokens.length + to) ?? 0;
+  return { tokens, of: (from, to) => weight.get(from * tokens.length + to) ?? 0 };
+}
+
+/** A sentence of a set, and its attention: a byte an entry, query by query. */
+async function probed({ eval_set, period, sentence, attention }, head) {
+  const run = study.runs.find((each) => each.experiment === head.experiment && each.seed === head.seed);
+  const sequences = (await block(`sequences/${run.ids.probe}`))?.sequences;
+  const rows = rowsOf(sequences, (row) => row.eval_set === eval_set && row.period === period && row.sentence === sentence);
+  return { tokens: rows.map((row) => row.token), of: (from, to) => (to > from ? 0 : attention[(from * (from + 1)) / 2 + to] / 100) };
+}
+
+/** A sentence twice: what each token looks at, and what looks at it. */
+function lookingText({ tokens, of }) {
   const readout = el("p", { class: "readout", role: "status" });
   const sides = [
     ["Looks at", (at, other) => of(at, other), "var(--plus)"],
@@ -131,16 +168,9 @@ function attentionText({ own, query }) {
       to.focus();
     });
   }
-  const telling = entries.filter((row) => row.key > 0 && row.key < row.query);
-  show(telling[d3.maxIndex(telling, (row) => row.pattern)]?.query ?? 0); // the query that rests on the first key least
-  return figure({
-    title: "Point at a token: where it looks, and what looks at it",
-    say: "The demonstration sentence. A fuller colour is more attention.",
-    chart: el("div", { class: "texts" }, texts.map(({ title, box }) => el("div", {}, el("h4", {}, title), box)), readout),
-    rows: () => entries.map((row) => ({ query: row.query, query_token: row.query_token, key: row.key, key_token: row.key_token, pattern: row.pattern, score: row.score })),
-    made: { table: "term_maps", query },
-    wide: true,
-  });
+  const telling = d3.range(1, tokens.length).map((query) => d3.max(d3.range(1, query), (key) => of(query, key)) ?? 0);
+  show(telling.length ? d3.maxIndex(telling) + 1 : 0); // the query that rests on the first key least
+  return el("div", { class: "texts" }, texts.map(({ title, box }) => el("div", {}, el("h4", {}, title), box)), readout);
 }
 
 function tokensOf(entries) {

@@ -20,6 +20,7 @@ class AtlasSettings(StageSettings):
     bits: int = Field(ge=7, le=23)
     pairs: Count
     direction_tokens: Count
+    pattern_sentences: Count
     by_sentence: tuple[tuple[str, str], ...]  # metric, definition
     sentences_of: tuple[EvalSet, ...]
     # From the planner, not from conf/: what the study is.

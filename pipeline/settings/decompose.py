@@ -8,7 +8,7 @@ from pipeline.settings.stage import Stage
 STAGE = Stage(
     of="run",
     reads={"prepare": ("vocabulary",), "probe": ("sequences",), "train": ("config.json",), "extract": ("weights",)},
-    tables=("attention_terms", "sentence_terms", "offset_profiles", "term_maps"),
+    tables=("attention_terms", "sentence_terms", "offset_profiles", "term_maps", "sentence_patterns"),
     gated=True,
 )
 
@@ -20,3 +20,4 @@ class DecomposeSettings(Bootstrap):
     batch: Count
     seed: Seed
     map_tokens: int = Field(ge=2)
+    pattern_sentences: Count

@@ -3,7 +3,17 @@
 from dataclasses import replace
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import CONFIDENCE, HEAD, KEY_SOURCE, LAYER, QUERY_SOURCE, SENTENCE, STEP
+from pipeline.tables.columns import (
+    CONFIDENCE,
+    EVAL_SET,
+    HEAD,
+    KEY_SOURCE,
+    LAYER,
+    PERIOD,
+    QUERY_SOURCE,
+    SENTENCE,
+    STEP,
+)
 
 LO = Column(
     "lo", "float64", "as value", "lower end of the interval over sentences; null for one sentence", nullable=True
@@ -139,5 +149,26 @@ TERM_MAPS = Table(
         Column("key_token", "string", "text", "token at the key position"),
         Column("score", "float64", "score", "the term's score, after the 1/sqrt(d_head)"),
         Column("pattern", "float64", "probability", "attention; null for a single term", 0, 1, nullable=True),
+    ),
+)
+SENTENCE_PATTERNS = Table(
+    name="sentence_patterns",
+    row="one head's attention in one of the first sentences of a set",
+    key=("layer", "head", "eval_set", "period", "sentence"),
+    columns=(
+        LAYER,
+        HEAD,
+        EVAL_SET,
+        PERIOD,
+        SENTENCE,
+        Column(
+            "attention",
+            "list<int32>",
+            "percent",
+            "attention of every query to every key up to it, query by query: n (n + 1) / 2 values in a sentence of n "
+            "tokens, each rounded",
+            0,
+            100,
+        ),
     ),
 )

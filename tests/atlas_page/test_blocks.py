@@ -60,3 +60,11 @@ def test_a_page_can_hold_it_whatever_is_in_it():
 def test_a_column_of_lists_is_refused():
     with pytest.raises(ValueError, match="column odd: object cannot be packed; give numbers, booleans or strings"):
         pack({"heads": pd.DataFrame({"odd": [[1], [2]]})}, 12)
+
+
+def test_lists_of_bytes_come_out_as_they_went_in():
+    attention = pa.array([[0, 255, 3], [], [7]], pa.list_(pa.int32()))
+    frame = pa.table({"attention": attention, "sentence": [0, 1, 2]}).to_pandas(types_mapper=pd.ArrowDtype)
+    tables, _ = opened(pack({"patterns": frame, "none": frame.iloc[:0]}, 12))
+    assert tables["patterns"] == {"attention": [[0, 255, 3], [], [7]], "sentence": [0, 1, 2]}
+    assert tables["none"]["attention"] == []

@@ -2,7 +2,7 @@ import pandas as pd
 
 from pipeline.atlas_page.contents import HEAD, Part, by_block, parts, where_tokens_are
 
-HELD = parts(3, 2, (("induction", "mass"), ("copying", "olsson")), ("text",))
+HELD = parts(3, 2, 2, (("induction", "mass"), ("copying", "olsson")), ("text",))
 PAIRS = pd.DataFrame(
     [
         ("base", 0, 0, 1, "OV", "top", 0, "a", "b"),

@@ -142,6 +142,28 @@ def test_pointing_at_a_token_says_where_it_looks(visit):
     page.keyboard.press("Tab")
 
 
+def test_any_kept_sentence_can_be_looked_at_and_linked_to(visit):
+    page = visit("#/run/base/0/head/0.0")
+    page.get_by_role("combobox", name="Sentence").select_option("text/1")
+    tokens = page.locator("[aria-label='Looks at'] .token")
+    page.wait_for_function("location.hash.endsWith('sentence=text%2F1')")
+    assert tokens.first.inner_text() == SHOWN
+    tokens.nth(3).hover()
+    assert page.locator(".readout").inner_text().endswith("at 0: 1")  # every query looks at the first key
+    page = visit("#/run/base/0/head/0.0?sentence=text%2F0")
+    page.locator("[aria-label='Looks at'] .token").nth(3).hover()
+    assert page.locator(".readout").inner_text().endswith("at 3: 1")  # every query looks at itself
+
+
+def test_what_changed_most_between_two_runs_has_intervals(visit):
+    page = visit("#/compare?a=base/0&b=base/1")
+    figure = page.locator("figure", has=page.locator("h3", has_text="What changed most: "))
+    cells = figure.locator("tbody tr").first.locator("td").all_inner_texts()
+    assert cells[:2] in (["0.0", "0.1"], ["1.0", "1.1"])  # 0.2 from seed to seed, 0.05 from head to head
+    assert cells[3].split("[")[1] == "0.228, 0.272]"
+    assert "of 16 intervals leave out 0" in figure.locator(".say").inner_text()
+
+
 def test_a_map_tells_of_the_entry_under_the_pointer(visit):
     page = visit("#/run/base/0/head/0.0")
     chart = page.locator("svg[aria-label^='Scores, All of it']")
