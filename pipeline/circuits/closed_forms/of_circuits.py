@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from pipeline.circuits.closed_forms.case import Case
-from pipeline.circuits.closed_forms.expected import ROUNDING, TIES, UNDEFINED, WORDLESS, Expected
+from pipeline.circuits.closed_forms.expected import ROUNDING, TIES, UNDEFINED, UNFED, WORDLESS, Expected
 from pipeline.circuits.closed_forms.of_patterns import previous_attention
 
 ClosedForm = Callable[[Case], Expected]
@@ -45,6 +45,11 @@ def copying(score: str) -> ClosedForm:
 def relation(case: Case) -> Expected:
     """Tokens of wired networks are numbers without a meaning."""
     return WORDLESS
+
+
+def after_mlp0(case: Case) -> Expected:
+    """Wired networks attend alone."""
+    return UNFED
 
 
 def stream(case: Case) -> Expected:

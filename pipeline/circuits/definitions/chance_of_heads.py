@@ -41,6 +41,7 @@ from pipeline.circuits.definitions.definition import (
     OfRanks,
 )
 from pipeline.circuits.definitions.measure_heads import (
+    BEHIND,
     Between,
     Relations,
     circuit_scores,
@@ -58,7 +59,7 @@ from pipeline.circuits.scores.relations import permuted, share
 from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import gains_folded
+from pipeline.circuits.vocabulary.factors import effective_embedding, gains_folded
 from pipeline.circuits.vocabulary.tall import Rows, Tall
 
 Kinds = dict[NullKind, Chance]
@@ -97,7 +98,8 @@ class Reference:
     ) -> "Reference":
         """Take the products of the model's embeddings that all its heads share; arguments as the fields."""
         folded = gains_folded(weights)
-        return cls(weights, folded, before, ranked, draws, generator, products_between(folded))
+        behind = None if weights.ff_keys is None else effective_embedding(weights, "after_mlp0")
+        return cls(weights, folded, before, ranked, draws, generator, products_between(folded, behind))
 
 
 def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> RandomHeads:
@@ -143,7 +145,9 @@ def of_circuits(reference: Reference, layer: int, scores: Scores, random: Random
     OV = [balanced(read, written.mT) for read, written in zip(folded.W_V[layer], folded.W_O[layer], strict=True)]
     QK = [balanced(read, written) for read, written in zip(folded.W_Q[layer], folded.W_K[layer], strict=True)]
     chances: Chances = {}
-    for name, halves in (("OV", OV), ("QK", QK), ("stream", OV)):
+    met = [name for name in reference.between if layer or not name.endswith(BEHIND)]
+    for name in met:
+        halves = QK if name.startswith("QK") else OV
         circuits = [reference.between[name].through(*head) for head in halves]
         functions = {entry.name: measure.function for entry, measure in _of_circuit(name)}
         rotated = rotations(circuits, functions, draws.heads, reference.generator)

@@ -66,9 +66,12 @@ class OfPass:
 
 @dataclass(frozen=True)
 class OfCircuit:
-    """Of a head's own circuit, by its small products; `stream` is W_V W_O, between nothing."""
+    """Of a head's own circuit, by its small products; `stream` is W_V W_O, between nothing.
 
-    circuit: Literal["OV", "QK", "stream"]
+    After the first layer, where tokens meet heads behind its feed-forward part, OV and QK come a second time.
+    """
+
+    circuit: Literal["OV", "QK", "stream", "OV_after_mlp0", "QK_after_mlp0"]
     function: Callable[[Grams], Float64[Tensor, "..."]]  # changes its sign with the circuit's
     relabelled_sd: Callable[[Grams], Float64[Tensor, "..."]] | None = None  # where the tokens of one side change places
 

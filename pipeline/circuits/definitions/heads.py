@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from jaxtyping import Float64
 from torch import Tensor
@@ -38,6 +39,7 @@ from pipeline.circuits.definitions.sources import (
     DEVIATIONS,
     DIAGONAL,
     DISTANCE,
+    EFFECTIVE,
     FRACTION,
     FRAMEWORK,
     FUZZY,
@@ -187,6 +189,22 @@ def _long_prefix(prefix: int, number: str) -> Definition:
 
 def _near(tokens: Tokens) -> Template | None:
     return None if tokens.near_targets is None else mass(tokens.near_targets)
+
+
+def _after_mlp0(metric: str, circuit: Literal["OV_after_mlp0", "QK_after_mlp0"]) -> Definition:
+    return Definition(
+        metric=metric,
+        definition="diagonal_z_after_mlp0",
+        meaning=f"{DIAGONAL}, tokens being read as the first feed-forward part leaves them; not of layer 0",
+        source=f"after {EFFECTIVE}",
+        unit=DEVIATIONS,
+        measure=OfCircuit(circuit, copying.diagonal_z, relabelled_sd),
+        chance=0.0,
+        ideal=_projection,
+        nulls=("rotation", "permuted_tokens"),
+        closed_form=of_circuits.after_mlp0,
+        random_mean=True,
+    )
 
 
 def _relation(name: str, meaning: str) -> Definition:
@@ -506,6 +524,7 @@ WEIGHTS = (
         closed_form=of_circuits.copying("diagonal_z"),
         random_mean=True,
     ),
+    _after_mlp0("copying", "OV_after_mlp0"),
     _ranked("top1", 1, "share of tokens that are largest in their own row of the circuit", f"{ARENA}; {BIETTI}"),
     _ranked("top5", 5, "share of tokens among their own five largest", ARENA),
     _ranked(
@@ -553,6 +572,7 @@ WEIGHTS = (
         closed_form=of_circuits.same_token("diagonal_z"),
         random_mean=True,
     ),
+    _after_mlp0("same_token_preference", "QK_after_mlp0"),
     Definition(
         metric="same_token_preference",
         definition="eigenvalue",

@@ -40,6 +40,7 @@ from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit, qk_ci
 Between = Mapping[str, Grams]  # by circuit, OV, QK or stream: its sides, without what a head puts between them
 Halves = tuple[Float64[Tensor, "d_model rank"], Float64[Tensor, "d_model rank"]]  # W is the first @ the second^T
 Relations = Mapping[str, Int[Tensor, "side pair"]]  # sources' and targets' tokens, by relation
+BEHIND = "_after_mlp0"  # how circuits are called that read tokens behind the first feed-forward part
 CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
 
 
@@ -119,18 +120,23 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     return scores
 
 
-def products_between(weights: Weights) -> Between:
+def products_between(weights: Weights, after_mlp0: Float[Tensor, "d_vocab d_model"] | None = None) -> Between:
     """Take the products of the model's embeddings that the circuits of all its heads share.
 
     Args:
         weights: with layer norm's gains folded in.
+        after_mlp0: its tokens behind the first feed-forward part, `effective_embedding`; None to read them raw alone.
     """
     identity = torch.eye(weights.d_model, dtype=torch.float64)
-    return {
+    shared = {
         "OV": Grams.of(weights.W_E, weights.W_U.mT),
         "QK": Grams.of(weights.W_E, weights.W_E),
         "stream": Grams.of(identity, identity),
     }
+    if after_mlp0 is not None:
+        behind = {"OV": Grams.of(after_mlp0, weights.W_U.mT), "QK": Grams.of(after_mlp0, after_mlp0)}
+        shared |= {f"{name}{BEHIND}": grams for name, grams in behind.items()}
+    return shared
 
 
 def circuit_scores(
@@ -143,7 +149,8 @@ def circuit_scores(
         layer: which layer.
         ranked: the tokens whose rows are ranked.
         tile: rows ranked at a time; bounds memory, not the result.
-        between: of `products_between`, which pays where many heads share it; without, each head's own factors do.
+        between: of `products_between`, which pays where many heads share it; without, each head's own factors do,
+            and circuits behind the first feed-forward part have no score.
 
     Returns:
         The scores, [head] each; those of positions only where the model has W_pos.
@@ -234,15 +241,16 @@ def most_ranked() -> int:
 
 def halves_of(weights: Weights, name: str, head: Head) -> Halves:
     """Return what a head's own circuit puts between the sides of `Between`: W_V and W_O^T, or W_Q and W_K."""
-    if name == "QK":
+    if name.startswith("QK"):
         return weights.W_Q[head].double(), weights.W_K[head].double()
     return weights.W_V[head].double(), weights.W_O[head].mT.double()
 
 
 def circuits_of(weights: Weights, head: Head, between: Between | None = None) -> dict[str, Grams]:
     """Return a head's own circuits; `between` as of `circuit_scores`."""
-    if between is not None:
-        return {name: shared.through(*halves_of(weights, name, head)) for name, shared in between.items()}
+    if between is not None:  # heads of layer 0 are before the first feed-forward part
+        met = {name: shared for name, shared in between.items() if head[0] or not name.endswith(BEHIND)}
+        return {name: shared.through(*halves_of(weights, name, head)) for name, shared in met.items()}
     factors = {"OV": ov_circuit(weights, head), "QK": qk_circuit(weights, head)}
     return {name: Grams.of(*both) for name, both in (factors | {"stream": halves_of(weights, "stream", head)}).items()}
 
@@ -328,7 +336,8 @@ def _head_scores(
 ) -> dict[Definition, Float[Tensor, ""]]:
     circuits = circuits_of(weights, head, between)
     ranks = diagonal_ranks(*ov_circuit(weights, head, ranked), ranked, tile, most_ranked())
-    values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in measured_as(OfCircuit, HEADS)}
+    of_circuit = [(entry, measure) for entry, measure in measured_as(OfCircuit, HEADS) if measure.circuit in circuits]
+    values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in of_circuit}
     for entry, measure in measured_as(OfRanks, HEADS):
         if not measure.weighed_by_text:
             values[entry] = (ranks[int(measure.smallest)] < measure.most).double().mean()

@@ -229,3 +229,17 @@ def test_one_head_alone_has_the_rotations_of_its_layer():
         # Of 4000 draws a deviation is known to about 1 %.
         assert kinds["rotation"].sd.item() == pytest.approx(whole[name]["rotation"].sd[1].item(), rel=0.06)
         assert scores[name].value.item() == pytest.approx(circuit_scores(weights, 0, EVERY, 5)[name].value[1].item())
+
+
+def test_circuits_behind_the_first_feed_forward_part_have_chance_where_heads_meet_it():
+    generator = torch.Generator().manual_seed(3)
+    neurons = {name: torch.randn(2, 7, D_MODEL, generator=generator) for name in ("ff_keys", "ff_values")}
+    beside = reference(replace(copier(), **neurons, activation="gelu"), None)
+    for layer, expected in ((0, set()), (1, {"copying", "same_token_preference"})):
+        scores = circuit_scores(beside.folded, layer, EVERY, 5, beside.between)
+        chances = of_circuits(beside, layer, scores, {})
+        behind = {metric: kinds for (metric, name), kinds in chances.items() if name == "diagonal_z_after_mlp0"}
+        assert set(behind) == expected
+        for kinds in behind.values():
+            assert list(kinds) == ["rotation", "permuted_tokens"]
+            assert all(((chance.p > 0) & (chance.p <= 1)).all() for chance in kinds.values())

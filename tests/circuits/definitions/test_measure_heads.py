@@ -22,9 +22,11 @@ from pipeline.circuits.scores.challenges import RIVALS, predictable
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.circuits.vocabulary.factors import effective_embedding
 
 D_VOCAB, N_HEADS = 20, 2
 EVERY = torch.arange(D_VOCAB)
+METRICS_BEHIND = ("copying", "same_token_preference")
 
 
 def random_weights():
@@ -354,6 +356,27 @@ def test_a_heads_own_circuits(name, between):
     torch.testing.assert_close(circuit.deviation, dense[name].double().std(correction=0))
     expected = torch.linalg.eigvals(dense[name].double()).abs().sum()
     torch.testing.assert_close(torch.linalg.eigvals(circuit.whole_cross).abs().sum(), expected)
+
+
+def permuting():
+    """A model whose first feed-forward part makes another token of each; the head of layer 1 takes them back."""
+    eye, order = torch.eye(D_VOCAB, dtype=torch.float64), EVERY.roll(3)
+    heads = {name: torch.zeros(2, 1, D_VOCAB, D_VOCAB, dtype=torch.float64) for name in ("W_Q", "W_K", "W_V", "W_O")}
+    heads["W_V"][:, 0], heads["W_O"][:, 0] = eye[order].T, eye
+    heads["W_Q"][:, 0], heads["W_K"][:, 0] = eye, eye[order]  # a token looks for what it is made to
+    neurons = {"ff_keys": eye.expand(2, -1, -1), "ff_values": torch.stack([eye[order] - eye, 0 * eye])}
+    return Weights("none", W_E=eye, W_U=eye, **heads, **neurons, activation="relu")
+
+
+def test_copying_of_permuted_tokens_is_seen_behind_the_first_feed_forward_part_alone():
+    weights = permuting()
+    between = products_between(weights, effective_embedding(weights, "after_mlp0"))
+    scores, before = (circuit_scores(weights, layer, EVERY, 7, between) for layer in (1, 0))
+    found = {name: scores["copying", f"diagonal_z{name}"].value.item() for name in ("", "_after_mlp0")}
+    assert found == pytest.approx({"": -((D_VOCAB - 1) ** -0.5), "_after_mlp0": (D_VOCAB - 1) ** 0.5})
+    of_queries = {name: scores["same_token_preference", f"diagonal_z{name}"].value.item() for name in found}
+    assert of_queries == pytest.approx(dict.fromkeys(found, -((D_VOCAB - 1) ** -0.5)))
+    assert set(scores) - set(before) == {(metric, "diagonal_z_after_mlp0") for metric in METRICS_BEHIND}
 
 
 def test_prefix_circuits_are_small_and_have_the_trace_and_eigenvalues_of_the_dense_ones():
