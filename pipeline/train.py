@@ -149,7 +149,7 @@ def train(settings: TrainSettings, training: Training, journal: Journal, progres
         journal.note(training)
     tokens = settings.batch * settings.model.n_ctx
     total, done = settings.steps * tokens, training.step * tokens
-    with tqdm(total=total, initial=done, unit="token", unit_scale=True, mininterval=5) as bar:
+    with tqdm(total=total, desc="training", initial=done, unit="token", unit_scale=True, mininterval=5) as bar:
         for step, loss in training.steps():
             journal.note(training, loss)
             bar.update(tokens)

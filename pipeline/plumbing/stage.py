@@ -14,6 +14,7 @@ from pipeline.plumbing.artefacts import Paths
 from pipeline.plumbing.lifeline import end_with
 from pipeline.plumbing.making import hold_alone
 from pipeline.plumbing.memory import keep_freed
+from pipeline.plumbing.progress import tell_past_the_log
 from pipeline.settings.base import Slice
 
 S = TypeVar("S", bound=Slice)
@@ -28,6 +29,7 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
     arguments = parser.parse_args()
     if arguments.callers:
         end_with(*arguments.callers)
+        tell_past_the_log(f"{stage} {Path(arguments.outputs[0]).parent.name}")
     keep_freed()
     try:
         if arguments.callers:
