@@ -35,10 +35,11 @@ def run(settings: CoverSettings, inputs: Paths, outputs: Paths) -> None:
     rows[["layer", "head"]] = rows.pop("place").to_list()
     rows = rows.assign(eval_set="text", confidence=settings.confidence)
     tokens = sequences_of(read(SEQUENCES, inputs), "text")[JUDGING::2][: settings.sentences]
-    if weights.attends == "back" and len(tokens):
+    if weights.attends == "back" and weights.ln1_post_gain is None and len(tokens):
         rows = rows.merge(measured(settings, weights, heads, tokens, first), how="left", on=["layer", "head", "role"])
     else:
         why = "there is no second sentence" if weights.attends == "back" else "the model attends both ways"
+        why = why if weights.ln1_post_gain is None else "a norm stands behind the model's heads"
         print(f"{why}: nothing says how much of a head its roles explain")
     write(ROLE_COVERAGE, rows.reindex(columns=ROLE_COVERAGE.names).fillna({"n": 0}).astype({"n": "int64"}), outputs)
 

@@ -46,9 +46,11 @@ def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
     parts: dict[Table, list[pa.Table]] = {
         table: [] for table in (ATTENTION_TERMS, SENTENCE_TERMS, OFFSET_PROFILES, TERM_MAPS)
     }
-    if weights.attends == "back":
+    if weights.attends == "back" and weights.score_cap is None:
         for table, part in described(settings, weights, sequences, step, begins):
             parts[table].append(part)
+    elif weights.score_cap is not None:
+        print("the model caps its scores: softmax reads no sum of terms, so they are not described")
     else:
         print("the model attends both ways: statistics are over keys up to the query, so its terms are not described")
     for table in parts:

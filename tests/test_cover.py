@@ -95,6 +95,12 @@ def test_a_model_that_attends_both_ways_has_rows_without_numbers(run, capsys):
     assert "the model attends both ways: nothing says" in capsys.readouterr().out
 
 
+def test_a_model_with_a_norm_behind_its_heads_has_rows_without_numbers(run, capsys):
+    model = induction_network()
+    assert run(replace(model, ln1_post_gain=torch.ones(model.n_layers, model.d_model)))[NUMBERS].isna().all(axis=None)
+    assert "a norm stands behind the model's heads: nothing says" in capsys.readouterr().out
+
+
 def test_one_sentence_chooses_and_judges_nothing(run, capsys):
     assert run(induction_network(), ids=tokens(1))[NUMBERS].isna().all(axis=None)
     assert "there is no second sentence: nothing says" in capsys.readouterr().out

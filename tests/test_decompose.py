@@ -207,14 +207,15 @@ def test_equal_inputs_give_equal_bytes(run, files):
     assert [file.read_bytes() for file in files[1].files] == first
 
 
-def save_bert(folder):
-    from tiny_checkpoints import model_of
+@pytest.mark.parametrize(("name", "why"), [("bert", "attends both ways"), ("gemma2", "caps its scores")])
+def test_a_model_whose_scores_no_softmax_reads_as_a_sum_is_not_described(name, why, run, capsys):
+    def save(folder):
+        from tiny_checkpoints import model_of
 
-    model_of("bert", vocab_size=D_VOCAB, num_attention_heads=N_HEADS).save_pretrained(folder)
+        model_of(name, vocab_size=D_VOCAB, num_attention_heads=N_HEADS).save_pretrained(folder)
 
-
-def test_a_model_that_attends_both_ways_is_not_described(run):
-    assert all(frame.empty for frame in run(save_bert).values())
+    assert all(frame.empty for frame in run(save).values())
+    assert why in capsys.readouterr().out
 
 
 def test_attention_in_the_first_sentences_of_every_set_is_that_of_the_model(run, tmp_path):

@@ -14,7 +14,11 @@ from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
 
-_SETTING_TYPES = {"ln_eps": float, "window": int, "gain_from": float, "embed_scale": float}
+_SETTING_TYPES = {
+    "ln_eps": float,
+    "window": int,
+    **dict.fromkeys(("gain_from", "embed_scale", "query_scale", "score_cap", "logit_cap"), float),
+}
 _SCHEMA = pa.schema(
     {"name": pa.string(), "layer": pa.int64(), "head": pa.int64(), "row": pa.int64(), "values": pa.list_(pa.float32())}
 )

@@ -33,6 +33,7 @@ LLAMA3 = {
     "high_freq_factor": 2.0,
     "original_max_position_embeddings": 16,
 }
+CAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.5}
 PARTIAL = {"rope_theta": 100.0, "partial_rotary_factor": 0.67}
 LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 3.0}
 # Of the library's families. name: its class, and the shape of the model
@@ -49,6 +50,7 @@ CHECKPOINTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "qwen2": ("Qwen2", GROUPED | {"tie_word_embeddings": True}),
     "bert": ("Bert", WIDE),
     "gemma": ("Gemma", GROUPED | {"head_dim": 6}),
+    "gemma2": ("Gemma2", GROUPED | {"head_dim": 6, "query_pre_attn_scalar": 7, "sliding_window": 12} | CAPS),
     "opt": ("OPT", WIDE | {"ffn_dim": 20}),
     "phi": ("Phi", GROUPED | {"rope_parameters": PARTIAL}),
     "phi3": ("Phi3", GROUPED | {"rms_norm_eps": 1e-6}),

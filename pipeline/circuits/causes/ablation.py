@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import Trace, forward, run_layer, unembed
+from pipeline.circuits.transformer.layers import as_it_joins
 from pipeline.circuits.transformer.losses import losses_of
 from pipeline.circuits.transformer.weights import Head, Heads, Weights
 
@@ -134,7 +135,13 @@ def change_of(weights: Weights, trace: Trace, heads: Heads, method: str, others:
 
 def written(weights: Weights, trace: Trace, heads: Heads, layer: int) -> Float[Tensor, "batch position d_model"]:
     """What those of the heads that are in one layer write together."""
-    return reduce(torch.add, [trace.z[:, *head] @ weights.W_O[head] for head in heads if head[0] == layer])
+    return reduce(torch.add, [written_by(weights, trace, head) for head in heads if head[0] == layer])
+
+
+def written_by(weights: Weights, trace: Trace, head: Head) -> Float[Tensor, "batch position d_model"]:
+    """Return what a head adds to the stream."""
+    scale = trace.of_layer(head[0]).get("attention_scale")
+    return as_it_joins(weights, trace.z[:, *head] @ weights.W_O[head], head[0], scale)
 
 
 def losses_with(

@@ -9,7 +9,7 @@ from einops import einsum
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.causes.ablation import Change, losses_unchanged, losses_with
+from pipeline.circuits.causes.ablation import Change, losses_unchanged, losses_with, written_by
 from pipeline.circuits.transformer.attention import pattern, scores
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import keys, queries, values, what_heads_read
@@ -96,7 +96,7 @@ def without_edge(weights: Weights, trace: Trace, source: Head, layer: int) -> di
     Returns:
         By input. Q: taken from queries; K: from keys; V: from values, with the pattern as it was.
     """
-    return with_change(weights, trace, -trace.z[:, *source] @ weights.W_O[source], layer)
+    return with_change(weights, trace, -written_by(weights, trace, source), layer)
 
 
 def with_change(
@@ -109,7 +109,7 @@ def with_change(
     value = values(weights, whole, layer)
 
     def attending(query: Tensor, key: Tensor) -> Attention:
-        attention = pattern(scores(query, key), weights.attends)
+        attention = pattern(scores(query, key), weights.attends, weights.score_cap)
         return Attention(attention, attention @ value)
 
     return {

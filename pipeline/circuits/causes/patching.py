@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.circuits.causes.ablation import Change, resid_with
+from pipeline.circuits.causes.ablation import Change, resid_with, written_by
 from pipeline.circuits.causes.edges import with_change
 from pipeline.circuits.transformer.forward import Trace, run_layer, unembed
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -60,7 +60,7 @@ def patched_edges(
     Returns:
         By input: Q, K, V.
     """
-    change = (clean.z[:, *source] - corrupt.z[:, *source]) @ weights.W_O[source]
+    change = written_by(weights, clean, source) - written_by(weights, corrupt, source)
     changed = with_change(weights, corrupt, change, layer)
     return {through: _each_head(weights, corrupt, layer, attention.z) for through, attention in changed.items()}
 

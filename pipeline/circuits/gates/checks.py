@@ -80,8 +80,9 @@ def on_sequences(
     visible = visible & (scores > torch.finfo(scores.dtype).min / 2).all(1)
     for number, layer in enumerate(walk(weights, tokens, at_once, apart)):
         summed = disagreement.sum_of_terms(layer.queries_keys())
-        yield ("terms", "scores", number), disagreement.worst(summed * visible, scores[:, number] * visible)
-        ours = attention.pattern(summed, weights.attends)
+        read = attention.capped(summed, weights.score_cap)
+        yield ("terms", "scores", number), disagreement.worst(read * visible, scores[:, number] * visible)
+        ours = attention.pattern(summed, weights.attends, weights.score_cap)
         yield ("pattern", "pattern", number), disagreement.worst(ours, pattern[:, number])
     b_U = None if weights.b_U is None else weights.b_U.double()
     rebuilt = unembed(replace(layer.weights, W_U=weights.W_U.double(), b_U=b_U), layer.after)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.circuits.transformer.forward import Trace
-from pipeline.circuits.transformer.layers import at, attention_constant, embedded, normalise
+from pipeline.circuits.transformer.layers import at, attention_constant, embedded, normalise, over
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
 
@@ -26,9 +26,11 @@ from pipeline.circuits.vocabulary.factors import gains_folded
 def adds_up(weights: Weights) -> bool:
     """Whether the model's logits are a sum over parts of the stream once its norms' scales are held.
 
-    Not where norms stand on the stream itself, or a nonlinear head stands before the unembedding.
+    Not where norms stand on the stream itself or behind a part, a nonlinear head stands before the unembedding, or
+    logits are capped.
     """
-    return weights.norm_place == "before" and weights.W_head is None and weights.ln_embed_gain is None
+    nothing_after = weights.ln1_post_gain is None and weights.logit_cap is None
+    return nothing_after and weights.norm_place == "before" and weights.W_head is None and weights.ln_embed_gain is None
 
 
 def what_is_read(weights: Weights) -> Weights:
@@ -73,11 +75,11 @@ class Held:
     def seen(self, x: Float[Tensor, "batch *parts position width"], layer: int) -> Float[Tensor, "batch ..."]:
         """Return x, part of the stream before a layer or a map of it, over the scale of the norm its heads read."""
         scales = self.trace.ln1_scale
-        return x if scales is None else _over(x, scales[:, layer])
+        return x if scales is None else over(x, scales[:, layer])
 
     def unscaled(self, x: Float[Tensor, "batch *parts position width"]) -> Float[Tensor, "batch ..."]:
         """Return x, part of the last stream or a map of it, over the scale of the last norm."""
-        return x if self.final_scale is None else _over(x, self.final_scale)
+        return x if self.final_scale is None else over(x, self.final_scale)
 
     def logits(self, x: Float[Tensor, "batch *parts position d_model"]) -> Float[Tensor, "batch ..."]:
         """Return what parts of the last stream add to the logits, without `logit_constant`."""
@@ -176,10 +178,6 @@ class Held:
 
     def _constant(self, layer: int) -> Float[Tensor, " d_model"] | None:
         return _sum(attention_constant(self.weights, layer), at(self.weights.ff_value_bias, layer))
-
-
-def _over(x: Float[Tensor, "..."], scale: Float[Tensor, "batch position"]) -> Float[Tensor, "..."]:
-    return x / scale.view(len(scale), *[1] * (x.ndim - 3), -1, 1)
 
 
 def _sum(*parts: Tensor | None) -> Tensor | None:

@@ -25,12 +25,14 @@ from torch import Tensor
 
 from pipeline.circuits.transformer.attention import scores
 from pipeline.circuits.transformer.layers import (
+    as_it_joins,
     attention_constant,
     centre,
     embedded,
     head_outputs,
     multiplied_by,
     project,
+    scaled,
     turned,
 )
 from pipeline.circuits.transformer.weights import Weights
@@ -76,15 +78,17 @@ def after_layer(alone: Weights, sources: Sources, computed: dict[str, Tensor], l
     Args:
         alone: the transformer with this layer alone.
         sources: those of the stream before it.
-        computed: of the forward pass: `z` and, as far as the model has them, `feed_forward`, `ln1_scale`, `ln2_scale`.
+        computed: of the forward pass: `z` and, as far as the model has them, the other parts of a Trace.
         layer: its number; layer 0's heads are sources one by one.
     """
     if layer == 0:
-        written = head_outputs(alone, computed["z"], 0)
+        written = as_it_joins(alone, head_outputs(alone, computed["z"], 0), 0, computed.get("attention_scale"))
         sources = sources | {f"0.{head}": written[:, head] for head in range(alone.n_heads)}
     else:
         axes = "batch head position d_head, head d_head d_model -> batch position d_model"
-        sources = sources | {f"attention.{layer}": einsum(computed["z"], alone.W_O[0], axes)}
+        written = einsum(computed["z"], alone.W_O[0], axes)
+        written = as_it_joins(alone, written, 0, computed.get("attention_scale"))
+        sources = sources | {f"attention.{layer}": written}
     sources = _with_constant(sources, attention_constant(alone, 0))
     if alone.norm_place == "after":
         sources = _normalised(alone, sources, computed["ln1_scale"], *_norm(alone, "ln1"))
@@ -141,7 +145,7 @@ def queries_keys(alone: Weights, read: Sources, heads: slice = slice(None)) -> Q
         b_Q, b_K = (bias[0][heads, None].expand_as(like) for bias in (alone.b_Q, alone.parameter("b_K")))
         query, key = sources.get("bias", (0, 0))
         sources["bias"] = (query + b_Q, key + b_K)
-    return {name: (turned(alone, query), turned(alone, key)) for name, (query, key) in sources.items()}
+    return {name: (turned(alone, scaled(alone, query)), turned(alone, key)) for name, (query, key) in sources.items()}
 
 
 def _positions(weights: Weights, like: Tensor) -> Float[Tensor, "batch position d_model"]:

@@ -22,16 +22,28 @@ def causal_mask(n: int, device: torch.device | None = None) -> Bool[Tensor, "que
     return torch.ones(n, n, dtype=torch.bool, device=device).tril()
 
 
-def pattern(scores: Float[Tensor, "... query key"], attends: str = "back") -> Float[Tensor, "... query key"]:
+def capped(x: Float[Tensor, "..."], cap: float | None) -> Float[Tensor, "..."]:
+    """Return cap * tanh(x / cap), nearly x where that is small beside the cap; x without one.
+
+    Source: Gemma Team 2024, "Gemma 2", section 2 (logit soft-capping).
+    """
+    return x if cap is None else cap * (x / cap).tanh()
+
+
+def pattern(
+    scores: Float[Tensor, "... query key"], attends: str = "back", cap: float | None = None
+) -> Float[Tensor, "... query key"]:
     """Softmax of scores over the keys a query may see.
 
     Args:
         scores: as many keys as queries.
         attends: "back", keys up to the query; "both_ways", all keys.
+        cap: of the scores; see `capped`.
 
     Returns:
         Probabilities: each row sums to 1 over the keys it may see, and is 0 beyond.
     """
+    scores = capped(scores, cap)
     if attends == "both_ways":
         return scores.softmax(-1)
     visible = causal_mask(scores.shape[-1], scores.device)

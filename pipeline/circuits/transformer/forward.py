@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.circuits.transformer.attention import capped
 from pipeline.circuits.transformer.layers import (
     activation_of,
     added,
@@ -20,7 +21,15 @@ from pipeline.circuits.transformer.layers import (
 )
 from pipeline.circuits.transformer.weights import Weights
 
-OF_A_LAYER = ("ln1_scale", "ln2_scale", "scores", "pattern", "z", "feed_forward")  # what a trace keeps of each
+OF_A_LAYER = (
+    "ln1_scale",
+    "ln2_scale",
+    "attention_scale",
+    "scores",
+    "pattern",
+    "z",
+    "feed_forward",
+)  # what a trace keeps of each
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class Trace:
     embed_scale: Float[Tensor, "batch position"] | None
     ln1_scale: Float[Tensor, "batch layer position"] | None
     ln2_scale: Float[Tensor, "batch layer position"] | None  # kept where norms come after, on the stream itself
-    scores: Float[Tensor, "batch layer head query key"]  # future keys included
+    attention_scale: Float[Tensor, "batch layer position"] | None  # of the norm of what attention writes
+    scores: Float[Tensor, "batch layer head query key"]  # future keys included, before any cap
     pattern: Float[Tensor, "batch layer head query key"]
     z: Float[Tensor, "batch layer head position d_head"]  # attention-weighted values; z W_O is a head's output
     feed_forward: Float[Tensor, "batch layer position d_model"] | None
@@ -80,6 +90,7 @@ def forward(weights: Weights, tokens: Int[Tensor, "batch position"]) -> Trace:
         embed_scale=embed_scale,
         ln1_scale=traced.get("ln1_scale"),
         ln2_scale=traced.get("ln2_scale"),
+        attention_scale=traced.get("attention_scale"),
         scores=traced["scores"],
         pattern=traced["pattern"],
         z=traced["z"],
@@ -115,7 +126,7 @@ def unembed(weights: Weights, resid: Float[Tensor, "*place d_model"]) -> Float[T
     if weights.W_head is not None:
         resid = activation_of(weights)(resid @ weights.W_head + weights.parameter("b_head"))
     final, _ = normalise(weights, resid, weights.ln_final_gain, weights.ln_final_bias)
-    return added(final @ weights.W_U, weights.b_U)
+    return capped(added(final @ weights.W_U, weights.b_U), weights.logit_cap)
 
 
 def run_layer(

@@ -88,7 +88,32 @@ def attention_output(
     for head, other in (z or {}).items():
         computed["z"][:, head] = other
     axes = "batch head position d_head, head d_head d_model -> batch position d_model"
-    return computed, added(einsum(computed["z"], weights.W_O[layer], axes), attention_constant(weights, layer))
+    written = added(einsum(computed["z"], weights.W_O[layer], axes), attention_constant(weights, layer))
+    written, scale = normalise(weights, written, at(weights.ln1_post_gain, layer), None)
+    return computed if scale is None else computed | {"attention_scale": scale}, written
+
+
+def as_it_joins(
+    weights: Weights,
+    written: Float[Tensor, "batch *parts position d_model"],
+    layer: int,
+    scale: Float[Tensor, "batch position"] | None,
+) -> Float[Tensor, "batch *parts position d_model"]:
+    """Return part of what a layer's attention writes as it joins the stream: behind the norm there, its scale held.
+
+    No family that has this norm has biases in attention.
+    """
+    if scale is None:
+        return written
+    gain = multiplied_by(weights, weights.parameter("ln1_post_gain")[layer])
+    return over(written, scale) * gain
+
+
+def over(
+    x: Float[Tensor, "batch *parts position width"], scale: Float[Tensor, "batch position"]
+) -> Float[Tensor, "..."]:
+    """Return x [batch, ..., position, width] divided by each position's scale."""
+    return x / scale.view(len(scale), *[1] * (x.ndim - 3), -1, 1)
 
 
 def attend(
@@ -107,7 +132,7 @@ def attend(
     """
     read, scale = what_heads_read(weights, resid, layer)
     computed = {"scores": scores(queries(weights, read, layer), keys(weights, read, layer))}
-    computed["pattern"] = pattern(computed["scores"], weights.attends) if frozen is None else frozen
+    computed["pattern"] = pattern(computed["scores"], weights.attends, weights.score_cap) if frozen is None else frozen
     computed["z"] = computed["pattern"] @ values(weights, read, layer)
     return computed if scale is None else computed | {"ln1_scale": scale}
 
@@ -125,7 +150,13 @@ def queries(
     weights: Weights, read: Float[Tensor, "batch position d_model"], layer: int
 ) -> Float[Tensor, "batch head position d_head"]:
     """Return each head's queries, of what it reads."""
-    return _placed(weights, read, weights.W_Q[layer], at(weights.b_Q, layer))
+    query = _placed(weights, read, weights.W_Q[layer], at(weights.b_Q, layer))
+    return scaled(weights, query)
+
+
+def scaled(weights: Weights, query: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Return queries as scores read them, but for 1/sqrt(d_head)."""
+    return query if weights.query_scale == 1 else query * weights.query_scale
 
 
 def keys(
@@ -191,8 +222,9 @@ def attention_constant(weights: Weights, layer: int) -> Float[Tensor, " d_model"
 
 
 def feed_forward(weights: Weights, resid: Float[Tensor, "... d_model"], layer: int) -> Float[Tensor, "... d_model"]:
-    """Return what a layer's feed-forward part writes, without ff_value_bias."""
-    return neuron_activations(weights, resid, layer) @ weights.parameter("ff_values")[layer]
+    """Return what a layer's feed-forward part writes, without ff_value_bias, behind any norm there."""
+    written = neuron_activations(weights, resid, layer) @ weights.parameter("ff_values")[layer]
+    return normalise(weights, written, at(weights.ln2_post_gain, layer), None)[0]
 
 
 def neuron_activations(weights: Weights, resid: Float[Tensor, "... d_model"], layer: int) -> Float[Tensor, "... d_ff"]:

@@ -42,6 +42,8 @@ class Weights:
     ln1_bias: Float[Tensor, "layer d_model"] | None = None
     ln2_gain: Float[Tensor, "layer d_model"] | None = None  # norm before the feed-forward part (or after)
     ln2_bias: Float[Tensor, "layer d_model"] | None = None
+    ln1_post_gain: Float[Tensor, "layer d_model"] | None = None  # norm of what attention writes, before it joins
+    ln2_post_gain: Float[Tensor, "layer d_model"] | None = None  # norm of what the feed-forward part writes, likewise
     ln_final_gain: Float[Tensor, " d_model"] | None = None  # norm before the unembedding
     ln_final_bias: Float[Tensor, " d_model"] | None = None
     ff_keys: Float[Tensor, "layer d_ff d_model"] | None = None  # a neuron's input direction
@@ -61,6 +63,9 @@ class Weights:
     rotary_pairs: str = "halves"  # components turned together: i and i + pair, or "neighbours": 2 i and 2 i + 1
     ln_eps: float = 1e-5
     gain_from: float = 0.0  # added to every norm's gain: 1 where a gain of 0 changes nothing
+    query_scale: float = 1.0  # what queries are multiplied by, besides 1/sqrt(d_head)
+    score_cap: float | None = None  # softmax reads cap * tanh(scores / cap)
+    logit_cap: float | None = None  # and logits are as much of what the unembedding says
     embed_scale: float = 1.0  # what embeddings are multiplied by where the stream begins
 
     @property

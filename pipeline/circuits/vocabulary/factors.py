@@ -57,7 +57,8 @@ def gains_folded(weights: Weights, mode: str = "folded") -> Weights:
     Args:
         weights: the transformer.
         mode: "raw", gains left out; "folded", multiplied into the matrices that read a normalised stream:
-            W_Q, W_K, W_V, the feed-forward keys and gates, W_U; "folded_centred", these matrices also lose
+            W_Q, W_K, W_V, the feed-forward keys and gates, W_U, and W_O and the feed-forward values, where norms
+            stand behind them; "folded_centred", these matrices also lose
             the direction that a centring norm takes from the stream, so that raw embeddings are read as
             centred ones (no change where norms do not centre).
     """
@@ -79,6 +80,10 @@ def gains_folded(weights: Weights, mode: str = "folded") -> Weights:
         neurons = getattr(weights, name)
         if neurons is not None and before_feed_forward is not None:
             reading[name] = fold(before_feed_forward, neurons.mT, "layer").mT
+    if weights.ln1_post_gain is not None:
+        reading["W_O"] = weights.W_O * multiplied_by(weights, weights.ln1_post_gain)[:, None, None]
+    if weights.ln2_post_gain is not None:
+        reading["ff_values"] = weights.parameter("ff_values") * multiplied_by(weights, weights.ln2_post_gain)[:, None]
     W_U = fold(weights.parameter("ln_final_gain")[None], weights.W_U[None], "layer")[0]
     return replace(weights, **reading, W_U=W_U)
 

@@ -15,6 +15,7 @@ from pipeline.circuits.resampling import derangement
 from pipeline.circuits.transformer.forward import Trace, unembed
 from pipeline.circuits.transformer.layers import (
     added,
+    as_it_joins,
     at,
     attention_constant,
     head_outputs,
@@ -82,7 +83,8 @@ def active_neurons(weights: Weights, trace: Trace, layer: int, active: int) -> I
     """The most active neurons of a layer at each position, by activation."""
     resid = trace.resid[:, layer]
     if weights.residual != "parallel":
-        resid = resid + head_outputs(weights, trace.z[:, layer], layer).sum(-3)
+        written = head_outputs(weights, trace.z[:, layer], layer).sum(-3)
+        resid = resid + as_it_joins(weights, written, layer, trace.of_layer(layer).get("attention_scale"))
         resid = added(resid, attention_constant(weights, layer))
         if weights.norm_place == "after":
             resid, _ = normalise(weights, resid, at(weights.ln1_gain, layer), at(weights.ln1_bias, layer))

@@ -11,7 +11,7 @@ from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.families.attention_only import ATTENTION_ONLY
 from pipeline.models.families.bert import BERT
 from pipeline.models.families.family import Family
-from pipeline.models.families.gemma import GEMMA
+from pipeline.models.families.gemma import GEMMA, GEMMA2
 from pipeline.models.families.gpt2 import GPT2
 from pipeline.models.families.gpt_neox import GPT_NEOX
 from pipeline.models.families.lazy_weights import LazyWeights, Read
@@ -24,6 +24,7 @@ FAMILIES = (
     ATTENTION_ONLY,
     BERT,
     GEMMA,
+    GEMMA2,
     GPT2,
     GPT_NEOX,
     LLAMA,

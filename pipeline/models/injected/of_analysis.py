@@ -50,13 +50,13 @@ _HELD = "pipeline.circuits.scores.held."
 _PATHS = "pipeline.circuits.causes.paths."
 _SOURCES = "pipeline.circuits.terms.sources."
 _DIRECT_LEFT_OUT = {_PATHS + "path_outputs": lambda outputs: lambda *args: outputs(*args)[:, 1:]}
-_SCALE_LEFT_OUT = {_HELD + "_over": lambda over: lambda x, scale: x}
+_SCALE_LEFT_OUT = {_HELD + "over": lambda over: lambda x, scale: x}
 _LAST_LEFT_OUT = {_PATHS + "order_losses": lambda losses: lambda *args: losses(*args)[:-1]}
 
 OF_ANALYSIS = (
     Bug("constants in no term", "terms", which.SHIFTED, functions={_SOURCES + "_with_constant": _constants_left_out}),
     Bug("a head's output in no term", "terms", which.EVERY, functions={_SOURCES + "after_layer": _head_left_out}),
-    Bug("parts not divided by the norm's scale", "parts", which.NORMED_BEFORE, functions=_SCALE_LEFT_OUT),
+    Bug("parts not divided by the norm's scale", "parts", which.ADDING_UP, functions=_SCALE_LEFT_OUT),
     Bug("the direct path left out", "paths", which.TOY, functions=_DIRECT_LEFT_OUT),
     Bug("paths through a head of each layer left out", "orders", which.TOY, functions=_LAST_LEFT_OUT),
     Bug("columns ranked for rows", "factored", which.EVERY, functions={_COPYING + "diagonal_rank": _rows_for_columns}),

@@ -1,7 +1,7 @@
 """Which tiny models have what a bug is about; of every family one, and variants where it takes one."""
 
 TOY = ("attention_only",)
-UNCENTRED = ("llama", "mistral", "qwen2", "phi3", "gemma")  # norms that leave the mean
+UNCENTRED = ("llama", "mistral", "qwen2", "phi3", "gemma", "gemma2")  # norms that leave the mean
 GATED = (*UNCENTRED, "stablelm", "olmo")  # feed-forward parts have gates
 GROUPED = (*GATED, "phi", "starcoder2")  # heads share keys and values
 PARTIAL = ("gpt_neox", "phi", "stablelm")  # rotary positions turn a part of each head
@@ -22,10 +22,12 @@ BACKWARD = (*TOY, "gpt2", "opt", *ROTARY)  # a query sees no later key
 PARALLEL = ("gpt_neox", "phi")  # the feed-forward part reads what attention reads
 SEQUENTIAL = ("gpt2", "gpt_neox_sequential", "opt", "starcoder2", *GATED)  # it reads what attention wrote
 GELU = ("gpt_neox", "bert")
-GELU_BY_TANH = ("gpt2", "phi", "starcoder2", "gemma")
-SILU = tuple(name for name in GATED if name != "gemma")
-EMBEDDING_SCALED = ("gemma",)  # and gains counted from 1
+GELU_BY_TANH = ("gpt2", "phi", "starcoder2", "gemma", "gemma2")
+SILU = tuple(name for name in GATED if name not in GELU_BY_TANH)
+EMBEDDING_SCALED = ("gemma", "gemma2")  # and gains counted from 1
+CAPPED = ("gemma2",)  # scores and logits; and a norm stands behind each part
+ADDING_UP = tuple(name for name in NORMED_BEFORE if name not in CAPPED)  # logits are a sum over parts
 SMOOTH = tuple(name for name in NORMED if name != "opt")  # neurons do not bend at one point
-TIED = ("gpt2", "llama_biases", "qwen2", "bert", "opt", "starcoder2", "gemma")
+TIED = ("gpt2", "llama_biases", "qwen2", "bert", "opt", "starcoder2", "gemma", "gemma2")
 UNTIED = (*TOY, "gpt_neox", "llama", "mistral", "phi3", "stablelm", "olmo", "phi")
 EVERY = (*TOY, *NORMED)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.circuits.transformer.attention import causal_mask, pattern, rotate, scores, turns
+from pipeline.circuits.transformer.attention import capped, causal_mask, pattern, rotate, scores, turns
 
 
 def test_scores_are_inner_products_over_the_root_of_d_head():
@@ -72,3 +72,11 @@ def test_a_turn_is_what_lies_between_two_rotations(pairs):
     found = rotate(query, frequency, pairs) @ rotate(key, frequency, pairs).mT
     for place in range(7):
         torch.testing.assert_close(found[place, 0], query[0] @ between[place] @ key[0])
+
+
+def test_a_cap_bounds_scores_and_leaves_small_ones():
+    scores = torch.tensor([-1e6, -1e-4, 0.0, 1e-4, 1e6])
+    torch.testing.assert_close(capped(scores, 5.0), torch.tensor([-5, -1e-4, 0, 1e-4, 5]))
+    assert capped(scores, None) is scores
+    large = torch.tensor([[0.0, 0.0], [0.0, 1e6]])
+    torch.testing.assert_close(pattern(large, "back", math.log(3))[1], torch.tensor([0.25, 0.75]))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pipeline.circuits.scores.held import adds_up
 from pipeline.models.injected import which
 from pipeline.models.injected.bug import CLEAN
 from pipeline.models.tiny import NAMES
@@ -17,6 +18,8 @@ HAS = {  # of models in EVERY, those in a group and no others have it
     "TWO_NORMS": lambda weights: weights.ln2_gain is not None and not torch.equal(weights.ln1_gain, weights.ln2_gain),
     "SILU": lambda weights: weights.activation == "silu",
     "EMBEDDING_SCALED": lambda weights: weights.embed_scale != 1 and weights.gain_from == 1,
+    "CAPPED": lambda weights: weights.score_cap is not None and weights.ln1_post_gain is not None,
+    "ADDING_UP": lambda weights: weights.ln1_gain is not None and adds_up(weights),
     "SMOOTH": lambda weights: weights.activation not in (None, "relu"),
     "SHIFTED": lambda weights: weights.ln1_bias is not None,
     "GAINED": lambda weights: weights.ln1_gain is not None and not (weights.ln1_gain == 1).all(),
