@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 from hand_wired import D_VOCAB, PERIOD, induction_network, tokens
 from ranked_scores import scores
 from weights_frame import weights_frame

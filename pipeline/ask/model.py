@@ -483,10 +483,12 @@ class OneHead:
             fine: every source on its own, and not `stream`, `position` and `bias`.
 
         Raises:
-            ValueError: the model attends both ways, where no term is described.
+            ValueError: the model attends both ways or caps its scores, where no term is described.
         """
         if self.model.weights.attends != "back":
             raise ValueError(f"{self.model.name}: attends both ways; terms are described of keys up to the query alone")
+        if self.model.weights.score_cap is not None:
+            raise ValueError(f"{self.model.name}: caps its scores, so that softmax reads no sum of terms")
         layer, tokens = self._walked(sentence)
         one = slice(self.head[1], self.head[1] + 1)
         grouped = (lambda sources: sources) if fine else decompose.streams

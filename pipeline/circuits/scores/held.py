@@ -68,7 +68,9 @@ class Held:
             ValueError: the model's logits do not add up.
         """
         if not adds_up(weights):
-            raise ValueError("the model's norms stand on the stream itself: its logits are no sum; leave its parts out")
+            raise ValueError(
+                "a norm stands on the model's stream or behind its parts, or it caps its logits: they are no sum; leave parts out"
+            )
         _, scale = normalise(weights, trace.resid[:, -1], weights.ln_final_gain, None)
         return cls(weights, what_is_read(weights) if read is None else read, trace, scale)
 
