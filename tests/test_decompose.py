@@ -214,7 +214,7 @@ def test_a_model_whose_scores_no_softmax_reads_as_a_sum_is_not_described(name, w
 
         model_of(name, vocab_size=D_VOCAB, num_attention_heads=N_HEADS).save_pretrained(folder)
 
-    assert all(frame.empty for frame in run(save).values())
+    assert all(frame.empty for table, frame in run(save).items() if table != "sentence_patterns")
     assert why in capsys.readouterr().out
 
 

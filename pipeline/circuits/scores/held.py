@@ -69,7 +69,8 @@ class Held:
         """
         if not adds_up(weights):
             raise ValueError(
-                "a norm stands on the model's stream or behind its parts, or it caps its logits: they are no sum; leave parts out"
+                "norms stand on the model's stream itself or behind its parts, or it caps its logits, which are no sum; "
+                "leave its parts out"
             )
         _, scale = normalise(weights, trace.resid[:, -1], weights.ln_final_gain, None)
         return cls(weights, what_is_read(weights) if read is None else read, trace, scale)
