@@ -69,8 +69,8 @@ class Held:
         """
         if not adds_up(weights):
             raise ValueError(
-                "norms stand on the model's stream itself or behind its parts, or it caps its logits, which are no sum; "
-                "leave its parts out"
+                "norms stand on the model's stream itself or behind its parts, or its logits are capped: "
+                "its logits are no sum; leave its parts out"
             )
         _, scale = normalise(weights, trace.resid[:, -1], weights.ln_final_gain, None)
         return cls(weights, what_is_read(weights) if read is None else read, trace, scale)
