@@ -173,7 +173,7 @@ def layer_tables(
             spectra.append(spectrum_rows(whole, lens.n_tokens).assign(circuit=circuit, head=head))
             units += [rows.assign(head=head) for rows in direction_rows(settings, lens, circuit, whole)]
     pairs = together(VOCAB_PAIRS, pairs).assign(layer=layer, exact=True, normaliser=settings.normaliser)
-    pairs = pairs.assign(filters=filters_name(settings), ln_mode=lens.ln_mode).astype({"distance": "Int64"})
+    pairs = pairs.assign(ln_mode=lens.ln_mode).astype({"distance": "Int64"})
     pairs = pairs.assign(**{f"{side}_token": shown[pairs[f"{side}_id"].astype(int)] for side in ("row", "column")})
     units = together(VOCAB_UNITS, units).assign(layer=layer, token=lambda rows: shown[rows["token_id"].astype(int)])
     others = {SPECTRA: spectra, DISTANCE_SCORES: parts}
@@ -191,8 +191,8 @@ def circuit_rows(
     turned = turns_of(lens.weights, 1 + max(settings.distances))
     wanted = {} if turned is None else {distance: turned[distance] for distance in settings.distances}
     for circuit, distance, sides in circuits.at_distances(factors, wanted):
-        for rows in pair_rows(settings, lens, circuits.normalised(circuit, sides, lens.means)):
-            yield rows.assign(circuit=circuit, distance=distance, emb_mode=lens.emb_mode)
+        for rows in pair_rows(settings, lens, circuit, circuits.normalised(circuit, sides, lens.means)):
+            yield rows.assign(distance=distance, emb_mode=lens.emb_mode)
 
 
 def turns_of(weights: Weights, distances: int) -> Tensor | None:
@@ -214,16 +214,19 @@ def part_rows(
     return frame[frame["head"].isin(heads)].assign(emb_mode=reading.lens.emb_mode)
 
 
-def filters_name(settings: ProjectSettings) -> str:
-    """Filters and limits in effect, joined by +."""
-    limits = {name: getattr(settings, name) for name in ("min_value", "max_value", "min_share")}
+def filters_name(settings: ProjectSettings, circuit: str) -> str:
+    """Filters and limits in effect on a circuit, joined by +."""
+    limits = {name: getattr(getattr(settings, name), circuit) for name in ("min_value", "max_value")}
+    limits["min_share"] = settings.min_share
     return "+".join([*settings.filters, *(f"{name}={limit:g}" for name, limit in limits.items() if limit is not None)])
 
 
-def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.TallFactors) -> Iterator[pd.DataFrame]:
+def pair_rows(
+    settings: ProjectSettings, lens: Lens, circuit: str, factors: circuits.TallFactors
+) -> Iterator[pd.DataFrame]:
     """Yield the strongest pairs of one circuit, an end at a time."""
-    low = -inf if settings.min_value is None else settings.min_value
-    high = inf if settings.max_value is None else settings.max_value
+    low, high = (getattr(limits, circuit) for limits in (settings.min_value, settings.max_value))
+    low, high = -inf if low is None else low, inf if high is None else high
     P, Q = factors
     masks = lens.mask[: len(P)], lens.mask[: len(Q)]
     strongest = top_pairs(P, Q, settings.pairs, *masks, lens.allowed, low, high, int(settings.tile_mb * 2**20))
@@ -240,7 +243,8 @@ def pair_rows(settings: ProjectSettings, lens: Lens, factors: circuits.TallFacto
         strength = rows["value"] if end == "top" else -rows["value"]
         if settings.min_share is not None and len(rows):
             rows = rows[(strength > 0) & (strength > settings.min_share * strength[0])]
-        yield rows.assign(end=end, entries_scored=strongest.entries_scored)
+        named = {"circuit": circuit, "filters": filters_name(settings, circuit)}
+        yield rows.assign(end=end, entries_scored=strongest.entries_scored, **named)
 
 
 def count_rows(pairs: pd.DataFrame) -> pd.DataFrame:

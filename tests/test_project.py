@@ -43,8 +43,8 @@ SETTINGS = {
     "filters": [],
     "stem_length": 3,
     "edit_length": 4,
-    "min_value": None,
-    "max_value": None,
+    "min_value": {"OV": None, "QK": None},
+    "max_value": {"OV": None, "QK": None},
     "min_share": None,
     "tile_mb": 1.0,
     "parts": 1,
@@ -110,9 +110,13 @@ def test_both_circuits_of_every_head_are_listed_at_both_ends(run):
 
 def test_filters_and_limits_hold_for_every_row(run):
     filters = ["only_english", "exclude_fuzzy"]
-    pairs, units, *_ = run(network(), filters=filters, min_value=-0.5, max_value=2.0)
-    assert set(pairs["filters"]) == {"only_english+exclude_fuzzy+min_value=-0.5+max_value=2"}
-    assert pairs["value"].between(-0.5, 2.0, inclusive="neither").all()
+    low, high = {"OV": -0.5, "QK": None}, {"OV": 2.0, "QK": 1.0}
+    pairs, units, *_ = run(network(), filters=filters, min_value=low, max_value=high)
+    of_circuits = {circuit: pairs[pairs["circuit"] == circuit] for circuit in ("OV", "QK")}
+    assert set(of_circuits["OV"]["filters"]) == {"only_english+exclude_fuzzy+min_value=-0.5+max_value=2"}
+    assert set(of_circuits["QK"]["filters"]) == {"only_english+exclude_fuzzy+max_value=1"}
+    assert of_circuits["OV"]["value"].between(-0.5, 2.0, inclusive="neither").all()
+    assert of_circuits["QK"]["value"].max() < 1
     kept = {1, 2, 3, 4, 7, 8, 9}
     assert set(pairs["row_id"]) | set(pairs["column_id"]) | set(units["token_id"]) <= kept
     walks = {1, 2, 3}
@@ -198,6 +202,20 @@ def test_counts_say_how_often_a_token_stands_on_a_side(run):
     expected = Counter(listed["column_id"])
     assert dict(zip(found["token_id"], found["count"], strict=True)) == expected
     assert found["token"].tolist() == [WORDS[token].replace(" ", "Ġ") for token in found["token_id"]]
+
+
+def test_counts_above_a_limit_are_of_all_entries_above_it(run):
+    """As the second notebook counts, with a limit of its own for either circuit, and lists longer than what passes."""
+    weights = network()
+    *_, counts, _ = run(weights, pairs=D_VOCAB**2, min_value={"OV": 3.0, "QK": 1.0})
+    OV = weights.W_E @ weights.W_V[1, 0] @ weights.W_O[1, 0] @ weights.W_U
+    QK = weights.W_E @ weights.W_Q[1, 0] @ weights.W_K[1, 0].T @ weights.W_E.T / D_HEAD**0.5
+    of_head = counts.query("layer == 1 and head == 0 and end == 'top'").set_index(["circuit", "side"])
+    for circuit, above in (("OV", OV > 3), ("QK", QK > 1)):
+        assert 0 < above.sum() < D_VOCAB**2
+        for side, n_pairs in (("row", above.sum(1)), ("column", above.sum(0))):
+            found = of_head.loc[[(circuit, side)]].set_index("token_id")["count"]
+            assert found.to_dict() == {token: n for token, n in enumerate(n_pairs.tolist()) if n}
 
 
 @pytest.mark.parametrize("kind", ["residual", "queries_and_keys"])
@@ -362,8 +380,6 @@ def test_mistakes_are_named_and_nothing_is_written(run, tmp_path):
     with pytest.raises(ValueError, match="only 0 pairs"):
         run(network(), words=["a"] * 10, filters=["exclude_same"])
     assert not any((tmp_path / f"{table.name}.parquet").exists() for table in TABLES)
-    with pytest.raises(ValidationError, match="not below max_value"):
-        ProjectSettings.parse(SETTINGS | {"min_value": 2.0, "max_value": 1.0})
     with pytest.raises(ValidationError, match="is there twice"):
         ProjectSettings.parse(SETTINGS | {"filters": ["exclude_same", "exclude_same"]})
 

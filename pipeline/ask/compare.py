@@ -143,7 +143,7 @@ def _differences(a: Model, b: Model, head: Head, partner: Head, settings: projec
         if changed is None:
             yield Section(title, pd.DataFrame(), note="none: the circuits are equal, as far as float64 tells")
             continue
-        rows = pd.concat(project.pair_rows(settings, lenses[0], changed), ignore_index=True)
+        rows = pd.concat(project.pair_rows(settings, lenses[0], circuit, changed), ignore_index=True)
         row, column = (torch.tensor(rows[f"{side}_id"].to_numpy()) for side in ("row", "column"))
         values = {name: entries(*each, row, column).numpy() for name, each in (("a", own), ("b", others))}
         rows = rows.assign(**values, circuit=circuit)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Count, StageSettings
+from pipeline.settings.base import Count, Slice, StageSettings
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -18,6 +18,13 @@ STAGE = Stage(
 
 Unit = Annotated[str, Field(pattern=r"^\d+\.\d+$")]  # layer.head, or layer.neuron
 Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same", "exclude_fuzzy", "occurring"]
+
+
+class Limits(Slice):
+    """A limit of each circuit's entries."""
+
+    OV: float | None
+    QK: float | None
 
 
 class ProjectSettings(StageSettings):
@@ -40,8 +47,8 @@ class ProjectSettings(StageSettings):
     filters: tuple[Filter, ...]
     stem_length: Count
     edit_length: Count
-    min_value: float | None
-    max_value: float | None
+    min_value: Limits
+    max_value: Limits
     min_share: float | None = Field(ge=0, lt=1)
     tile_mb: float = Field(ge=0.001)
     parts: int = Field(ge=1, le=1000)
@@ -49,8 +56,10 @@ class ProjectSettings(StageSettings):
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
-        if self.min_value is not None and self.max_value is not None and self.min_value >= self.max_value:
-            raise ValueError(f"min_value {self.min_value} is not below max_value {self.max_value}")
+        for circuit in Limits.model_fields:
+            low, high = (getattr(limits, circuit) for limits in (self.min_value, self.max_value))
+            if low is not None and high is not None and low >= high:
+                raise ValueError(f"min_value.{circuit} {low} is not below max_value.{circuit} {high}")
         if self.part is not None and self.part >= self.parts:
             raise ValueError(f"part {self.part}: there are {self.parts} parts, counted from 0")
         return self

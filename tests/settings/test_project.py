@@ -5,7 +5,9 @@ import pytest
     ("changes", "message"),
     [
         pytest.param(
-            {"min_value": 2.0, "max_value": 2.0}, "project: min_value 2.0 is not below max_value 2.0", id="empty range"
+            {"min_value": {"OV": None, "QK": 2.0}, "max_value": {"OV": None, "QK": 2.0}},
+            "project: min_value.QK 2.0 is not below max_value.QK 2.0",
+            id="empty range",
         ),
         pytest.param({"filters": ["only_ascii"] * 2}, "is there twice", id="a filter twice"),
         pytest.param({"parts": 3, "part": 3}, "project: part 3: there are 3 parts, counted from 0", id="no such part"),
@@ -21,9 +23,6 @@ def test_what_leaves_nothing_to_list_is_refused(refusal, changes, message):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"min_value": 2.0},  # one limit needs no other
-        {"max_value": -2.0},
-        {"min_value": -1.0, "max_value": 2.0},
         {"parts": 3, "part": 2},
         {"parts": 3},  # null: all
         {"dimensions": 0, "neurons": 0, "directions": 0},  # pairs alone
@@ -43,3 +42,11 @@ def test_what_leaves_something_is_taken_as_it_is(accepted, changes):
 def test_a_list_is_of_one_at_least(accepted, refusal, name):
     assert getattr(accepted("project", **{name: 1}), name) == 1
     assert refusal("project", **{name: 0}).startswith(f"project.{name}=0: input should be greater than or equal to 1")
+
+
+@pytest.mark.parametrize(
+    "limits", [{"min_value": 2.0}, {"max_value": -2.0}, {"min_value": -1.0, "max_value": 2.0}], ids=str
+)
+def test_one_limit_of_one_circuit_needs_no_other(accepted, limits):
+    settings = accepted("project", **{name: {"OV": None, "QK": limit} for name, limit in limits.items()})
+    assert {name: getattr(settings, name).QK for name in limits} == limits
