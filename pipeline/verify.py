@@ -32,9 +32,10 @@ def run(settings: VerifySettings, inputs: Paths, outputs: Paths) -> None:
     weights, sequences = weights_in(read_parts(WEIGHTS, inputs)), read(SEQUENCES, inputs)
     tokens = sequences_of(sequences, "text")[: settings.sentences]
     (folder,) = {inputs.whole(name).parent for name in ("config.json", "model.safetensors")}
-    own = own_forward(folder)
-    parts = tqdm(tokens.split(settings.batch), desc="sequences")
-    on_text = (error for part in parts for error in on_sequences(weights, part, **vars(own(part)), **how))
+    parts = tokens.split(settings.batch)
+    said = list(map(own_forward(folder), tqdm(parts, desc="own forward pass")))  # the library's model is then let go
+    both = tqdm(zip(parts, said, strict=True), desc="sequences", total=len(parts))
+    on_text = (error for part, of_own in both for error in on_sequences(weights, part, **vars(of_own), **how))
     generator = torch.Generator().manual_seed(settings.seed)
     of_heads = of_layers(weights, tokens[:1], **how, dense_tokens=settings.dense_tokens, generator=generator)
     worst = largest(chain(on_text, tqdm(of_heads, desc="scores")))
