@@ -29,6 +29,7 @@ from pipeline.circuits.scores.copying import diagonal_rank, diagonal_ranks
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.head_patterns import Template
 from pipeline.circuits.scores.held import Held, adds_up, what_is_read
+from pipeline.circuits.scores.outputs import between_halves
 from pipeline.circuits.scores.relations import hits
 from pipeline.circuits.scores.score import Score, Scores, pooled
 from pipeline.circuits.transformer.forward import Trace, forward
@@ -85,7 +86,8 @@ def sequence_scores(
         scores[entry.name] = pooled(sentences, (~sentences.isnan()).double(), chance, ideal)
     for entry, total in turned.items():
         score = scores[entry.name]
-        by_chance = null_circuits.of_trace(total / len(sequences.tokens))
+        matrices = between_halves(total, weights.W_O) / len(sequences.tokens)
+        by_chance = null_circuits.of_trace(matrices)
         scores[entry.name] = replace(score, by_chance=by_chance)
     return scores, torch.cat(losses)
 

@@ -98,8 +98,7 @@ class Pass:
 
     def turned_logits(self) -> Float64[Tensor, "head d_head d_head"]:
         """What the sum of `chosen_logits` over sentences is the trace of."""
-        z, asked = map(_centred, self._attended)
-        return outputs.turned_logits(z, asked, self.weights.W_O[self.layer])
+        return outputs.turned_logits(*map(_centred, self._attended))
 
 
 def _centred(x: Float[Tensor, "batch head query d_head"]) -> Float64[Tensor, "batch head query d_head"]:

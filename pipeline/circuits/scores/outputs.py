@@ -47,22 +47,22 @@ def attended_logits(
 
 
 def turned_logits(
-    z: Float[Tensor, "batch head query d_head"],
-    asked: Float[Tensor, "batch head query d_head"],
-    W_O: Float[Tensor, "head d_head d_model"],
+    z: Float[Tensor, "batch head query d_head"], asked: Float[Tensor, "batch head query d_head"]
 ) -> Float64[Tensor, "head d_head d_head"]:
-    """Sum over sentences the matrices whose trace is `attended_logits`, between the head's `balanced` halves.
+    """Sum over sentences the matrices whose trace is `attended_logits`, whose arguments these are."""
+    product = einsum(asked.double(), z.double(), "batch head query asked, batch head query own -> head asked own")
+    return product / asked.shape[2]
+
+
+def between_halves(
+    turned: Float64[Tensor, "*layer head d_head d_head"], W_O: Float[Tensor, "*layer head d_head d_model"]
+) -> Float64[Tensor, "*layer head d_head d_head"]:
+    """Bring sums of `turned_logits` between the heads' `balanced` halves.
 
     If W_V W_O = A S B^T becomes A S O B^T, with O orthogonal, the score becomes tr(O M) instead of tr(M).
-
-    Args:
-        z: as of `attended_logits`.
-        asked: likewise.
-        W_O: of the layer.
 
     Returns:
         M, but for an orthogonal map of both sides alike.
     """
-    M = einsum(asked.double(), z.double(), "batch head query asked, batch head query own -> head asked own")
     R = torch.linalg.qr(W_O.double().mT, mode="r").R  # the half that is read by the logits is B, not W_O^T
-    return torch.linalg.pinv(R).mT @ M @ R.mT / asked.shape[2]
+    return torch.linalg.pinv(R).mT @ turned @ R.mT

@@ -6,7 +6,7 @@ from pipeline.circuits.chance.null_circuits import balanced, of_trace
 from pipeline.circuits.chance.random_matrices import orthogonal
 from pipeline.circuits.definitions.views import Pass
 from pipeline.circuits.scores.held import Held
-from pipeline.circuits.scores.outputs import attended_logits, inactivity, turned_logits
+from pipeline.circuits.scores.outputs import attended_logits, between_halves, inactivity, turned_logits
 from pipeline.circuits.transformer.forward import forward
 
 
@@ -55,7 +55,7 @@ def test_turning_a_head_between_its_halves_spreads_what_it_adds_to_logits_as_the
 
     turns = orthogonal(4000, 3, torch.Generator().manual_seed(0))
     drawn = torch.stack([total(A @ turn, B.mT) for turn in turns])
-    matrix = turned_logits(seen @ read, asked_of_stream @ W_O.mT, W_O[None])
+    matrix = between_halves(turned_logits(seen @ read, asked_of_stream @ W_O.mT), W_O[None])
     torch.testing.assert_close(matrix[0].trace(), total(read, W_O))
     mean, deviation = of_trace(matrix)
     assert mean.item() == 0
