@@ -56,6 +56,7 @@ class Rows:
     nulls: list[pd.DataFrame] = field(default_factory=list)
     sentences: list[pd.DataFrame] = field(default_factory=list)
     losses: list[pd.DataFrame] = field(default_factory=list)
+    of_tokens: dict[tuple[str, int | None], torch.Tensor] = field(default_factory=dict)  # losses by eval_set and period
 
 
 def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
@@ -87,8 +88,9 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     write(tables.SENTENCE_SCORES, together(tables.SENTENCE_SCORES, heads.sentences), outputs)
     write(tables.LOSS_BY_POSITION, together(tables.LOSS_BY_POSITION, heads.losses, step=step), outputs)
     many = read(LOSS_SEQUENCES, inputs)
+    known = {which: losses for which, losses in heads.of_tokens.items() if which[0] not in set(many["eval_set"])}
     many = pd.concat([many, sequences[~sequences["eval_set"].isin(many["eval_set"])]])
-    losses = sentence_losses(settings, weights, many)
+    losses = sentence_losses(settings, weights, many, known)
     write(tables.SENTENCE_LOSSES, together(tables.SENTENCE_LOSSES, losses), outputs)
     composed = {
         layers: measure_pairs.composition_scores(reference.folded, *layers)
@@ -139,6 +141,7 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
         rows.scores.append(score_rows("layer head", scores, counts, settings.confidence, **which))
         rows.nulls.append(null_rows("layer head", of_sequences(reference, tokens, scores, random), **which))
         rows.sentences.append(sentence_rows("layer head", scores, **which))
+        rows.of_tokens[eval_set, period] = losses
         frame = to_frame("sentence position", loss=losses)
         frame["token_class"] = labels_of(sequences, **which, column="token_class").ravel()
         by_class = frame.dropna().groupby(["position", "token_class"])["loss"].agg(["mean", "count"]).reset_index()
@@ -169,13 +172,20 @@ def of_words(settings: ScoreSettings, reference: Reference, pairs: pd.DataFrame,
             of_rows.append(frame.astype({"period": "Int64"}))
 
 
-def sentence_losses(settings: ScoreSettings, weights: Weights, sequences: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield what the model loses on each sequence of each set, part by part."""
+def sentence_losses(
+    settings: ScoreSettings,
+    weights: Weights,
+    sequences: pd.DataFrame,
+    known: dict[tuple[str, int | None], torch.Tensor],
+) -> Iterator[pd.DataFrame]:
+    """Yield what the model loses on each sequence of each set, part by part; of some sets it is known."""
     for eval_set, period in tqdm(sets_of(sequences) if weights.attends == "back" else [], desc="losses"):
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
         parts = tokens.split(settings.batch)
-        losses = torch.cat([token_losses(forward(weights, part).logits, part) for part in parts])
+        losses = known.get((eval_set, period))
+        if losses is None:
+            losses = torch.cat([token_losses(forward(weights, part).logits, part) for part in parts])
         labels = labels_of(sequences, **which, column="token_class")
         yield loss_rows(losses, labels, settings.loss_parts, **which)
 
