@@ -23,7 +23,8 @@ from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.factors import gains_folded
-from pipeline.frames.scores import loss_rows
+from pipeline.claims.best_heads import SCORES
+from pipeline.frames.scores import loss_rows, sentence_rows
 from pipeline.frames.tensors import labels_of, sequences_of, sets_of, to_frame
 from pipeline.models.families import to_weights
 from pipeline.models.sequences import TOKEN_CLASSES
@@ -33,7 +34,7 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES
+from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES, CHECKPOINT_SENTENCES
 
 PAIR = ["layer", "head", "src_layer", "src_head"]
 # Twins without [BEGIN] say what a head does when all is learned; how it came to that is told by the scores themselves.
@@ -50,7 +51,8 @@ def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> No
     sequences = read(SEQUENCES, inputs)
     sequences = sequences[sequences["eval_set"].isin(settings.eval_sets) & (sequences["sentence"] < settings.sentences)]
     first = int((read(VOCABULARY, inputs)["role"] == "begin").any())
-    frames = {table: [pd.DataFrame(columns=table.names)] for table in (CHECKPOINT_SCORES, CHECKPOINT_LOSSES)}
+    tables = CHECKPOINT_SCORES, CHECKPOINT_SENTENCES, CHECKPOINT_LOSSES
+    frames = {table: [pd.DataFrame(columns=table.names)] for table in tables}
     with safe_open(inputs.whole("checkpoints.safetensors"), framework="pt") as checkpoints:
         steps = json.loads(checkpoints.metadata()["steps"])
 
@@ -65,7 +67,8 @@ def run(settings: ScoreCheckpointsSettings, inputs: Paths, outputs: Paths) -> No
         print("this model has no checkpoints, so there is no training to follow: its tables are empty")
     scores = pd.concat(frames[CHECKPOINT_SCORES]).astype(dict.fromkeys([*PAIR, "period"], "Int64"))
     write(CHECKPOINT_SCORES, scores, outputs)
-    write(CHECKPOINT_LOSSES, pd.concat(frames[CHECKPOINT_LOSSES]).astype({"period": "Int64"}), outputs)
+    for table in (CHECKPOINT_SENTENCES, CHECKPOINT_LOSSES):
+        write(table, pd.concat(frames[table]).astype({"period": "Int64"}), outputs)
 
 
 def measured(
@@ -74,6 +77,8 @@ def measured(
     """Yield all measures of one checkpoint, and the tables that they are rows of."""
     folded = gains_folded(weights)
     ranking = spread(weights.d_vocab, settings.ranked_tokens), settings.tile, products_between(folded)
+    definition, of_prefixes = SCORES["induction"]
+    name = "induction", definition
     for eval_set, period in sets_of(sequences):
         which = {"eval_set": eval_set, "period": period}
         tokens = sequences_of(sequences, **which)
@@ -81,6 +86,9 @@ def measured(
         if eval_set == "text":
             scores |= text_scores(folded, tokens, first, scores["previous_token", "mean"].value, settings.tile)
         yield CHECKPOINT_SCORES, rows("layer head", scores, **which)
+        if eval_set == of_prefixes:
+            sentences = sentence_rows("layer head", {name: scores[name]}, **which)
+            yield CHECKPOINT_SENTENCES, sentences.drop(columns=["metric", "definition"])
         labels = labels_of(sequences, **which, column="token_class")
         yield CHECKPOINT_SCORES, of_losses(settings, losses, labels).assign(**which)
         yield CHECKPOINT_LOSSES, loss_rows(losses, labels, 1, **which).drop(columns=["part", "parts"])

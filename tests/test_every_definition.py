@@ -39,7 +39,7 @@ from pipeline.tables.score import (
     SENTENCE_SCORES,
     VIRTUAL_HEADS,
 )
-from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES
+from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES, CHECKPOINT_SENTENCES
 
 D_VOCAB, LENGTH, PERIOD = 50, 33, 5
 CONFIG = AttentionOnlyConfig(
@@ -127,9 +127,8 @@ def scored(inputs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def followed(inputs, tmp_path_factory):
-    tables = run(
-        "score_checkpoints", inputs, tmp_path_factory.mktemp("followed"), [CHECKPOINT_SCORES, CHECKPOINT_LOSSES]
-    )
+    made = [CHECKPOINT_SCORES, CHECKPOINT_SENTENCES, CHECKPOINT_LOSSES]
+    tables = run("score_checkpoints", inputs, tmp_path_factory.mktemp("followed"), made)
     return {CHECKPOINT_SCORES.name: tables[CHECKPOINT_SCORES.name]}
 
 

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,7 +15,7 @@ from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.score_checkpoints import ScoreCheckpointsSettings
 from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
-from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES
+from pipeline.tables.score_checkpoints import CHECKPOINT_LOSSES, CHECKPOINT_SCORES, CHECKPOINT_SENTENCES
 
 D_VOCAB, LENGTH, PERIOD, SENTENCES, STEPS = 12, 10, 3, 4, (0, 5)
 CONFIG = AttentionOnlyConfig(
@@ -57,7 +58,8 @@ def sequences():
 def run(tmp_path):
     files = ("config.json", "checkpoints.safetensors", "sequences.parquet", "vocabulary.parquet")
     inputs = Paths([tmp_path / name for name in files])
-    outputs = Paths([tmp_path / f"{table.name}.parquet" for table in (CHECKPOINT_SCORES, CHECKPOINT_LOSSES)])
+    tables = CHECKPOINT_SCORES, CHECKPOINT_SENTENCES, CHECKPOINT_LOSSES
+    outputs = Paths([tmp_path / f"{table.name}.parquet" for table in tables])
     names = [f"t{token}" for token in range(D_VOCAB)]
     role = ["begin"] + ["text"] * (D_VOCAB - 1)
     write(VOCABULARY, pd.DataFrame({"token_id": range(D_VOCAB), "token": names, "text": names, "role": role}), inputs)
@@ -206,3 +208,13 @@ def test_a_model_that_predicts_nothing_learns_nothing_from_context(run):
 def test_a_window_that_is_no_part_of_a_sequence_is_refused(window):
     with pytest.raises(ValueError, match="give two shares"):
         ScoreCheckpointsSettings.parse(SETTINGS | {"early": window})
+
+
+def test_induction_is_the_weighted_mean_of_its_sentences_at_every_checkpoint(run, tmp_path):
+    whole = run().query("metric == 'induction' and definition == 'mass' and eval_set == 'repeated_tokens'")
+    sentences = read(CHECKPOINT_SENTENCES, Paths([tmp_path / "checkpoint_sentences.parquet"]))
+    names = ["step", "layer", "head", "period"]
+    sums = sentences.assign(value=sentences["value"] * sentences["weight"]).groupby(names)[["value", "weight"]].sum()
+    assert sentences.groupby(names).size().eq(SETTINGS["sentences"]).all()
+    means = (sums["value"] / sums["weight"]).reindex(pd.MultiIndex.from_frame(whole[names]))
+    np.testing.assert_allclose(means, whole["value"])

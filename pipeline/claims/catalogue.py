@@ -142,6 +142,6 @@ CLAIMS = (
         statistic="share of all that second copies gain over first ones that they gain from 1/{window:g} of the step "
         "at which prefix matching appears to {window:g} times it; by chance, that window's share of training, in the "
         "logarithm of the step",
-        settings=("window",),
+        settings=("window", "validity_resamples", "seed"),
     ),
 )

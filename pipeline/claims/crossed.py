@@ -8,7 +8,8 @@ third; the third is in both and is taken away once.
 
 Ends lie sqrt(t_seeds^2 * V_seeds + t_sentences^2 * V_sentences) away: each part has its own degrees of freedom. Where
 one part is all there is, this is Student's t test. Between, it covers a little more than it says (of three seeds up to
-0.98 at a nominal 0.95), where Satterthwaite's degrees of freedom cover less (down to 0.91).
+0.98 at a nominal 0.95, of two up to 0.99), where Satterthwaite's degrees of freedom cover less (down to 0.91), and so
+does taking the third part out of the first (0.89 of two seeds).
 
 Sources: Owen 2007, "The pigeonhole bootstrap" (crossed errors); Efron 1982, "The Jackknife, the Bootstrap and Other
 Resampling Plans", section 6 (influences: the infinitesimal jackknife); Graybill and Wang 1980, "Confidence Intervals on
@@ -39,21 +40,24 @@ class Number:
     value: float
     influence: pd.Series = field(default_factory=_nothing)  # by sentence: what it adds to the value; sums to 0
     error: float = 0.0  # standard deviation of an error that all runs share, such as a grid's
+    own: float = 0.0  # the same of one that each run has for itself, whatever runs show, such as of drawing few heads
 
     def __add__(self, other: "Number") -> "Number":
         """Add, sentence by sentence."""
         influence = self.influence.add(other.influence, fill_value=0.0)
-        return Number(self.value + other.value, influence, math.hypot(self.error, other.error))
+        errors = math.hypot(self.error, other.error), math.hypot(self.own, other.own)
+        return Number(self.value + other.value, influence, *errors)
 
     def __mul__(self, factor: float) -> "Number":
         """Scale."""
-        return Number(self.value * factor, self.influence * factor, abs(factor) * self.error)
+        return Number(self.value * factor, self.influence * factor, abs(factor) * self.error, abs(factor) * self.own)
 
     def __truediv__(self, other: "Number") -> "Number":
         """Divide, to first order in what each sentence adds."""
         ratio = self.value / other.value
         moved = (self + other * -ratio).influence / other.value
-        return Number(ratio, moved, math.hypot(self.error, ratio * other.error) / abs(other.value))
+        errors = math.hypot(self.error, ratio * other.error), math.hypot(self.own, ratio * other.own)
+        return Number(ratio, moved, *(error / abs(other.value) for error in errors))
 
     def __sub__(self, other: "Number") -> "Number":
         """Subtract, sentence by sentence."""
@@ -100,20 +104,22 @@ def _known(names: pd.Series) -> pd.Series:
 def share_of(count: int, of: int) -> Number:
     """Return the share of a run's heads that so many are.
 
-    It comes in steps of 1/n: runs that all have the same share do not say that the next one's is the same too. The
-    error of a number rounded to such steps is added, so that no interval is narrower than that.
+    It comes in steps of 1/n: runs that all have the same share do not say that the next one's is the same too. No
+    interval is narrower than that of heads drawn one by one, of which so many and one of two more are (Laplace).
     """
-    return Number(count / of, error=1 / (of * math.sqrt(12)))
+    likely = (count + 1) / (of + 2)
+    return Number(count / of, own=math.sqrt(likely * (1 - likely) / of))
 
 
 def mean_of(numbers: Sequence[Number]) -> Number:
     """Return the mean of one run's numbers; NaN of none."""
     if not numbers:
         return Number(math.nan)
-    value, error = float(np.mean([number.value for number in numbers])), [number.error for number in numbers]
+    value = float(np.mean([number.value for number in numbers]))
+    errors = ([number.error for number in numbers], [number.own for number in numbers])
     moved = [number.influence for number in numbers if len(number.influence)]
     influence = _by_sentence(pd.concat(moved)) / len(numbers) if moved else _nothing()
-    return Number(value, influence, math.hypot(*error) / len(numbers))
+    return Number(value, influence, *(math.hypot(*error) / len(numbers) for error in errors))
 
 
 @dataclass(frozen=True)
@@ -181,14 +187,17 @@ def crossed(numbers: Sequence[Number]) -> Crossed:
     """Return the mean over runs with all its error, seeds' and sentences'.
 
     Args:
-        numbers: one a run. Sentences of equal index are the same for all of them.
+        numbers: one a run. Sentences of equal index are the same for all of them. Two that are equal, but with an
+            error that all runs share, may lie as far apart as that: they leave the spread of runs unknown.
     """
     value = float(np.mean([number.value for number in numbers])) if numbers else math.nan
     seeds, sentences, both, count = _spreads(numbers)
-    if len(numbers) < 2:
+    error = max((number.error for number in numbers), default=0.0) ** 2
+    if len(numbers) < 2 or (len(numbers) == 2 and error and seeds <= (ROUNDING * value) ** 2):
         return Crossed(value, (), sentences)
-    error = max(number.error for number in numbers) ** 2
-    return Crossed(value, _parts(Part(seeds, len(numbers) - 1), sentences - both, count, error), sentences)
+    own = float(np.mean([number.own**2 for number in numbers])) / len(numbers)
+    parts = _parts(Part(seeds, len(numbers) - 1), sentences - both, count, error)
+    return Crossed(value, (*parts, Part(max(own - seeds, 0.0), math.inf)), sentences)
 
 
 def crossed_difference(treated: Sequence[Number], untreated: Sequence[Number]) -> Crossed:

@@ -12,7 +12,7 @@ STAGE = Stage(
         "probe": ("sequences",),
         "train": ("config.json", "checkpoints.safetensors"),
     },
-    tables=("checkpoint_scores", "checkpoint_losses"),
+    tables=("checkpoint_scores", "checkpoint_sentences", "checkpoint_losses"),
     gated=True,
 )
 

@@ -1,7 +1,7 @@
 """Tables of the score_checkpoints stage: how heads and losses came about."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.tables.columns import EVAL_SET, PERIOD, SENTENCE, TOKEN_CLASS
+from pipeline.tables.columns import EVAL_SET, HEAD, LAYER, PERIOD, SENTENCE, TOKEN_CLASS
 from pipeline.tables.score import DEFINITION, METRIC
 
 AT_STEP = Column("step", "int64", "optimiser steps", "training step of the checkpoint", 0)
@@ -36,6 +36,21 @@ CHECKPOINT_SCORES = Table(
             "value under uniform attention or for random weights; null if unknown",
             nullable=True,
         ),
+    ),
+)
+CHECKPOINT_SENTENCES = Table(
+    name="checkpoint_sentences",
+    row="one head's attention to induction targets, on one sentence at one checkpoint of its training",
+    key=("step", "layer", "head", "eval_set", "period", "sentence"),
+    columns=(
+        AT_STEP,
+        LAYER,
+        HEAD,
+        EVAL_SET,
+        PERIOD,
+        SENTENCE,
+        Column("value", "float64", "probability", "the mass definition of induction; null: no targets", nullable=True),
+        Column("weight", "float64", "count", "queries that have targets: checkpoint_scores has the weighted mean", 0),
     ),
 )
 CHECKPOINT_LOSSES = Table(

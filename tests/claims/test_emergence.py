@@ -141,6 +141,19 @@ def observed(seen, true_steps):
     return rows[:, 0], reach(*rows.T)
 
 
+@pytest.mark.parametrize("spread", [0.2, 1.0, 3.0])
+def test_two_runs_that_share_a_checkpoint_have_no_interval_and_others_one_that_holds_the_truth(seen, spread):
+    random, held, differ = np.random.default_rng(1), 0, 0
+    for place in (np.arange(STUDIES) + 0.5) / STUDIES:
+        truth = GRID[18] * (GRID[19] / GRID[18]) ** place
+        steps, (below, above) = observed(seen, truth * 1.25 ** (spread * random.normal(size=2)))
+        _, lo, hi = geometric_mean(pd.Series(steps), 0.95, below[None], above[None])
+        assert math.isnan(lo) == (steps[0] == steps[1])
+        differ += steps[0] != steps[1]
+        held += lo <= truth <= hi
+    assert held / differ > 0.95
+
+
 @pytest.mark.parametrize("runs", [3, 8])
 @pytest.mark.parametrize("spread", [0.0, 0.2, 1.0, 3.0])  # standard deviation of seeds, in distances of checkpoints
 def test_the_interval_over_seeds_holds_the_truth_as_often_as_it_says(seen, runs, spread):

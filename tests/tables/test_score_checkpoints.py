@@ -1,7 +1,7 @@
 from made_up_rows import options
 
 from pipeline.tables.score import HEAD_SCORES
-from pipeline.tables.score_checkpoints import CHECKPOINT_SCORES
+from pipeline.tables.score_checkpoints import CHECKPOINT_SCORES, CHECKPOINT_SENTENCES
 
 HEAD = {"step": 10, "layer": 1, "head": 2, "metric": "induction", "definition": "mass", "eval_set": "repeated_tokens"}
 
@@ -26,3 +26,11 @@ def test_a_checkpoint_is_of_a_training_that_is_known(refusal):
 
 def test_it_is_measured_where_heads_are():
     assert options(CHECKPOINT_SCORES, "eval_set") == options(HEAD_SCORES, "eval_set")
+
+
+def test_a_sentence_without_targets_has_no_value_and_no_weight(kept, refusal):
+    sentence = {"step": 10, "layer": 1, "head": 2, "eval_set": "repeated_tokens", "period": 5, "sentence": 0}
+    some = sentence | {"sentence": 1, "value": 0.5, "weight": 3}
+    rows = kept(CHECKPOINT_SENTENCES, sentence | {"value": None, "weight": 0}, some)
+    assert rows["value"].isna().tolist() == [True, False]
+    assert "two rows share the key" in refusal(CHECKPOINT_SENTENCES, sentence, sentence)
