@@ -1,95 +1,102 @@
-"""Every score of every head, beside what chance would give."""
+"""What every head does: one small map a score, in which every head of every seed has its place."""
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, ink
-from pipeline.figures.heads import heads_of, name
+from pipeline.figures.grids import heat_map, pivot
+from pipeline.figures.heads import leading_head, name
 from pipeline.figures.style import SCORES, new, sentence
 
-TITLE = "What each head does: every score, by every definition"
+TITLE = "What each head does"
 CAPTION = (
-    "Numbers: the score, mean over periods where there are several. Colour: the score minus chance, over the largest "
-    "such distance in the row, any seed. Chance: even attention over all that may be looked at or, for weights, random "
-    "ones. No begin: of attention that does not rest on [BEGIN]. Attention is measured on held-out text, induction on "
-    "repeated random tokens. A head's number means nothing across seeds."
+    "Each map: heads across, the layers of each seed down. Colour: the score minus chance (given), over the "
+    "map's largest such distance; red is more. Means over periods. Attention is measured on held-out text, induction "
+    "on repeated random tokens. All definitions, and the numbers, are in head_scores. A head's number means nothing "
+    "across seeds."
 )
-# Each score on one set of sequences: the first of these it was measured on.
+WIDTH, ACROSS = 3.5, 3  # inches, so that it fits a column as it is; maps side by side
+ROOM = 8  # labels along one side of a map
+SMALL = 6.5  # points
+# Each score by one definition, on one set of sequences: the first of these it was measured on.
+SHOWN = (
+    ("previous_token", "mean"),
+    ("induction", "mass"),
+    ("duplicate_token", "mass"),
+    ("current_token", "mean"),
+    ("first_token", "mean"),
+    ("copying", "eigenvalue"),
+    ("copy_suppression", "bottom10"),
+    ("same_token_preference", "diagonal_z"),
+    ("long_prefix", "match_2"),
+    ("entropy", "of_even"),
+    ("distance", "mean"),
+    ("inactive", "output_norm"),
+)
 EVAL_SETS = ("text", "weights", "repeated_tokens", "repeated_text", "demo")
 INDUCTION_SETS = ("repeated_tokens", "repeated_text", "text", "demo")
-METRICS = (
-    "previous_token",
-    "current_token",
-    "first_token",
-    "duplicate_token",
-    "induction",
-    "copying",
-    "same_token_preference",
-    "long_prefix",
-    "copy_suppression",
-    "direct_copying",
-    "entropy",
-    "distance",
-    "inactive",
-    "relation",
-)
-NUMBERS_UP_TO = 40  # heads; more leave no room for numbers
+PLACE = ["seed", "layer", "head"]
 
 
 @drawn_from("head_scores")
 def head_scores(head_scores: pd.DataFrame) -> Figure:
-    """Draw scores as [metric and definition, head], a panel a seed.
+    """Draw scores as [seed and layer, head], a map a metric.
 
     Args:
         head_scores: HEAD_SCORES of one experiment.
     """
-    scores = _one_set_each(head_scores)
-    if scores.empty:
+    maps = {shown: rows for shown in SHOWN if len(rows := _of_one_set(head_scores, *shown))}
+    if not maps:
         return sentence(TITLE, "No head of this experiment was scored.")
-    heads, seeds = heads_of(scores), sorted(scores["seed"].unique())
-    means = scores.groupby(["row", "seed", "layer", "head"])[["value", "chance"]].mean()
-    chance = means["chance"].groupby("row").mean()
-    values = means["value"].unstack(["layer", "head"]).reindex(columns=heads)
-    distance = values.sub(chance.fillna(0), axis=0, level="row")
-    distance = distance.div(distance.abs().max(axis=1).groupby("row").max().replace(0, 1), axis=0, level="row")
-
-    order = list(dict.fromkeys(scores["row"]))
-    labels = [f"{row} ({chance[row]:.2g})" if np.isfinite(chance[row]) else row for row in order]
-    height = 0.19 * len(order) + 0.55
-    figure = new(TITLE, CAPTION, max(3.6 + min(0.37 * len(heads), 14), 7), height * len(seeds) + 1.2)
-    panels = figure.subplots(len(seeds), 1, squeeze=False)[:, 0]
-    for axes, seed in zip(panels, seeds, strict=True):
-        colours = distance.xs(seed, level="seed").reindex(order).to_numpy()
-        image = heat_map(axes, colours, labels, [name(head) for head in heads], SCORES, Normalize(-1, 1))
-        axes.set(title=f"seed {seed}", ylabel="score (in brackets: chance)")
-        if len(heads) <= NUMBERS_UP_TO:
-            _numbers(axes, image, values.xs(seed, level="seed").reindex(order).to_numpy(), colours)
-    panels[-1].set_xlabel("head (layer.head)")
-    figure.colorbar(image, ax=panels, label="distance from chance, over the row's largest", aspect=40, shrink=0.9)
+    layers = sorted({place for rows in maps.values() for place in zip(rows["seed"], rows["layer"], strict=True)})
+    heads = sorted(set().union(*(rows["head"] for rows in maps.values())))
+    down = -(-len(maps) // ACROSS)
+    figure = new(_title(head_scores), CAPTION, WIDTH, down * (min(max(0.075 * len(layers), 0.4), 2) + 0.42) + 1.9)
+    panels = figure.subplots(down, ACROSS, squeeze=False)
+    across = _thinned([str(head) for head in heads])
+    for at, (axes, ((metric, _), rows)) in enumerate(zip(panels.flat, maps.items(), strict=False)):
+        chance = rows["chance"].mean()
+        place = [layers.index(pair) for pair in zip(rows["seed"], rows["layer"], strict=True)]
+        matrix = pivot(rows.assign(place=place), "place", "head", "value", list(range(len(layers))), heads)
+        distance = matrix - (chance if np.isfinite(chance) else 0)
+        largest = np.nanmax(np.abs(distance)) or 1
+        heat_map(axes, distance / largest, _labels(layers), across, SCORES, Normalize(-1, 1))
+        axes.tick_params(labelsize=SMALL, labelleft=at % ACROSS == 0, labelbottom=at + ACROSS >= len(maps))
+        axes.tick_params(axis="x", rotation=0)
+        by_chance = f"chance {chance:.2g}" if np.isfinite(chance) else ""
+        axes.set_title(f"{metric.replace('_', ' ')}\n{by_chance}", fontsize=SMALL)
+    for axes in panels.flat[len(maps) :]:
+        axes.remove()
     return figure
 
 
-def _one_set_each(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep one set of sequences for each score; name its row; order rows by metric."""
-    parts = []
-    for (metric, definition), rows in frame.groupby(["metric", "definition"], sort=True):
-        measured = set(rows.dropna(subset="value")["eval_set"])
-        sets = INDUCTION_SETS if metric == "induction" else EVAL_SETS
-        choice = [eval_set for eval_set in sets if eval_set in measured]
-        if choice:
-            words = f"{metric}: {definition}".replace("_", " ")
-            parts.append(rows[rows["eval_set"] == choice[0]].assign(row=words, place=METRICS.index(metric)))
-    return pd.concat(parts).sort_values("place", kind="stable") if parts else frame.assign(row="")
+def _title(head_scores: pd.DataFrame) -> str:
+    """Say which heads of the first seed are the first to look at."""
+    says = {"previous_token": "looks one token back", "induction": "continues what it has seen"}
+    found = {words: leading_head(head_scores, role) for role, words in says.items()}
+    named = [f"{name(best[0])} {words}" for words, best in found.items() if best]
+    return f"{TITLE}: {', '.join(named)} (first seed)" if named else TITLE
 
 
-def _numbers(axes: Axes, image: AxesImage, values: np.ndarray, colours: np.ndarray) -> None:
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            colour = ink(image.cmap(image.norm(colours[row, column])))
-            text = f"{value:z.2f}" if abs(value) < 10 else f"{value:.0f}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+def _labels(layers: list[tuple[int, int]]) -> list[str]:
+    """Name the first layer of each seed by the seed; of one seed alone, every layer."""
+    seeds = [seed for seed, _ in layers]
+    if len(set(seeds)) == 1:
+        return _thinned([str(layer) for _, layer in layers])
+    return [f"seed {seed}" if at == seeds.index(seed) else "" for at, seed in enumerate(seeds)]
+
+
+def _thinned(labels: list[str]) -> list[str]:
+    """Keep as many labels, evenly, as there is room for."""
+    every = -(-len(labels) // ROOM)
+    return [label if at % every == 0 else "" for at, label in enumerate(labels)]
+
+
+def _of_one_set(frame: pd.DataFrame, metric: str, definition: str) -> pd.DataFrame:
+    """Return one definition's rows on one set of sequences, means over its periods."""
+    rows = frame[(frame["metric"] == metric) & (frame["definition"] == definition)].dropna(subset="value")
+    sets = INDUCTION_SETS if metric == "induction" else EVAL_SETS
+    choice = next((eval_set for eval_set in sets if eval_set in set(rows["eval_set"])), None)
+    return rows[rows["eval_set"] == choice].groupby(PLACE, as_index=False)[["value", "chance"]].mean()

@@ -1,22 +1,27 @@
 import numpy as np
 import pandas as pd
-from made_up import labels, of_base
+from made_up import of_base
+from matplotlib.text import Text
 
 from pipeline.figures.head_scores import head_scores as draw
 
 
-def test_head_scores_have_a_panel_a_seed_a_row_a_definition(head_scores):
+def labels(ticks):
+    return [tick.get_text() for tick in ticks]
+
+
+def maps(figure):
+    return {axes.get_title(loc="left").partition("\n")[0]: axes for axes in figure.axes if axes.images}
+
+
+def test_every_score_is_a_map_of_all_heads_of_all_seeds(head_scores):
     figure = draw(of_base(head_scores))
-    panels = [axes for axes in figure.axes if axes.images and axes.get_title(loc="left")]
-    assert [axes.get_title(loc="left") for axes in panels] == ["seed 0", "seed 1"]
-    rows = [text.get_text() for text in panels[0].get_yticklabels()]
-    assert rows[0] == "previous token: mean (0.05)"
-    assert len(rows) == 4
-    assert labels(panels[0].get_xticklabels()) == ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"]
-    written = [text.get_text() for text in panels[0].texts[:6]]
-    assert written == ["0.10", "0.90", "0.10", "0.10", "0.10", "0.10"]
-    # 0.9 is the row's largest distance from chance, 0.05; 0.1 is 0.05 / 0.85 of it.
-    np.testing.assert_allclose(panels[0].images[0].get_array()[0, :2], [0.05 / 0.85, 1])
+    first = maps(figure)["previous token"]
+    assert first.get_title(loc="left") == "previous token\nchance 0.05"
+    assert labels(first.get_yticklabels()) == ["seed 0", "", "seed 1", ""]  # two layers each
+    assert labels(list(maps(figure).values())[-1].get_xticklabels()) == ["0", "1", "2"]
+    # 0.9 is the map's largest distance from chance, 0.05; 0.1 is 0.05 / 0.85 of it.
+    np.testing.assert_allclose(first.images[0].get_array()[0, :2], [0.05 / 0.85, 1])
 
 
 def test_each_score_is_shown_on_one_set_of_sequences(head_scores):
@@ -24,6 +29,24 @@ def test_each_score_is_shown_on_one_set_of_sequences(head_scores):
     on_text = head_scores[head_scores["metric"] == "induction"].assign(eval_set="text", value=0.0, period=None)
     rows = head_scores.assign(value=head_scores["value"].where(head_scores["period"] != 53, 0.3))
     on_text = on_text.drop_duplicates(["experiment", "seed", "layer", "head"])
-    first = draw(of_base(pd.concat([rows, on_text]))).axes[0]
-    row = labels(first.get_yticklabels()).index("induction: mass (0.05)")
-    assert [text.get_text() for text in first.texts if text.get_position()[1] == row] == ["0.20"] * 5 + ["0.60"]
+    shown = maps(draw(of_base(pd.concat([rows, on_text]))))["induction"].images[0].get_array()
+    np.testing.assert_allclose(np.sort(np.unique(shown.round(6)))[[0, -1]], [0.15 / 0.55, 1], atol=1e-6)
+
+
+def test_text_is_read_at_one_column(head_scores):
+    figure = draw(of_base(head_scores))
+    shrunk = min(1, 3.3 / figure.get_figwidth())
+    assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) * shrunk >= 6
+
+
+def test_the_title_says_which_heads_to_look_at(head_scores):
+    title = draw(of_base(head_scores)).get_suptitle().replace("\n", " ")
+    assert title == "What each head does: 0.1 looks one token back, 1.2 continues what it has seen (first seed)"
+
+
+def test_many_heads_are_labelled_at_every_few(head_scores):
+    rows = of_base(head_scores)
+    many = pd.concat([rows.assign(head=rows["head"] + 3 * n, seed=0) for n in range(4)])
+    many = many.drop_duplicates(["layer", "head", "metric", "definition", "eval_set", "period"])
+    last = list(maps(draw(many)).values())[-1]
+    assert labels(last.get_xticklabels()) == [str(head) if head % 2 == 0 else "" for head in range(12)]
