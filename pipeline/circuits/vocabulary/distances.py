@@ -13,7 +13,7 @@ from einops import einsum
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.transformer.layers import added, at, normalise
+from pipeline.circuits.transformer.layers import added, at, multiplied_by, normalise
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.tall import AT_ONCE, in_float64
 
@@ -36,7 +36,8 @@ class TokenMoments:
             embedding: what stands for each token in the stream.
             occurrences: of each token, at least one.
         """
-        gain = None if weights.ln1_gain is None else torch.ones(embedding.shape[1], dtype=torch.float64)
+        ones = torch.ones(embedding.shape[1], dtype=torch.float64)
+        gain = None if weights.ln1_gain is None else ones - weights.gain_from  # one that multiplies by 1
         mean, squares = torch.zeros(embedding.shape[1], dtype=torch.float64), torch.zeros((), dtype=torch.float64)
         parts = occurrences.double().div(occurrences.sum()).split(AT_ONCE)
         for share, part in zip(parts, in_float64(embedding), strict=True):
@@ -60,7 +61,8 @@ def score_parts(
     Returns:
         Mean and standard deviation of the scores of independent queries and keys.
     """
-    gain, bias = at(weights.ln1_gain, layer), at(weights.ln1_bias, layer)
+    gain = None if weights.ln1_gain is None else multiplied_by(weights, weights.ln1_gain[layer])
+    bias = at(weights.ln1_bias, layer)
     mean = added(moments.mean if gain is None else moments.mean * gain, bias)
     covariance = moments.covariance if gain is None else moments.covariance * torch.outer(gain, gain).double()
     matrices = weights.W_Q[layer].double(), weights.W_K[layer].double()

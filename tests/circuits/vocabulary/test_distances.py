@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from pipeline.circuits.transformer.attention import turns
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary.distances import TokenMoments, score_parts
+from pipeline.circuits.vocabulary.factors import effective_embedding
 
 D_VOCAB, D_MODEL, D_HEAD, HEADS, DISTANCES = 6, 5, 4, 2, 5
 FREQUENCY = torch.tensor([1.0, 0.1], dtype=torch.float64)
@@ -17,13 +20,14 @@ def network(norms):
     ends = {"W_E": random(D_VOCAB, D_MODEL), "W_U": random(D_MODEL, D_VOCAB), "W_O": random(1, HEADS, D_HEAD, D_MODEL)}
     own = {name: random(1, HEADS, D_HEAD) for name in ("b_Q", "b_K")}
     own |= {name: random(1, D_MODEL) for name in ("ln1_gain", "ln1_bias")} | {"ln_final_gain": random(D_MODEL)}
-    return Weights("rotary", **tall, **ends, **(own if norms else {}), rotary_frequency=FREQUENCY)
+    weights = Weights("rotary", **tall, **ends, **(own if norms else {}), rotary_frequency=FREQUENCY)
+    return replace(weights, norm="rms", gain_from=1.0, embed_scale=3.0) if norms == "gemma" else weights
 
 
-@pytest.mark.parametrize("norms", [False, True])
+@pytest.mark.parametrize("norms", ["", "layer", "gemma"])
 def test_both_parts_are_those_of_all_scores_at_a_distance(norms):
     weights, counts = network(norms), torch.tensor([3, 1, 0, 2, 5, 1])
-    moments = TokenMoments.of(weights, weights.W_E, counts)
+    moments = TokenMoments.of(weights, effective_embedding(weights, "embedding"), counts)
     position, content = score_parts(weights, 0, moments, turns(FREQUENCY, "halves", D_HEAD, DISTANCES))
     pairs = torch.cartesian_prod(torch.arange(D_VOCAB), torch.arange(D_VOCAB))
     share = counts[pairs].prod(1) / counts.sum() ** 2
