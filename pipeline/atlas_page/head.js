@@ -96,7 +96,7 @@ const DEMONSTRATION = "demonstration";
 function attentionText({ head, own, query, params }) {
   const entries = rowsOf(own.term_maps, (row) => row.query_source === "total");
   const kept = new Map(rowsOf(own.sentence_patterns).map((row) => [[row.eval_set, ...(row.period === null ? [] : [row.period]), row.sentence].join("/"), row]));
-  const options = [...(entries.length ? [{ value: DEMONSTRATION, text: "the demonstration", group: "" }] : []), ...[...kept].map(([value, row]) => ({ value, text: `sentence ${row.sentence}`, group: `${words(row.eval_set)}${row.period === null ? "" : `, period ${row.period}`}` }))];
+  const options = [...(entries.length ? [{ value: DEMONSTRATION, text: "the demonstration" }] : []), ...[...kept].map(([value, row]) => ({ value, text: `${row.sentence} of ${words(row.eval_set)}${row.period === null ? "" : `, period ${row.period}`}` }))];
   if (!options.length) return null;
   const asked = params?.get("sentence");
   const first = options.some(({ value }) => value === asked) ? asked : options[0].value;
