@@ -10,6 +10,7 @@ from pipeline.claims.crossed import crossed
 from pipeline.claims.effects import effects
 from pipeline.claims.emergence import emergence
 from pipeline.claims.finding import Tables
+from pipeline.claims.foretelling import foretelling
 from pipeline.claims.intervals import intervals
 from pipeline.claims.matching import head_matches
 from pipeline.claims.measured import MEASURED
@@ -26,7 +27,7 @@ from pipeline.tables.judge.effects import EFFECTS, INTERVALS
 from pipeline.tables.judge.emergence import EMERGENCE, EMERGENCE_ORDER
 from pipeline.tables.judge.head_matches import HEAD_MATCHES
 from pipeline.tables.judge.head_roles import HEAD_ROLES
-from pipeline.tables.judge.validity import VALIDITY
+from pipeline.tables.judge.validity import FORETELLING, VALIDITY
 from pipeline.tables.registry import OF_A_RUN
 from pipeline.tables.summarise import RUNS
 
@@ -50,6 +51,8 @@ def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
 
     scores, ablations, pairs, edges = (tables[name] for name in ("head_scores", "ablations", "head_pairs", "edges"))
     draws = settings.validity_resamples, settings.permutations, confidence, settings.seed
+    best = foretelling(scores, ablations, pairs, edges, settings.validity_resamples, confidence, settings.seed)
+    write(FORETELLING, best.assign(confidence=confidence), outputs)
     write(VALIDITY, validity(scores, ablations, pairs, edges, *draws).assign(**noted), outputs)
 
     smallest = settings.smallest_rise.model_dump()

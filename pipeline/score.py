@@ -1,7 +1,7 @@
 """Score every head and every pair of heads, by every published definition: what it attends to, copies, feeds."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -27,6 +27,7 @@ from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.held import Held, adds_up
 from pipeline.circuits.scores.induction import nearest
 from pipeline.circuits.scores.score import Scores, stacked
+from pipeline.circuits.scores.subspaces import Span, spans
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
@@ -92,12 +93,13 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     many = pd.concat([many, sequences[~sequences["eval_set"].isin(many["eval_set"])]])
     losses = sentence_losses(settings, weights, many, known)
     write(tables.SENTENCE_LOSSES, together(tables.SENTENCE_LOSSES, losses), outputs)
+    sides = {layer: spans(reference.folded, layer) for layer in range(weights.n_layers)}
     composed = {
-        layers: measure_pairs.composition_scores(reference.folded, *layers)
+        layers: measure_pairs.composition_scores(reference.folded, *layers, sides)
         for layers in combinations(range(weights.n_layers), 2)
     }
     followed = strongest(composed) if settings.layer_pairs is None else list(settings.layer_pairs)
-    pairs = of_all_pairs(settings, reference, sequences, composed, followed)
+    pairs = of_all_pairs(settings, reference, sequences, sides, composed, followed)
     scores, nulls = together(tables.HEAD_PAIRS, pairs.scores), together(tables.PAIR_NULLS, pairs.nulls)
     if pairs.scores:
         scores, nulls = beside_chance(scores, pairs.nulls, PAIR, ["eval_set"])
@@ -199,6 +201,7 @@ def of_all_pairs(
     settings: ScoreSettings,
     reference: Reference,
     sequences: pd.DataFrame,
+    sides: Mapping[int, dict[str, Span]],
     composed: dict[LayerPair, Scores],
     followed: list[LayerPair],
 ) -> Rows:
@@ -210,7 +213,7 @@ def of_all_pairs(
     some = text[: settings.path_sentences]
     held = Held.of(weights, forward(weights, some)) if adds_up(weights) else None
     counts = resamples(settings, len(some))
-    random = RandomPairs.of(reference)
+    random = RandomPairs.of(reference, sides)
     for (source, reader), scores in tqdm(composed.items(), desc="pairs"):
         if (source, reader) in followed:
             ranking = reference.ranked, settings.tile, reference.between

@@ -21,6 +21,7 @@ from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.chance_of_heads import of_rotation
 from pipeline.circuits.definitions.measure_heads import circuit_scores, of_circuits, pattern_scores, products_between
 from pipeline.circuits.definitions.views import Tokens
+from pipeline.circuits.scores.composition import composition
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.held import Held, Part
 from pipeline.circuits.scores.score import Scores
@@ -571,11 +572,9 @@ class OneHead:
         layers = [*range(layer), *range(layer + 1, self.model.weights.n_layers)]
         frames = [pd.DataFrame(columns=["src_layer", "src_head", "dst_layer", "dst_head", "metric", "value", "chance"])]
         for source, reader in (sorted((layer, other)) for other in layers):
-            scores = measure_pairs.composition_scores(self.model.folded, source, reader)
-            for (metric, definition), score in scores.items():
-                if definition == "frobenius":
-                    frame = to_frame("src_head dst_head", value=score.value).assign(chance=score.chance)
-                    frames.append(frame.assign(metric=metric, src_layer=source, dst_layer=reader))
+            for through, value in composition(self.model.folded, source, reader).items():
+                frame = to_frame("src_head dst_head", value=value).assign(chance=self.model.weights.d_model**-0.5)
+                frames.append(frame.assign(metric=f"{through}_composition", src_layer=source, dst_layer=reader))
         frame = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
         reads = (frame["dst_layer"] == layer) & (frame["dst_head"] == head)
         read = (frame["src_layer"] == layer) & (frame["src_head"] == head)

@@ -44,20 +44,28 @@ def validity(
     Returns:
         Rows of the VALIDITY table; none where a statistic is undefined, as where no head has an effect, or all.
     """
+    generator = np.random.default_rng(seed)
+    frames = [pd.DataFrame(columns=["experiment", *SCORE, *EFFECT, "statistic", *MEASURED])]
+    for _, experiment, scores, effects, hits in ranked_by_experiment(head_scores, ablations, head_pairs, edges):
+        for rows in _agreements(scores, effects, hits, resamples, permutations, confidence, generator):
+            frames.append(rows.assign(experiment=experiment))
+    rows = pd.concat(frames, ignore_index=True)
+    return rows.assign(q=rows.groupby("experiment")["p"].transform(lambda p: false_discovery(p.to_numpy(float))))
+
+
+def ranked_by_experiment(
+    head_scores: pd.DataFrame, ablations: pd.DataFrame, head_pairs: pd.DataFrame, edges: pd.DataFrame
+) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame, pd.DataFrame]]:
+    """Yield the unit (head, pair), an experiment, and its scores, effects and hits as `_by_unit` has them."""
     sides = {
         "head": (head_scores, ablations.rename(columns={"method": "effect"})),
         "pair": (head_pairs, edges.assign(effect="edge_" + edges["kind"])),
     }
-    generator = np.random.default_rng(seed)
-    frames = [pd.DataFrame(columns=["experiment", *SCORE, *EFFECT, "statistic", *MEASURED])]
     for unit, (scores, effects) in sides.items():
         tables = _by_unit(scores, effects.rename(columns={"eval_set": "effect_set"}), UNITS[unit])
         for experiment in tables[0].index.unique("experiment"):
             of_scores, of_effects, hits = (table.loc[[experiment]] for table in tables)
-            for rows in _agreements(of_scores, of_effects, hits, resamples, permutations, confidence, generator):
-                frames.append(rows.assign(experiment=experiment))
-    rows = pd.concat(frames, ignore_index=True)
-    return rows.assign(q=rows.groupby("experiment")["p"].transform(lambda p: false_discovery(p.to_numpy(float))))
+            yield unit, experiment, of_scores, of_effects, hits
 
 
 def _by_unit(scores: pd.DataFrame, effects: pd.DataFrame, units: list[str]) -> tuple[pd.DataFrame, ...]:

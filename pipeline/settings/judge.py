@@ -19,6 +19,7 @@ STAGE = Stage(
         "intervals",
         "effects",
         "validity",
+        "foretelling",
         "emergence",
         "emergence_order",
     ),

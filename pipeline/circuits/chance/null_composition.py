@@ -9,7 +9,7 @@ The mean square is 1 / d_model whatever these are, since that is the mean square
 
 import torch
 from einops import einsum
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 from torch import Generator, Tensor
 
 from pipeline.circuits.chance.random_matrices import orthogonal_block, wishart_root
@@ -58,6 +58,50 @@ def rotations(
     axes = "source left, draw left right, reader right -> draw source reader"
     parts = [einsum(source.square(), part, reader.square(), axes).sqrt() for part in squares.split(AT_ONCE)]
     return torch.cat(parts)
+
+
+def largest_directions(
+    ranks: Int[Tensor, " source"],
+    reader: Float[Tensor, "reader rank"],
+    squares: Float64[Tensor, "draw rank rank"],
+) -> Float64[Tensor, "draw source reader"]:
+    """`subspaces.largest_direction` under each draw of Z: the largest over as many rows of Z as the source has ranks.
+
+    Args:
+        ranks: of the heads that write.
+        reader: singular values, as of `rotations`.
+        squares: of `squared_corners`.
+    """
+    shares = reader.double().square() / reader.double().square().sum(-1, keepdim=True)
+    axes = "draw left right, reader right -> draw left reader"
+    parts = [einsum(part, shares, axes).cummax(1).values[:, ranks - 1] for part in squares.split(AT_ONCE)]
+    return torch.cat(parts).sqrt().where(ranks[:, None] > 0, torch.nan)
+
+
+def kernels(
+    source: Int[Tensor, " source"], reader: Int[Tensor, " reader"], squares: Float64[Tensor, "draw rank rank"]
+) -> Float64[Tensor, "draw source reader"]:
+    """`subspaces.projection_kernel` under each draw of Z, of heads of these ranks."""
+    drawn = torch.full((len(squares), len(source), len(reader)), torch.nan, dtype=torch.float64)
+    for rank in source[source > 0].unique():
+        for other in reader[reader > 0].unique():
+            both = (source == rank)[:, None] & (reader == other)
+            drawn = torch.where(both, squares[:, :rank, :other].sum((1, 2))[:, None, None], drawn)
+    return drawn
+
+
+def kernel_moments(
+    source: Int[Tensor, " source"], reader: Int[Tensor, " reader"], d_model: int
+) -> tuple[Float64[Tensor, "source reader"], Float64[Tensor, "source reader"]]:
+    """Mean and standard deviation of the same, exactly, of uniform subspaces of these ranks.
+
+    Source: moments of a uniform projection's trace with a fixed one; Collins and Sniady 2006, "Integration with
+    respect to the Haar measure on unitary, orthogonal and symplectic group".
+    """
+    r, s, n = source.double()[:, None], reader.double(), d_model
+    variance = 2 * r * s * (n - r) * (n - s) / (n**2 * (n - 1) * (n + 2))
+    known = (r > 0) & (s > 0)
+    return (r * s / n).where(known, torch.nan), variance.sqrt().where(known, torch.nan)
 
 
 def gaussians(d_model: int, d_head: int, draws: int, generator: Generator) -> Float64[Tensor, " draw"]:

@@ -25,6 +25,16 @@ def composition(through: str, above_chance: bool = False) -> ClosedForm:
     return closed_form
 
 
+def projection_kernel(through: str) -> ClosedForm:
+    """Return the closed form of the overlap with Q, K or V: all directions of the block that is written, or none."""
+    whole = composition(through)
+
+    def closed_form(case: Case) -> Expected:
+        return UNDEFINED if whole(case) == UNDEFINED else float(bool(whole(case)) * case.construction.d_vocab)
+
+    return closed_form
+
+
 def matching(score: str) -> ClosedForm:
     """Return the closed form of a score of the K circuit: eigenvalue, or top."""
 

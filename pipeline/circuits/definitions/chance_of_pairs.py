@@ -1,6 +1,7 @@
 """What chance gives for every score of pairs of heads, as `chance_of_heads` does for single heads."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from pipeline.circuits.chance import null_circuits, null_composition, null_ranks
 from pipeline.circuits.chance.null_circuits import balanced
-from pipeline.circuits.chance.significance import of_counts, of_draws, of_few
+from pipeline.circuits.chance.significance import of_counts, of_draws, of_few, of_moments
 from pipeline.circuits.definitions.chance_of_heads import Chances, Reference, ordered
 from pipeline.circuits.definitions.definition import Name, OfComposition, OfPairCircuit, OfPairRanks, OfPath
 from pipeline.circuits.definitions.measure_heads import halves_of
@@ -18,6 +19,7 @@ from pipeline.circuits.definitions.registry import PAIRS, measured_as
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import Score, Scores
+from pipeline.circuits.scores.subspaces import Span
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.vocabulary.factors import PairCircuit, through_two
 
@@ -28,9 +30,10 @@ class RandomPairs:
 
     squares: Float64[Tensor, "pair_draw rank rank"]  # of `null_composition.squared_corners`
     composition: Float64[Tensor, " draw"]  # of heads with Gaussian factors
+    sides: Mapping[int, dict[str, Span]]  # of every layer
 
     @classmethod
-    def of(cls, reference: Reference) -> "RandomPairs":
+    def of(cls, reference: Reference, sides: Mapping[int, dict[str, Span]]) -> "RandomPairs":
         """Draw them."""
         d_model, d_head = reference.folded.d_model, reference.folded.d_head
         # As many more draws as there are more pairs than heads: the least p falls as the number of scores rises.
@@ -38,6 +41,7 @@ class RandomPairs:
         return cls(
             null_composition.squared_corners(d_model, d_head, many, reference.generator),
             null_composition.gaussians(d_model, d_head, reference.draws.heads, reference.generator),
+            sides,
         )
 
 
@@ -68,22 +72,29 @@ def of_pairs(
 
 
 def _of_composition(reference: Reference, random: RandomPairs, source: int, reader: int, scores: Scores) -> Chances:
-    folded = reference.folded
-    written = null_composition.singular_values(folded.W_V[source], folded.W_O[source].mT)
-    # The reader's singular values through its keys are those through its queries.
-    scales = null_composition.singular_values(folded.W_Q[reader], folded.W_K[reader])
-    scales = torch.cat([scales, null_composition.singular_values(folded.W_V[reader], folded.W_O[reader].mT)])
-    rotated = null_composition.rotations(written, scales, random.squares)
-    anywhere = random.composition[:, None, None]
-    attended, moved = rotated.chunk(2, dim=-1)
-    turned = {"Q": attended, "K": attended, "V": moved}
-    chances = {}
-    for entry, measure in measured_as(OfComposition, PAIRS):
-        value, off = scores[entry.name].value, folded.d_model**-0.5 if measure.above_chance else 0.0
-        chances[entry.name] = {
-            "rotation": of_draws(value, turned[measure.through] - off),
-            "gaussian": of_draws(value, anywhere - off),
+    """Turn one head against the other in the stream; what each writes or reads keeps its singular values."""
+    d_model, written, read = reference.folded.d_model, random.sides[source]["O"], random.sides[reader]
+    chances: Chances = {}
+    rotated = {}
+    for through in ("Q", "V"):  # singular values through keys are those through queries
+        turned = read[through]
+        rotated[through] = {
+            "frobenius": null_composition.rotations(written.sizes, turned.sizes, random.squares),
+            "largest_direction": null_composition.largest_directions(written.ranks, turned.sizes, random.squares),
+            "projection_kernel": null_composition.kernels(written.ranks, turned.ranks, random.squares),
         }
+    for entry, measure in measured_as(OfComposition, PAIRS):
+        value, draws = scores[entry.name].value, rotated["V" if measure.through == "V" else "Q"]
+        if measure.by in ("frobenius", "above_chance"):
+            off = d_model**-0.5 if measure.by == "above_chance" else 0.0
+            anywhere = of_draws(value, random.composition[:, None, None] - off)
+            chances[entry.name] = {"rotation": of_draws(value, draws["frobenius"] - off), "gaussian": anywhere}
+        else:
+            chances[entry.name] = {"rotation": of_draws(value, draws[measure.by])}
+        if measure.by == "projection_kernel":
+            moments = null_composition.kernel_moments(written.ranks, read[measure.through].ranks, d_model)
+            drawn, exact = chances[entry.name]["rotation"], of_moments(value, *moments)
+            chances[entry.name] = {"rotation": replace(exact, p=drawn.p, draws=drawn.draws)}
     return chances
 
 

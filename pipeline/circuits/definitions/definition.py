@@ -115,7 +115,7 @@ class OfComposition:
     """Of how much one input of a head reads of what an earlier head writes."""
 
     through: Literal["Q", "K", "V"]
-    above_chance: bool = False
+    by: Literal["frobenius", "above_chance", "projection_kernel", "largest_direction"]
 
 
 @dataclass(frozen=True)

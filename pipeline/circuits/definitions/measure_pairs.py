@@ -18,15 +18,33 @@ from pipeline.circuits.scores.copying import diagonal_rank
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import Score, Scores, pooled
+from pipeline.circuits.scores.subspaces import Span, largest_direction, projection_kernel, spans
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary.factors import Factors, PairCircuit, through_two
 
 
-def composition_scores(weights: Weights, source: int, reader: int) -> Scores:
-    """Return Q-, K- and V-composition of two layers' heads: [source head, reader head] each."""
+def composition_scores(
+    weights: Weights, source: int, reader: int, sides: Mapping[int, dict[str, Span]] | None = None
+) -> Scores:
+    """Return Q-, K- and V-composition of two layers' heads: [source head, reader head] each.
+
+    Args:
+        weights: with layer norm's gains folded in.
+        source: the earlier layer.
+        reader: the later layer.
+        sides: of `subspaces.spans`, by layer; taken anew where they are not given.
+    """
+    sides = {layer: spans(weights, layer) for layer in (source, reader)} if sides is None else sides
     norms, scores = composition(weights, source, reader), {}
     for entry, measure in measured_as(OfComposition, PAIRS):
-        value = norms[measure.through] - (weights.d_model**-0.5 if measure.above_chance else 0.0)
+        both = sides[source]["O"], sides[reader][measure.through]
+        match measure.by:
+            case "projection_kernel":
+                value = projection_kernel(*both)
+            case "largest_direction":
+                value = largest_direction(*both)
+            case _:
+                value = norms[measure.through] - (weights.d_model**-0.5 if measure.by == "above_chance" else 0.0)
         scores[entry.name] = Score(value, *entry.levels(weights))
     return scores
 

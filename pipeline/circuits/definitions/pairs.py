@@ -8,14 +8,18 @@ from pipeline.circuits.definitions.definition import Definition, OfComposition, 
 from pipeline.circuits.definitions.sources import (
     ARENA,
     BIETTI,
+    DIRECTIONS,
     FRACTION,
     FRAMEWORK,
+    KERNEL,
+    KERNELS,
     LOGITS,
     NATS,
     NONE,
     NORMS,
     OURS,
     RATIO,
+    TALKING,
     TRANSFORMER_LENS,
 )
 from pipeline.circuits.definitions.views import Paths
@@ -36,6 +40,14 @@ def _all_of_it(weights: Weights) -> float:
     return 1 / math.sqrt(weights.d_head)
 
 
+def _directions(weights: Weights) -> float:
+    return float(min(weights.d_head, weights.d_model))
+
+
+def _common_directions(weights: Weights) -> float:
+    return _directions(weights) ** 2 / weights.d_model
+
+
 def _beyond_random(weights: Weights) -> float:
     return _all_of_it(weights) - _random(weights)
 
@@ -52,7 +64,7 @@ def _compositions(through: Literal["Q", "K", "V"]) -> tuple[Definition, ...]:
             meaning=NORMS,
             source=f"{FRAMEWORK}; {TRANSFORMER_LENS}",
             unit=NONE,
-            measure=OfComposition(through),
+            measure=OfComposition(through, "frobenius"),
             chance=_random,
             ideal=_all_of_it,
             nulls=("rotation", "gaussian", "step_0"),
@@ -65,12 +77,36 @@ def _compositions(through: Literal["Q", "K", "V"]) -> tuple[Definition, ...]:
             meaning=f"{NORMS}, minus that of random weights",
             source=FRAMEWORK,
             unit=NONE,
-            measure=OfComposition(through, above_chance=True),
+            measure=OfComposition(through, "above_chance"),
             chance=0.0,
             ideal=_beyond_random,
             nulls=("rotation", "gaussian", "step_0"),
             closed_form=of_pairs.composition(through, above_chance=True),
             random_mean=True,
+        ),
+        Definition(
+            metric=f"{through}_composition",
+            definition="projection_kernel",
+            meaning=KERNEL,
+            source=f"{KERNELS}; {TRANSFORMER_LENS}",
+            unit=DIRECTIONS,
+            measure=OfComposition(through, "projection_kernel"),
+            chance=_common_directions,
+            ideal=_directions,
+            nulls=("rotation", "step_0"),
+            closed_form=of_pairs.projection_kernel(through),
+            random_mean=True,
+        ),
+        Definition(
+            metric=f"{through}_composition",
+            definition="largest_direction",
+            meaning="the same norms, of the first head's singular direction alone for which they are largest",
+            source=TALKING,
+            unit=NONE,
+            measure=OfComposition(through, "largest_direction"),
+            ideal=_all_of_it,
+            nulls=("rotation", "step_0"),
+            closed_form=of_pairs.composition(through),
         ),
     )
 

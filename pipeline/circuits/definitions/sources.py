@@ -15,6 +15,8 @@ LONG_PREFIX = "Krzyzanowski et al. 2024, We Inspected Every Head in GPT-2 Small;
 FUZZY = "after Olsson et al. 2022, In-context Learning and Induction Heads: [A*][B*] ... [A] -> [B]"
 RELATIONS = "Elhelo and Geva 2025, MAPS; Gould et al. 2024, Successor Heads"
 SUPPRESSION = "McDougall et al. 2024, Copy Suppression"
+KERNELS = "Yamagiwa et al. 2026, arXiv 2601.10266"
+TALKING = "Merullo et al. 2024, Talking Heads"
 OURS = "this project"
 
 MEAN = "attention averaged over queries"
@@ -25,5 +27,8 @@ RATIO = "Re(sum z) / sum |z| over the circuit's eigenvalues z"
 DIAGONAL = "mean diagonal entry of the circuit minus mean entry, in standard deviations of entries"
 NORMS = "Frobenius norm of the product of both heads' matrices over the product of norms"
 
+KERNEL = "sum of squared cosines of the principal angles between what the first head can write and the second can read"
+
 PROBABILITY, FRACTION, NONE = "probability", "share", "none"
 DEVIATIONS, NATS, LOGITS = "standard deviations", "nats per token", "logits"
+DIRECTIONS = "directions"

@@ -75,3 +75,35 @@ def test_a_reader_of_all_that_is_written_is_beyond_its_rotations():
 def test_a_head_of_zeros_has_no_chance():
     zero, one = torch.zeros(1, D_HEAD), torch.ones(1, D_HEAD)
     assert rotations(zero, one, 4).isnan().all()
+
+
+@pytest.mark.parametrize("ranks", [(3, 3), (2, 3), (3, 1)])
+def test_overlaps_of_turned_heads_are_those_of_dense_heads_and_have_the_moments_that_are_known(ranks):
+    squares = null_composition.squared_corners(D_MODEL, D_HEAD, DRAWS, seeded())
+    source, reader = (torch.tensor([rank]) for rank in ranks)
+    ours = null_composition.kernels(source, reader, squares)[:, 0, 0]
+    mean, sd = (moment.item() for moment in null_composition.kernel_moments(source, reader, D_MODEL))
+    assert abs(ours.mean().item() - mean) < 5 * sd / DRAWS**0.5
+    assert ours.std().item() == pytest.approx(sd, rel=5 / DRAWS**0.5)
+    A, B = (torch.linalg.qr(random(D_MODEL, rank, seed=rank)).Q for rank in ranks)
+    theirs = (A.mT @ orthogonal(DRAWS, D_MODEL, seeded(1)) @ B).square().sum((1, 2))
+    assert_same_distribution(ours, theirs)
+
+
+def test_the_largest_direction_of_turned_heads_is_that_of_dense_heads():
+    sizes = torch.tensor([[3.0, 1.0, 0.5]])
+    squares = null_composition.squared_corners(D_MODEL, D_HEAD, DRAWS, seeded())
+    ours = null_composition.largest_directions(torch.tensor([3, 2]), sizes, squares)
+    written, read = (torch.linalg.qr(random(D_MODEL, D_HEAD, seed=seed)).Q for seed in (3, 4))
+    turned = written.mT @ orthogonal(DRAWS, D_MODEL, seeded(1)) @ read * sizes
+    theirs = turned.norm(dim=2) / sizes.norm()
+    assert_same_distribution(ours[:, 0, 0], theirs.amax(1))
+    assert_same_distribution(ours[:, 1, 0], theirs[:, :2].amax(1))
+
+
+def test_a_head_without_a_direction_has_no_chance_of_overlap():
+    squares, none = null_composition.squared_corners(D_MODEL, D_HEAD, 4, seeded()), torch.tensor([0, 3])
+    assert null_composition.kernels(none, none, squares).isnan()[0].tolist() == [[True, True], [True, False]]
+    assert null_composition.kernel_moments(none, none, D_MODEL)[1].isnan().tolist() == [[True, True], [True, False]]
+    drawn = null_composition.largest_directions(none, torch.ones(1, D_HEAD), squares)
+    assert drawn.isnan()[0].tolist() == [[True], [False]]

@@ -62,3 +62,17 @@ def test_what_flows_through_both_heads_is_the_product_of_patterns_and_dense_matr
 def test_distractors_add_to_the_layer_what_chance_decides():
     wired = construction("v_composition", n_heads=2, d_model=64)
     assert of_pairs.norm_share(case(wired, 1, sentences(wired))) == DISTRACTED
+
+
+@pytest.mark.parametrize("circuit", CIRCUITS)
+def test_overlaps_are_those_of_the_dense_matrices(circuit):
+    """The trace of the product of both projections."""
+    wired = construction(circuit)
+    (_, OV, _), (_, above, QK) = dense(wired, 0), dense(wired, 1)
+    pair = case(wired, 1)
+    written = torch.linalg.pinv(OV) @ OV
+    for through, read in (("Q", QK), ("K", QK.mT), ("V", above)):
+        shared = float((written @ read @ torch.linalg.pinv(read)).trace())
+        assert of_pairs.projection_kernel(through)(pair) == pytest.approx(shared, abs=1e-6)
+    fed = {"induction": "K", "q_composition": "Q", "v_composition": "V"}[circuit]
+    assert of_pairs.projection_kernel(fed)(pair) == D_VOCAB

@@ -16,6 +16,7 @@ from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.induction import nearest
+from pipeline.circuits.scores.subspaces import spans
 from pipeline.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from pipeline.models.families import to_weights
 
@@ -69,7 +70,8 @@ def chances(seed, tied):
         yield "text" if period is None else "periodic", of_sequences(reference, sequences, scores, random)
     scores = measure_pairs.composition_scores(weights, 0, 1)
     scores |= measure_pairs.circuit_scores(weights, 0, 1, ranked, D_VOCAB)
-    yield "pairs", of_pairs(reference, RandomPairs.of(reference), 0, 1, scores, sets[None])
+    sides = {layer: spans(weights, layer) for layer in range(2)}
+    yield "pairs", of_pairs(reference, RandomPairs.of(reference, sides), 0, 1, scores, sets[None])
 
 
 def p_values(models, tied):

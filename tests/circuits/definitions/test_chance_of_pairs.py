@@ -8,6 +8,7 @@ from pipeline.circuits.definitions.measure_pairs import circuit_scores, composit
 from pipeline.circuits.definitions.registry import PAIRS
 from pipeline.circuits.scores.held import Held
 from pipeline.circuits.scores.score import stacked
+from pipeline.circuits.scores.subspaces import spans
 from pipeline.circuits.transformer.forward import forward
 
 DRAWS = Draws(heads=60, pairs=20, ranks=30, tile=5, batch=2, sentences=2)
@@ -23,7 +24,9 @@ def measured(weights):
 
 def compared(weights, before, scores, seed=0):
     reference = Reference.of(weights, before, EVERY, DRAWS, torch.Generator().manual_seed(seed))
-    return of_pairs(reference, RandomPairs.of(reference), 0, 1, scores, TEXT)
+    return of_pairs(
+        reference, RandomPairs.of(reference, {layer: spans(weights, layer) for layer in range(2)}), 0, 1, scores, TEXT
+    )
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from made_up_rows import options
 from pipeline.circuits.causes.ablation import METHODS
 from pipeline.circuits.causes.edges import INPUTS
 from pipeline.tables.ablate import ABLATIONS
-from pipeline.tables.judge.validity import VALIDITY
+from pipeline.tables.judge.validity import FORETELLING, VALIDITY
 from pipeline.tables.score import HEAD_SCORES
 
 SCORE = {"experiment": "base", "metric": "induction", "definition": "mass", "eval_set": "repeated_tokens"}
@@ -29,3 +29,10 @@ def test_both_statistics_of_a_pair_are_kept(kept, refusal):
     assert "two rows share the key" in refusal(VALIDITY, rows[0], rows[0])
     for name in ("value", "control", "control_hi"):
         assert refusal(VALIDITY, rows[0] | {name: -1.5}) == f"column {name}: -1.5 is below -1"
+
+
+def test_a_choice_is_one_an_effect_and_statistic(kept, refusal):
+    row = PAIR | {"unit": "pair", "effect": "edge_K", "statistic": "auroc", "value": 0.9, "chosen": 0.75, "scores": 4}
+    assert len(kept(FORETELLING, row, row | {"statistic": "spearman"})) == 2
+    assert "two rows share the key" in refusal(FORETELLING, row, row | {"metric": "copying"})
+    assert refusal(FORETELLING, row | {"chosen": 1.5}) == "column chosen: 1.5 is above 1"
