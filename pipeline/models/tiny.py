@@ -34,11 +34,20 @@ LLAMA3 = {
     "original_max_position_embeddings": 16,
 }
 CAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.5}
+NEO = SHARED | {
+    "hidden_size": 24,
+    "num_heads": 4,
+    "num_layers": 3,
+    "attention_types": [[["global", "local", "global"], 1]],
+    "window_size": 12,
+    "max_position_embeddings": N_CTX,
+}
 PARTIAL = {"rope_theta": 100.0, "partial_rotary_factor": 0.67}
 LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 3.0}
 # Of the library's families. name: its class, and the shape of the model
 CHECKPOINTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "gpt2": ("GPT2", SHARED | {"n_embd": 24, "n_head": 4, "n_layer": 3, "n_positions": N_CTX}),
+    "gpt_neo": ("GPTNeo", NEO),
     "gpt_neox": ("GPTNeoX", WIDE | {"rope_parameters": PARTIAL}),
     "gpt_neox_sequential": ("GPTNeoX", WIDE | {"use_parallel_residual": False, "attention_bias": False}),
     "llama": ("Llama", GROUPED),

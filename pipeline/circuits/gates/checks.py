@@ -81,7 +81,8 @@ def on_sequences(
     for number, layer in enumerate(walk(weights, tokens, at_once, apart)):
         summed = disagreement.sum_of_terms(layer.queries_keys())
         read = attention.capped(summed, weights.score_cap)
-        yield ("terms", "scores", number), disagreement.worst(read * visible, scores[:, number] * visible)
+        seen, own = (map_.masked_fill(~visible, 0) for map_ in (read, scores[:, number]))
+        yield ("terms", "scores", number), disagreement.worst(seen, own)
         ours = attention.pattern(summed, weights.attends, weights.score_cap)
         yield ("pattern", "pattern", number), disagreement.worst(ours, pattern[:, number])
     b_U = None if weights.b_U is None else weights.b_U.double()

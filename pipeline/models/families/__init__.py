@@ -13,6 +13,7 @@ from pipeline.models.families.bert import BERT
 from pipeline.models.families.family import Family
 from pipeline.models.families.gemma import GEMMA, GEMMA2
 from pipeline.models.families.gpt2 import GPT2
+from pipeline.models.families.gpt_neo import GPT_NEO
 from pipeline.models.families.gpt_neox import GPT_NEOX
 from pipeline.models.families.lazy_weights import LazyWeights, Read
 from pipeline.models.families.llama import LLAMA, MISTRAL, QWEN2
@@ -26,6 +27,7 @@ FAMILIES = (
     GEMMA,
     GEMMA2,
     GPT2,
+    GPT_NEO,
     GPT_NEOX,
     LLAMA,
     MISTRAL,

@@ -32,7 +32,7 @@ HAS = {  # of models in EVERY, those in a group and no others have it
     "CENTRED": lambda weights: weights.ln1_gain is not None and weights.norm == "layer",
     "NORMED": lambda weights: weights.ln1_gain is not None,
     "NORMED_BEFORE": lambda weights: weights.ln1_gain is not None and weights.norm_place == "before",
-    "BIASED": lambda weights: weights.ff_key_bias is not None and weights.b_O is not None,
+    "BIASED": lambda weights: None not in (weights.b_Q, weights.b_O, weights.ff_key_bias),
     "LEARNED": lambda weights: weights.W_pos is not None,
     "BACKWARD": lambda weights: weights.attends == "back",
     "SEQUENTIAL": lambda weights: (
