@@ -7,7 +7,7 @@ def filled(table, rows):
     """Rows of a table, given what matters; the rest is null, or the first value there may be."""
     frame = pd.DataFrame(rows, columns=[column.name for column in table.columns])
     for column in table.columns:
-        if not column.nullable and frame[column.name].isna().all():
+        if not column.nullable and not column.type.startswith("list") and frame[column.name].isna().all():
             numbers = column.low if column.low is not None else 0
             default = False if column.type == "bool" else numbers
             frame[column.name] = (column.options or ("",))[0] if column.type == "string" else default
