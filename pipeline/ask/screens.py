@@ -43,6 +43,7 @@ def head(one: OneHead, k: int, sentence: str | None) -> Iterator[Section]:
         yield shares(one, sentence)
     for circuit in CIRCUITS:
         yield eigenvalues(one, circuit)
+    for circuit in CIRCUITS:  # which of a large vocabulary take as long as all before
         yield pairs(one, circuit, k)
 
 
