@@ -11,6 +11,8 @@ def filled(table, rows):
             numbers = column.low if column.low is not None else 0
             default = False if column.type == "bool" else numbers
             frame[column.name] = (column.options or ("",))[0] if column.type == "string" else default
+        if column.type.startswith("list"):
+            frame[column.name] = frame[column.name].astype(object)
         if column.nullable and column.type == "int64":
             frame[column.name] = frame[column.name].astype("Int64")
     return frame
