@@ -34,6 +34,8 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
     try:
         if arguments.callers:
             hold_alone(arguments.outputs[0])
+        if arguments.plan:
+            arguments.spec, arguments.inputs = _planned(stage, *arguments.plan)
         if arguments.spec:
             settings = settings_type.parse(json.loads(arguments.spec)["settings"])
             inputs = Paths(arguments.inputs)
@@ -53,6 +55,15 @@ def main(settings_type: type[S], run: Callable[[S, Paths, Paths], None]) -> None
         _end(f"{stage}: {line}", workflow=bool(arguments.callers))
     if not arguments.spec:
         print(f"{stage}: wrote " + ", ".join(str(file) for file in outputs.files))
+
+
+def _planned(stage: str, plan: str, first: str) -> tuple[str, list[str]]:
+    """Return what a plan's file says that a stage of the study is given; all inputs lie as the first one does."""
+    # Called by name, as the planner is.
+    planned = importlib.import_module("pipeline.plumbing.plan").Plan.from_json(Path(plan).read_text(encoding="utf-8"))
+    job = planned.study_jobs[stage]
+    reads = planned.reads(job)
+    return job.spec, [first.removesuffix(reads[0]) + path for path in reads]
 
 
 def _end(line: str, workflow: bool) -> None:
@@ -76,6 +87,7 @@ def _parser(stage: str) -> argparse.ArgumentParser:
     parser.add_argument("--experiment", default="base", help="experiment to start from (default: base)")
     parser.add_argument("--seed", type=int, help="seed of the run (default: the experiment's first)")
     parser.add_argument("--spec", help="JSON that the workflow passes: settings, code fingerprint, versions")
+    parser.add_argument("--plan", nargs=2, help="a plan's file that says both instead, and where the first input is")
     parser.add_argument("--callers", nargs="*", type=int, default=[], help="processes to end with, by id")
     parser.add_argument("--inputs", nargs="*", default=[], help="files to read, as the workflow passes them")
     parser.add_argument("--outputs", nargs="*", default=[], help="files to write, as the workflow passes them")

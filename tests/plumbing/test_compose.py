@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.plumbing.compose import compose, parse
+from pipeline.plumbing.compose import PROBES, compose, parse
 from pipeline.plumbing.errors import ConfigError
 
 
@@ -48,3 +48,14 @@ def test_heads_and_neurons_are_names_and_no_decimals():
     project = compose((), own, "base", 0)["project"]
     assert project["neurons"] == ["19.170", "3.1"]
     assert project["heads"] == ["23.9", "0.10"]
+
+
+@pytest.mark.parametrize("own", [(), ("train.first_checkpoint=${seed}",), ("data.packages=['p${seed}']",)])
+def test_a_seed_goes_wherever_settings_refer_to_it(own):
+    for seed in (0, 7, 7, PROBES[0]):
+        composed = compose((), own, "base", seed)
+        assert composed["train"]["seed"] == composed["seed"] == seed
+        if own and "first" in own[0]:
+            assert composed["train"]["first_checkpoint"] == seed
+        if own and "packages" in own[0]:
+            assert composed["data"]["packages"] == [f"p{seed}"]

@@ -61,7 +61,7 @@ def test_a_changed_setting_reruns_its_stage_and_those_made_from_it(override, sta
         ("pipeline.atlas_page.page", {"atlas"}),
         ("pipeline.circuits.vocabulary.alignment", {"align"}),
         ("pipeline.figures.style", {"render", "timing", "benchmark"}),
-        ("pipeline.models.training", {"train"}),
+        ("pipeline.models.training", {"train", "benchmark"}),
         ("pipeline.claims.catalogue", {"judge", "render"}),
         ("pipeline.claims.verdicts", {"judge"}),
         ("pipeline.plumbing.artefacts", EVERY_STAGE),

@@ -12,8 +12,10 @@ import pytest
 
 import pipeline
 from pipeline.plumbing import graph, intact
+from pipeline.plumbing.planner import plan
 from pipeline.plumbing.stage import main
 from pipeline.settings.extract import ExtractSettings
+from pipeline.settings.summarise import SummariseSettings
 
 
 def called(monkeypatch, arguments, run):
@@ -35,6 +37,24 @@ def test_a_job_gets_what_the_workflow_passes(monkeypatch, tmp_path):
     assert outputs.file("y.parquet") == Path("b/y.parquet")
     assert outputs.provenance == spec
     assert outputs.made_from == intact.made_from(inputs.files) != "{}"
+
+
+def test_a_stage_of_a_study_finds_in_the_plan_what_no_command_could_hold(monkeypatch, tmp_path):
+    asked = {"study": "smoke", "name": "many", "overrides": "train.steps=61", "seeds": ",".join(map(str, range(60)))}
+    planned = plan(asked)
+    job = planned.study_jobs["summarise"]
+    reads = planned.reads(job)
+    assert len(" ".join(reads)) + len(job.spec) > 128 * 1024  # MAX_ARG_STRLEN of Linux
+    file = tmp_path / "plan.json"
+    file.write_text(planned.to_json())
+    monkeypatch.setattr(intact, "made_from", lambda files: "{}")
+    seen = []
+    monkeypatch.setattr(sys, "argv", ["pipeline/summarise.py", "--plan", str(file), f"moved/{reads[0]}"])
+    main(SummariseSettings, lambda *given: seen.extend(given))
+    settings, inputs, outputs = seen
+    assert len(settings.runs) == 120
+    assert [str(path) for path in inputs.files] == [f"moved/{path}" for path in reads]
+    assert outputs.provenance == job.spec
 
 
 def test_a_persons_mistake_is_one_line(monkeypatch, capsys):

@@ -25,7 +25,7 @@ for stage in ("align", "summarise", "judge", "manifest", "atlas"):
         message:
             f"{stage} {PLAN.study}"
         shell:
-            RUN
+            RUN_OF_STUDY
 
 
 # The figures of one experiment.
