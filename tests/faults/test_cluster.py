@@ -107,9 +107,9 @@ def test_layers_spread_over_jobs_are_read_as_in_one(folder):
 
 def test_one_job_gets_one_gpu(folder):
     """The cluster of a test has one by name alone, so that torch finds none there."""
-    asked = [*ASKED, "--retries", "0", "--until", "train"]
-    running = started(folder, *asked, config=["name=gpu", "overrides=train.device=cuda"])
-    number = await_rule(folder, running, "train")
-    assert jobs(folder)[number]["TresPerJob"] == "gres:gpu:1"
-    assert running.wait() == 1
-    assert "train.device=cuda, but torch finds no CUDA device; set train.device=auto" in (folder / "said").read_text()
+    status, said = ended(
+        folder, "--retries", "0", "--until", "train", config=["name=gpu", "overrides=train.device=cuda"]
+    )
+    assert status == 1
+    assert "train.device=cuda, but torch finds no CUDA device; set train.device=auto" in said
+    assert [job["TresPerJob"] for job in jobs(folder).values() if "TresPerJob" in job] == ["gres:gpu:1"]
