@@ -81,13 +81,13 @@ def once(path: Path, work: Callable[[], list[dict]]) -> list[dict]:
 def measured(settings: BenchmarkSettings, case: Case) -> list[dict]:
     """Return a row for each two ways: times of all in one process, memory of each in another."""
     rows = alone(times, settings, case)
-    ways = {row[name] for row in rows for name in ("precision", "baseline")}
+    ways = {str(row[name]) for row in rows for name in ("precision", "baseline")}
     peaks = {way: alone(peak, settings, case, way) for way in sorted(ways)}
     widths = {"units_feed_forward": settings.neurons, "training": settings.training.d_model}
     where = {"what": case.what, "V": case.V, "r": widths.get(case.what, settings.d_head), "k": case.k, "layer": None}
     where |= {"circuits": 1, "repeats": settings.repeats, "threads": threads_of(settings, case)}
     kinds = {"peak_bytes": "precision", "baseline_peak_bytes": "baseline"}
-    return [where | row | {name: peaks[row[kind]] for name, kind in kinds.items()} for row in rows]
+    return [where | row | {name: peaks[str(row[kind])] for name, kind in kinds.items()} for row in rows]
 
 
 def measured_layer(settings: BenchmarkSettings, what: str, decay: float, layer: int) -> list[dict]:

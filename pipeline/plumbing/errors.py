@@ -30,7 +30,7 @@ def nearest(wrong: str, right: list[str]) -> str:
     # A group's key inside another: `learning_rate` for `train.learning_rate`.
     if inside := [name for name in right if name.rsplit(".", 1)[-1] == wrong.rsplit(".", 1)[-1]]:
         return f"; did you mean {inside[0]}?"
-    return f"; there are {', '.join(sorted(right))}" if 0 < len(right) <= 12 else ""
+    return f"; there are {', '.join(sorted(right))}" if 0 < len(right) <= 20 else ""
 
 
 def explain(stage: str, settings: dict, usual: dict, error: ValidationError, named: Callable[[str], str] = str) -> str:

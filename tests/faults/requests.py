@@ -257,8 +257,11 @@ CONFIGS: tuple[tuple[dict, tuple[str, ...]], ...] = (
     ({"name": "x", "seeds": "0,a", **ONE}, ("seeds=0,a", "write seeds=0,1,2")),
     ({"name": "x", "seeds": ["0", "1"], **ONE}, ("seeds=['0', '1']", "not as text", "write")),
     ({"name": "x", "seeds": "٣", **ONE}, ("seeds=٣", "write seeds=0,1,2")),
-    ({"name": "x", "seeds": ",".join(map(str, range(2900))), **ONE}, ("2000 runs", "ask for fewer")),
-    ({"name": "x", "overrides": "model.n_heads=2,4", "seeds": ",".join(map(str, range(1500)))}, ("2000 runs", "fewer")),
+    ({"name": "x", "seeds": ",".join(map(str, range(1500))), **ONE}, ("characters=4000", "write a file of conf/study")),
+    (
+        {"name": "x", "overrides": "model.n_heads=2,4,8", "seeds": ",".join(map(str, range(900)))},
+        ("2000 runs", "fewer"),
+    ),
     ({"name": "名" * 80, **ONE}, ("240 bytes", "use 150 at most")),
     ({"name": "x", "overrides": "probe.demo=\"'a b','a:b'\""}, ("two experiments", "x+probe.demo", "ask for one")),
     ({"name": "x" * 140, "overrides": "model.n_heads=2,4"}, ("an experiment would be called", "conf/experiment")),

@@ -93,8 +93,8 @@ def test_what_conf_itself_has_is_not_offered():
         ("dpi", ["benchmark.repeats_of_all", "render.dpi"], "; did you mean render.dpi?"),  # the end, unlike as a whole
         ("xyz", ["seeds", "name"], "; there are name, seeds"),
         ("xyz", [], ""),
-        ("xyz", [f"a{number}" for number in range(12)], f"; there are {', '.join(sorted(f'a{n}' for n in range(12)))}"),
-        ("xyz", [f"a{number}" for number in range(13)], ""),
+        ("xyz", [f"a{number}" for number in range(20)], f"; there are {', '.join(sorted(f'a{n}' for n in range(20)))}"),
+        ("xyz", [f"a{number}" for number in range(21)], ""),
     ],
 )
 def test_the_nearest_is_offered_or_all_if_they_are_few(wrong, right, hint):

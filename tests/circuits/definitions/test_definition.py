@@ -24,7 +24,7 @@ ANY = lambda *arguments: torch.zeros(())  # noqa: E731
         (definition.OfRelation("days", 1), "weights"),
         (definition.OfRanks(1, weighed_by_text=True), "text"),
         (definition.OfPrefixes(ANY), "text"),
-        (definition.OfComposition("Q"), "weights"),
+        (definition.OfComposition("Q", "frobenius"), "weights"),
         (definition.OfPairCircuit("virtual", ANY), "weights"),
         (definition.OfPairRanks("virtual"), "weights"),
         (definition.OfPath(ANY), "text"),
