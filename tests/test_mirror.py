@@ -34,6 +34,7 @@ OF_MANY = {
     "faults/test_kills.py",
     "faults/test_strangers.py",
     "faults/test_requests.py",
+    "faults/test_s3.py",
     "faults/test_two_at_once.py",
     "figures/test_every_figure.py",
     "models/injected/test_every_bug.py",
