@@ -54,7 +54,7 @@ RUN = (
 )
 # Of a study's stage, settings and inputs are found in the plan: of more than fifty runs, they are longer than the
 # kernel lets a command be. The first input says where they lie.
-RUN_OF_STUDY = RUN.replace("--spec {params.spec:q} --inputs {input:q}", f'--plan "${PLAN_VARIABLE}" {{input[0]:q}}')
+RUN_OF_STUDY = RUN.replace("--spec {params.spec:q} --inputs {input:q}", f'--plan "${PLAN_VARIABLE}" {{input.first:q}}')
 PROJECT_FILES = graph.writes_of("project")
 # Where there are several kinds, SVG is for the report and for papers, PNG for all else.
 KINDS = ("svg", "png")

@@ -6,7 +6,8 @@ for stage in ("align", "summarise", "judge", "manifest", "atlas"):
         name:
             stage
         input:
-            PLAN.reads(PLAN.study_jobs[stage]),
+            PLAN.reads(PLAN.study_jobs[stage])[1:],
+            first=PLAN.reads(PLAN.study_jobs[stage])[0],
         output:
             PLAN.writes(stage),
         log:
