@@ -12,10 +12,13 @@ def compared(mine: pd.DataFrame, theirs: pd.DataFrame, key: list[str], tolerance
     Args:
         mine: a table's rows.
         theirs: another's.
-        key: columns that tell rows apart.
+        key: columns that tell rows apart; one side, of older code, may lack some.
         tolerance: up to which floats are close: absolute, above 1 relative.
     """
     told = list(_lacking("column", mine.columns, theirs.columns))
+    key = [column for column in key if column in mine and column in theirs]
+    if not key or any(frame.duplicated(key).any() for frame in (mine, theirs)):
+        return "different", "; ".join(told)  # rows that only a column of one side tells apart
     mine, theirs = (frame.set_index(key) for frame in (mine, theirs))
     if not mine.index.equals(theirs.index):
         told += _lacking("row", mine.index, theirs.index)

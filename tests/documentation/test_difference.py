@@ -56,3 +56,12 @@ def test_rows_are_found_by_key():
     moved = TABLE.assign(head=[0, 1, 7], layer=0)
     told = "1 columns only there, the first layer; 1 rows only here, the first 2; 1 rows only there, the first 7"
     assert compared(TABLE, moved, ["head"], 0.0) == ("different", told)
+
+
+def test_a_table_of_older_code_is_compared_by_what_both_tell_rows_apart_by():
+    newer = TABLE.assign(mode="raw")
+    told = "1 columns only here, the first mode"
+    assert compared(newer, TABLE, ["head", "mode"], 0.0) == ("different", told)
+    twice = pd.concat([newer, TABLE.assign(mode="after")])
+    assert compared(twice, TABLE, ["head", "mode"], 0.0) == ("different", told)
+    assert compared(newer, TABLE, ["mode"], 0.0) == ("different", told)
