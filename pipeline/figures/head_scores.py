@@ -1,5 +1,7 @@
 """What every head does: one small map a score, in which every head of every seed has its place."""
 
+from textwrap import wrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
@@ -18,6 +20,7 @@ CAPTION = (
     "across seeds."
 )
 WIDTH, ACROSS = 3.5, 3  # inches, so that it fits a column as it is; maps side by side
+TITLE_LETTERS = 18  # on a line
 ROOM = 8  # labels along one side of a map
 SMALL = 6.5  # points
 # Each score by one definition, on one set of sequences: the first of these it was measured on.
@@ -66,7 +69,8 @@ def head_scores(head_scores: pd.DataFrame) -> Figure:
         axes.tick_params(labelsize=SMALL, labelleft=at % ACROSS == 0, labelbottom=at + ACROSS >= len(maps))
         axes.tick_params(axis="x", rotation=0)
         by_chance = f"chance {chance:.2g}" if np.isfinite(chance) else ""
-        axes.set_title(f"{metric.replace('_', ' ')}\n{by_chance}", fontsize=SMALL)
+        lines = "\n".join(wrap(metric.replace("_", " "), TITLE_LETTERS))
+        axes.set_title(f"{lines}\n{by_chance}", fontsize=SMALL)
     for axes in panels.flat[len(maps) :]:
         axes.remove()
     return figure
