@@ -106,12 +106,11 @@ def of_heads(a: Model, b: Model, name: str, other_name: str | None, k: int, **ch
 def _likeness(a: Model, one: Weights, other: Weights, head: Head) -> pd.DataFrame:
     """Return a row a head of the other model and circuit, beside chance."""
     space, place = vocabulary_space(one, other), head[0] * one.n_heads + head[1]
-    draws = a.stage("score").pair_draws
+    draws, own, others = a.stage("score").pair_draws, circuits_of(one), circuits_of(other)
     frames = []
     for matrix, each in compared(one, other, space, place).items():
         kernels = (space.read, space.write if matrix == "OV" else space.read)
-        turned = circuits_of(one)[matrix].of(place), circuits_of(other)[matrix]
-        by_chance = rotations(*turned, *kernels, draws, torch.Generator().manual_seed(0))
+        by_chance = rotations(own[matrix].of(place), others[matrix], *kernels, draws, torch.Generator().manual_seed(0))
         chance = of_few(each.correlation[0], by_chance)
         values = {"correlation": each.correlation[0], "difference": each.difference[0], "share": each.share[0]}
         values |= {"null_mean": chance.mean, "null_sd": chance.sd, "z": chance.z, "p": chance.p}

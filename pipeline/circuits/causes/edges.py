@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.causes.ablation import Change, losses_unchanged, losses_with, written_by
-from pipeline.circuits.transformer.attention import pattern, scores
+from pipeline.circuits.transformer.attention import capped, pattern, scores
 from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import keys, queries, values, what_heads_read
 from pipeline.circuits.transformer.weights import Head, Weights
@@ -109,7 +109,7 @@ def with_change(
     value = values(weights, whole, layer)
 
     def attending(query: Tensor, key: Tensor) -> Attention:
-        attention = pattern(scores(query, key), weights.attends, weights.score_cap)
+        attention = pattern(capped(scores(query, key), weights.score_cap), weights.attends)
         return Attention(attention, attention @ value)
 
     return {

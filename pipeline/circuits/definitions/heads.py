@@ -19,6 +19,8 @@ from torch import Tensor
 
 from pipeline.circuits.chance.null_circuits import relabelled_sd
 from pipeline.circuits.closed_forms import of_circuits, of_patterns
+from pipeline.circuits.closed_forms.case import Case
+from pipeline.circuits.closed_forms.expected import Expected
 from pipeline.circuits.closed_forms.of_patterns import counted
 from pipeline.circuits.definitions.definition import (
     Definition,
@@ -191,19 +193,34 @@ def _near(tokens: Tokens) -> Template | None:
     return None if tokens.near_targets is None else mass(tokens.near_targets)
 
 
-def _after_mlp0(metric: str, circuit: Literal["OV_after_mlp0", "QK_after_mlp0"]) -> Definition:
-    return Definition(
+def _diagonal_z(
+    metric: str,
+    circuit: Literal["OV", "QK"],
+    behind: Literal["OV_after_mlp0", "QK_after_mlp0"],
+    closed_form: Callable[[Case], Expected],
+) -> tuple[Definition, Definition]:
+    measure = OfCircuit(circuit, copying.diagonal_z, relabelled_sd)
+    raw = Definition(
         metric=metric,
+        definition="diagonal_z",
+        meaning=DIAGONAL,
+        source=OURS,
+        unit=DEVIATIONS,
+        measure=measure,
+        chance=0.0,
+        ideal=_projection,
+        nulls=("rotation", "permuted_tokens", "gaussian", "step_0"),
+        closed_form=closed_form,
+        random_mean=True,
+    )
+    return raw, replace(
+        raw,
         definition="diagonal_z_after_mlp0",
         meaning=f"{DIAGONAL}, tokens being read as the first feed-forward part leaves them; not of layer 0",
         source=f"after {EFFECTIVE}",
-        unit=DEVIATIONS,
-        measure=OfCircuit(circuit, copying.diagonal_z, relabelled_sd),
-        chance=0.0,
-        ideal=_projection,
+        measure=replace(measure, circuit=behind),
         nulls=("rotation", "permuted_tokens"),
         closed_form=of_circuits.after_mlp0,
-        random_mean=True,
     )
 
 
@@ -511,20 +528,7 @@ WEIGHTS = (
         closed_form=of_circuits.stream,
         random_mean=True,
     ),
-    Definition(
-        metric="copying",
-        definition="diagonal_z",
-        meaning=DIAGONAL,
-        source=OURS,
-        unit=DEVIATIONS,
-        measure=OfCircuit("OV", copying.diagonal_z, relabelled_sd),
-        chance=0.0,
-        ideal=_projection,
-        nulls=("rotation", "permuted_tokens", "gaussian", "step_0"),
-        closed_form=of_circuits.copying("diagonal_z"),
-        random_mean=True,
-    ),
-    _after_mlp0("copying", "OV_after_mlp0"),
+    *_diagonal_z("copying", "OV", "OV_after_mlp0", of_circuits.copying("diagonal_z")),
     _ranked("top1", 1, "share of tokens that are largest in their own row of the circuit", f"{ARENA}; {BIETTI}"),
     _ranked("top5", 5, "share of tokens among their own five largest", ARENA),
     _ranked(
@@ -559,20 +563,7 @@ WEIGHTS = (
         closed_form=of_patterns.olsson,
         periodic=True,
     ),
-    Definition(
-        metric="same_token_preference",
-        definition="diagonal_z",
-        meaning=DIAGONAL,
-        source=OURS,
-        unit=DEVIATIONS,
-        measure=OfCircuit("QK", copying.diagonal_z, relabelled_sd),
-        chance=0.0,
-        ideal=_projection,
-        nulls=("rotation", "permuted_tokens", "gaussian", "step_0"),
-        closed_form=of_circuits.same_token("diagonal_z"),
-        random_mean=True,
-    ),
-    _after_mlp0("same_token_preference", "QK_after_mlp0"),
+    *_diagonal_z("same_token_preference", "QK", "QK_after_mlp0", of_circuits.same_token("diagonal_z")),
     Definition(
         metric="same_token_preference",
         definition="eigenvalue",

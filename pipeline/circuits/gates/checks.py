@@ -83,7 +83,7 @@ def on_sequences(
         read = attention.capped(summed, weights.score_cap)
         seen, own = (map_.masked_fill(~visible, 0) for map_ in (read, scores[:, number]))
         yield ("terms", "scores", number), disagreement.worst(seen, own)
-        ours = attention.pattern(summed, weights.attends, weights.score_cap)
+        ours = attention.pattern(read, weights.attends)
         yield ("pattern", "pattern", number), disagreement.worst(ours, pattern[:, number])
     b_U = None if weights.b_U is None else weights.b_U.double()
     rebuilt = unembed(replace(layer.weights, W_U=weights.W_U.double(), b_U=b_U), layer.after)

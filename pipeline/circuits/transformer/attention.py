@@ -30,20 +30,16 @@ def capped(x: Float[Tensor, "..."], cap: float | None) -> Float[Tensor, "..."]:
     return x if cap is None else cap * (x / cap).tanh()
 
 
-def pattern(
-    scores: Float[Tensor, "... query key"], attends: str = "back", cap: float | None = None
-) -> Float[Tensor, "... query key"]:
+def pattern(scores: Float[Tensor, "... query key"], attends: str = "back") -> Float[Tensor, "... query key"]:
     """Softmax of scores over the keys a query may see.
 
     Args:
-        scores: as many keys as queries.
+        scores: as many keys as queries, `capped` where the model caps them.
         attends: "back", keys up to the query; "both_ways", all keys.
-        cap: of the scores; see `capped`.
 
     Returns:
         Probabilities: each row sums to 1 over the keys it may see, and is 0 beyond.
     """
-    scores = capped(scores, cap)
     if attends == "both_ways":
         return scores.softmax(-1)
     visible = causal_mask(scores.shape[-1], scores.device)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.circuits.transformer.attention import pattern, rotate, scores
+from pipeline.circuits.transformer.attention import capped, pattern, rotate, scores
 from pipeline.circuits.transformer.weights import Weights
 
 ACTIVATIONS = {
@@ -132,7 +132,8 @@ def attend(
     """
     read, scale = what_heads_read(weights, resid, layer)
     computed = {"scores": scores(queries(weights, read, layer), keys(weights, read, layer))}
-    computed["pattern"] = pattern(computed["scores"], weights.attends, weights.score_cap) if frozen is None else frozen
+    read_by_softmax = capped(computed["scores"], weights.score_cap)
+    computed["pattern"] = pattern(read_by_softmax, weights.attends) if frozen is None else frozen
     computed["z"] = computed["pattern"] @ values(weights, read, layer)
     return computed if scale is None else computed | {"ln1_scale": scale}
 

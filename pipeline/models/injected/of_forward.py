@@ -6,7 +6,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pipeline.circuits.transformer.attention import capped
 from pipeline.circuits.transformer.layers import added, at, centre, multiplied_by, project, turned
 from pipeline.circuits.transformer.weights import Weights
 from pipeline.models.injected import which
@@ -23,8 +22,7 @@ EMBED, UNEMBED = (f"pipeline.circuits.transformer.forward.{name}" for name in ("
 def _sees(later: int) -> Callable[[Attention], Attention]:
     """Let a query see keys up to so many places after it; the first always sees itself."""
 
-    def wrong(scores: Tensor, attends: str = "back", cap: float | None = None) -> Tensor:
-        scores = capped(scores, cap)
+    def wrong(scores: Tensor, attends: str = "back") -> Tensor:
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril(later)
         seen[0, 0] = True
         return scores.masked_fill(~seen, -torch.inf).softmax(-1)
@@ -33,18 +31,17 @@ def _sees(later: int) -> Callable[[Attention], Attention]:
 
 
 def _masked_after(pattern: Attention) -> Attention:
-    return lambda scores, attends="back", cap=None: capped(scores, cap).softmax(-1).tril()
+    return lambda scores, attends="back": scores.softmax(-1).tril()
 
 
 def _masked_by_zero(pattern: Attention) -> Attention:
-    return lambda scores, attends="back", cap=None: capped(scores, cap).tril().softmax(-1)
+    return lambda scores, attends="back": scores.tril().softmax(-1)
 
 
 def _over_queries(pattern: Attention) -> Attention:
     """Share each key's attention among queries, those before it left out where they do not see it."""
 
-    def wrong(scores: Tensor, attends: str = "back", cap: float | None = None) -> Tensor:
-        scores = capped(scores, cap)
+    def wrong(scores: Tensor, attends: str = "back") -> Tensor:
         shared = scores if attends == "both_ways" else scores.masked_fill(pattern(scores, attends) == 0, -torch.inf)
         return shared.softmax(-2)
 
