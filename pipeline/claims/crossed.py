@@ -39,29 +39,34 @@ class Number:
 
     value: float
     influence: pd.Series = field(default_factory=_nothing)  # by sentence: what it adds to the value; sums to 0
-    error: float = 0.0  # standard deviation of an error that all runs share, such as a grid's
-    own: float = 0.0  # the same of one that each run has for itself, whatever runs show, such as of drawing few heads
+    error: float = 0.0  # standard deviation of an error that all runs share and their spread does not show
+    grid: float = 0.0  # the same of rounding to what all runs share: of runs that differ, their spread shows it
+    own: float = 0.0  # the same of what each run has for itself, whatever runs show, such as of drawing few heads
 
     def __add__(self, other: "Number") -> "Number":
         """Add, sentence by sentence."""
         influence = self.influence.add(other.influence, fill_value=0.0)
-        errors = math.hypot(self.error, other.error), math.hypot(self.own, other.own)
-        return Number(self.value + other.value, influence, *errors)
+        return Number(self.value + other.value, influence, *_errors([self, other], [1.0, 1.0]))
 
     def __mul__(self, factor: float) -> "Number":
         """Scale."""
-        return Number(self.value * factor, self.influence * factor, abs(factor) * self.error, abs(factor) * self.own)
+        return Number(self.value * factor, self.influence * factor, *_errors([self], [factor]))
 
     def __truediv__(self, other: "Number") -> "Number":
         """Divide, to first order in what each sentence adds."""
         ratio = self.value / other.value
         moved = (self + other * -ratio).influence / other.value
-        errors = math.hypot(self.error, ratio * other.error), math.hypot(self.own, ratio * other.own)
-        return Number(ratio, moved, *(error / abs(other.value) for error in errors))
+        return Number(ratio, moved, *_errors([self, other], [1 / other.value, ratio / other.value]))
 
     def __sub__(self, other: "Number") -> "Number":
         """Subtract, sentence by sentence."""
         return self + other * -1.0
+
+
+def _errors(numbers: Sequence[Number], factors: Sequence[float]) -> list[float]:
+    """Return the errors of a weighted sum of numbers whose own do not hang together."""
+    kinds = [(number.error, number.grid, number.own) for number in numbers]
+    return [math.hypot(*np.multiply(kind, factors)) for kind in zip(*kinds, strict=True)]
 
 
 def weighted_mean(rows: pd.DataFrame) -> Number:
@@ -116,10 +121,9 @@ def mean_of(numbers: Sequence[Number]) -> Number:
     if not numbers:
         return Number(math.nan)
     value = float(np.mean([number.value for number in numbers]))
-    errors = ([number.error for number in numbers], [number.own for number in numbers])
     moved = [number.influence for number in numbers if len(number.influence)]
     influence = _by_sentence(pd.concat(moved)) / len(numbers) if moved else _nothing()
-    return Number(value, influence, *(math.hypot(*error) / len(numbers) for error in errors))
+    return Number(value, influence, *_errors(numbers, [1 / len(numbers)] * len(numbers)))
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ class Crossed:
     value: float
     parts: tuple[Part, ...]  # empty for fewer than two runs
     of_sentences: float  # variance that the sentences alone leave, were these the only seeds there are
+    least: float = 0.0  # variance that the whole has whatever the runs show: by a grid, by few heads
 
     def half_width(self, confidence: float) -> float:
         """Return how far the ends of the interval lie from the value; NaN if it is unknown."""
@@ -179,7 +184,8 @@ class Crossed:
         if not self.parts:
             return math.nan
         tail = 1 - quantile if tail is None else tail
-        half = math.sqrt(sum(stats.t.isf(tail, part.free) ** 2 * part.variance for part in self.parts if part.variance))
+        square = sum(stats.t.isf(tail, part.free) ** 2 * part.variance for part in self.parts if part.variance)
+        half = math.sqrt(max(square, stats.norm.isf(tail) ** 2 * self.least))
         return half if half > ROUNDING * abs(self.value) else 0.0
 
 
@@ -187,17 +193,15 @@ def crossed(numbers: Sequence[Number]) -> Crossed:
     """Return the mean over runs with all its error, seeds' and sentences'.
 
     Args:
-        numbers: one a run. Sentences of equal index are the same for all of them. Two that are equal, but with an
-            error that all runs share, may lie as far apart as that: they leave the spread of runs unknown.
+        numbers: one a run. Sentences of equal index are the same for all of them. Two that are equal on a grid may
+            lie as far apart as that: they leave the spread of runs unknown.
     """
     value = float(np.mean([number.value for number in numbers])) if numbers else math.nan
     seeds, sentences, both, count = _spreads(numbers)
-    error = max((number.error for number in numbers), default=0.0) ** 2
-    if len(numbers) < 2 or (len(numbers) == 2 and error and seeds <= (ROUNDING * value) ** 2):
+    if len(numbers) < 2 or (len(numbers) == 2 and numbers[0].grid and seeds <= (ROUNDING * value) ** 2):
         return Crossed(value, (), sentences)
-    own = float(np.mean([number.own**2 for number in numbers])) / len(numbers)
-    parts = _parts(Part(seeds, len(numbers) - 1), sentences - both, count, error)
-    return Crossed(value, (*parts, Part(max(own - seeds, 0.0), math.inf)), sentences)
+    parts = _parts(Part(seeds, len(numbers) - 1), sentences - both, count, _mean_square(numbers, "error"))
+    return Crossed(value, parts, sentences, _least(numbers))
 
 
 def crossed_difference(treated: Sequence[Number], untreated: Sequence[Number]) -> Crossed:
@@ -216,9 +220,19 @@ def crossed_difference(treated: Sequence[Number], untreated: Sequence[Number]) -
     seeds = sum(side[0] for side in sides)
     runs = [(side[0], len(numbers) - 1) for side, numbers in zip(sides, (treated, untreated), strict=True)]
     free = seeds**2 / sum(part**2 / free for part, free in runs) if seeds else min(free for _, free in runs)
-    error = max(number.error for number in (*treated, *untreated)) ** 2
+    error = max(_mean_square(side, "error") for side in (treated, untreated))
     both = sum(side[2] for side in sides)
-    return Crossed(value, _parts(Part(seeds, free), sentences - both, count, error), sentences)
+    least = sum(map(_least, (treated, untreated)))
+    return Crossed(value, _parts(Part(seeds, free), sentences - both, count, error), sentences, least)
+
+
+def _least(numbers: Sequence[Number]) -> float:
+    """Return the variance that the mean over runs has whatever they show."""
+    return _mean_square(numbers, "own") / len(numbers) + _mean_square(numbers, "grid")
+
+
+def _mean_square(numbers: Sequence[Number], error: str) -> float:
+    return float(np.mean([getattr(number, error) ** 2 for number in numbers]))
 
 
 def _parts(seeds: Part, sentences: float, count: int, error: float) -> tuple[Part, ...]:

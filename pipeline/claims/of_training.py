@@ -90,7 +90,7 @@ def previous_token_first(tables: Tables) -> Finding | None:
     events = tables["emergence"].set_index("event")[CHECKPOINTS].loc[["previous_token", "prefix_matching"]]
     error = grid_error(*events.itertuples(index=False))
     return Finding(
-        Number(math.log2(second / first), error=error),
+        Number(math.log2(second / first), grid=error),
         f"{evidence}, with a standard error of {error:.2f} by checkpoints",
         0.0,
     )

@@ -55,7 +55,8 @@ def test_sums_and_differences_are_taken_sentence_by_sentence():
     assert (Number(1.0, own=3.0) + Number(1.0, own=4.0)).own == 5
     assert mean_of([Number(1.0, own=3.0), Number(1.0, own=4.0)]).own == 2.5
     assert Number(1.0, error=3.0).error == (Number(1.0, error=3.0) * -1.0).error
-    assert (Number(1.0, error=3.0) - Number(1.0, error=4.0)).error == 5
+    apart = Number(1.0, error=3.0, grid=5.0) - Number(1.0, error=4.0, grid=12.0)
+    assert (apart.error, apart.grid) == (5, 13)
 
 
 def test_equal_shares_do_not_say_that_every_run_has_this_share():
@@ -68,13 +69,58 @@ def test_equal_shares_do_not_say_that_every_run_has_this_share():
     assert found.half_width(0.95) == pytest.approx(crossed(numbers([0.0, 1.0])).half_width(0.95))
 
 
-@pytest.mark.parametrize(("runs", "heads"), [(2, 8), (3, 8), (3, 16), (5, 8), (8, 2), (8, 8), (8, 16)])
+def test_a_difference_of_equal_shares_has_the_error_of_both():
+    one, other = [share_of(8, 8)] * 3, [share_of(0, 8)] * 2
+    expected = stats.norm.isf(0.025) * math.sqrt(0.9 * 0.1 / 24 + 0.9 * 0.1 / 16)
+    assert crossed_difference(one, other).half_width(0.95) == pytest.approx(expected)
+
+
+RUNS_AND_HEADS = [(2, 8), (3, 8), (3, 16), (5, 8), (8, 2), (8, 8), (8, 16)]
+
+
+@pytest.mark.parametrize(("runs", "heads"), RUNS_AND_HEADS)
 @pytest.mark.parametrize("truth", [0.5, 0.7, 0.9, 0.95, 0.99])
 def test_the_interval_of_a_share_covers_it_near_the_ends_too(runs, heads, truth):
-    generator, studies = np.random.default_rng(0), 400
-    counts = generator.binomial(heads, truth, (studies, runs))
+    assert coverage_of_shares(runs, heads, truth, studies=400) > 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("runs", "heads"), RUNS_AND_HEADS)
+def test_the_interval_of_a_share_covers_hardly_more_than_it_says(runs, heads):
+    """Of counts no interval covers the same everywhere: the mean over shares (Brown, Cai and DasGupta 2001)."""
+    covered = [coverage_of_shares(runs, heads, truth, studies=1000) for truth in np.linspace(0.05, 0.95, 19)]
+    print(f"{runs} runs of {heads} heads: {np.mean(covered):.3f} on average, {min(covered):.3f} to {max(covered):.3f}")
+    assert 0.93 <= np.mean(covered) <= (0.99 if runs < 5 else 0.985)
+
+
+def coverage_of_shares(runs, heads, truth, studies):
+    counts = np.random.default_rng(0).binomial(heads, truth, (studies, runs))
     ends = [crossed([share_of(count, heads) for count in study]).interval(0.95) for study in counts.tolist()]
-    assert np.mean([lo <= truth + 1e-12 and truth - 1e-12 <= hi for lo, hi in ends]) > 0.93
+    return np.mean([lo <= truth + 1e-12 and truth - 1e-12 <= hi for lo, hi in ends])
+
+
+def test_what_a_grid_rounds_is_covered():
+    assert coverage_on_a_grid(runs=8, spread=0.0, studies=400) > 0.93  # all runs between the same two checkpoints
+    assert 0.93 <= coverage_on_a_grid(runs=8, spread=1.0, studies=400) <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [3, 5, 8])
+@pytest.mark.parametrize("spread", [0.7, 1.0, 1.5, 3.0, 10.0])
+def test_what_a_grid_rounds_is_covered_within_three_hundredths(runs, spread):
+    share = coverage_on_a_grid(runs, spread, studies=4000)
+    print(f"{runs} runs that spread over {spread:g} cells of a grid: {share:.3f} of intervals hold the truth")
+    assert 0.93 <= share <= 0.98
+
+
+def coverage_on_a_grid(runs, spread, studies):
+    """Of the mean of what is known to a cell of width 1, and of runs that differ by so many of them."""
+    random, covered = np.random.default_rng(3), 0
+    for truth in random.uniform(-0.5, 0.5, studies):
+        rounded = np.round(truth + spread * random.normal(size=runs))
+        lo, hi = crossed([Number(value, grid=1 / math.sqrt(12)) for value in rounded]).interval(0.95)
+        covered += lo <= truth <= hi
+    return covered / studies
 
 
 def test_without_sentences_it_is_the_t_test():
@@ -106,7 +152,7 @@ def test_an_error_that_all_runs_share_is_not_averaged_away():
 
 
 def test_two_runs_that_no_grid_tells_apart_do_not_say_how_far_runs_differ():
-    same, other = Number(2.0, error=0.5), Number(2.5, error=0.5)
+    same, other = Number(2.0, grid=0.5), Number(2.5, grid=0.5)
     assert all(map(math.isnan, crossed([same, same]).interval(0.95)))
     assert crossed([same, other]).half_width(0.95) > 12.7 * 0.25
     assert crossed([same] * 3).half_width(0.95) == pytest.approx(0.5 * stats.norm.isf(0.025))
