@@ -89,8 +89,9 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
     write(tables.SENTENCE_SCORES, together(tables.SENTENCE_SCORES, heads.sentences), outputs)
     write(tables.LOSS_BY_POSITION, together(tables.LOSS_BY_POSITION, heads.losses, step=step), outputs)
     many = read(LOSS_SEQUENCES, inputs)
-    known = {which: losses for which, losses in heads.of_tokens.items() if which[0] not in set(many["eval_set"])}
-    many = pd.concat([many, sequences[~sequences["eval_set"].isin(many["eval_set"])]])
+    larger = many["eval_set"].unique()
+    known = {which: losses for which, losses in heads.of_tokens.items() if which[0] not in larger}
+    many = pd.concat([many, sequences[~sequences["eval_set"].isin(larger)]])
     losses = sentence_losses(settings, weights, many, known)
     write(tables.SENTENCE_LOSSES, together(tables.SENTENCE_LOSSES, losses), outputs)
     sides = {layer: spans(reference.folded, layer) for layer in range(weights.n_layers)}
