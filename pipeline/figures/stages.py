@@ -9,8 +9,9 @@ from pipeline.figures.style import BLUE, GREY, new, sentence
 TITLE = "Where the time of a study goes"
 CAPTION = (
     "Bars: seconds of all jobs of a stage added up; the darker part is its longest job. Jobs that run at the same "
-    "time count each, so the whole takes less. Beside each bar: how many jobs, their share of all seconds, and the "
-    "most memory that any of them had."
+    "time count each, so the whole takes less. Beside each bar: how many jobs, their share of all seconds, the "
+    "most memory that any of them had, and their CPU seconds as a multiple of the floor, which the line in the bar "
+    "marks: what the matrix products alone take that the stage cannot do without."
 )
 
 
@@ -24,10 +25,11 @@ def stages(stages: pd.DataFrame) -> Figure:
     if stages.empty:
         return sentence(TITLE, "No job was timed.")
     rows = stages.sort_values(["seconds", "stage"], ascending=[True, False])
-    figure = new(TITLE, CAPTION, 7, 1.2 + 0.24 * len(rows))
+    figure = new(TITLE, CAPTION, 7, 1.6 + 0.24 * len(rows))
     axes = figure.subplots()
     axes.barh(rows["stage"], rows["seconds"], color=BLUE, alpha=0.45, height=0.7)
     axes.barh(rows["stage"], rows["longest"], color=BLUE, height=0.7)
+    axes.plot(rows["floor_seconds"], rows["stage"], "|", color="black", markersize=10)
     for place, row in enumerate(rows.itertuples()):
         axes.annotate(_beside(row), (row.seconds, place), (4, 0), textcoords="offset points", va="center", color=GREY)
     axes.set(xlabel="seconds, wall clock", xlim=(0, 1.45 * rows["seconds"].max()))
@@ -37,4 +39,6 @@ def stages(stages: pd.DataFrame) -> Figure:
 
 def _beside(row) -> str:
     jobs = f"{row.jobs} job{'s' * (row.jobs > 1)}, {row.share:.1%}"
-    return jobs if pd.isna(row.peak_bytes) else f"{jobs}, {row.peak_bytes / 2**20:,.0f} MiB"
+    if pd.notna(row.peak_bytes):
+        jobs += f", {row.peak_bytes / 2**20:,.0f} MiB"
+    return jobs if pd.isna(row.floor_share) else f"{jobs}, {1 / row.floor_share:.1f} floors"

@@ -73,6 +73,7 @@ def _facts(planned: Plan, request: Request, questions: dict[str, str]) -> dict[s
         "summarise": {"request": request.text, "runs": runs},
         "judge": {"experiments": planned.experiments},
         "manifest": {"runs": runs},
+        "timing": {"runs": runs},
         "known_answers": {"work": work_of(planned.runs, planned.jobs)},
         "render": {"questions": list(questions.items())},
         "atlas": {"study": planned.study, "request": request.text, "questions": list(questions.items())},

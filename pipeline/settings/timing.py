@@ -1,7 +1,8 @@
 """Settings of the timing stage."""
 
-from pipeline.settings.base import Dpi, StageSettings
+from pipeline.settings.base import Count, Dpi, StageSettings
 from pipeline.settings.stage import Stage
+from pipeline.settings.summarise import RunSettings
 
 STAGE = Stage(
     of="apart",
@@ -10,6 +11,9 @@ STAGE = Stage(
 
 
 class TimingSettings(StageSettings):
-    """How the figure is drawn."""
+    """How floors are timed and the figure is drawn, and of which runs."""
 
     dpi: Dpi
+    repeats: Count
+    # From the planner, not from conf/: what the study is.
+    runs: tuple[RunSettings, ...]

@@ -28,5 +28,33 @@ STAGES = Table(
             nullable=True,
         ),
         Column("share", "float64", "share", "of the seconds of all stages", 0, 1),
+        Column(
+            "passes",
+            "float64",
+            "sequences",
+            "forward passes through all layers that the stage cannot do without, through some as much of one; null "
+            "here and in the columns on where it runs no network and reads no circuit",
+            0,
+            nullable=True,
+        ),
+        Column(
+            "floor_seconds",
+            "float64",
+            "seconds, one core",
+            "what the matrix products alone take that it cannot do without: of these passes (after an ablation what "
+            "comes behind it, logits only of tokens whose loss is asked for), and of project, decompose and overlap "
+            "those of circuits, terms and vectors",
+            0,
+            nullable=True,
+        ),
+        Column(
+            "floor_speed",
+            "float64",
+            "operations / second",
+            "of these products, each of which was timed alone when the table was made, one thread, 512 tokens at once",
+            0,
+            nullable=True,
+        ),
+        Column("floor_share", "float64", "none", "floor_seconds / cpu_seconds", 0, nullable=True),
     ),
 )

@@ -496,11 +496,13 @@ def known_answers() -> pd.DataFrame:
 
 @pytest.fixture
 def stages() -> pd.DataFrame:
-    """Training takes nine tenths of all seconds, in two jobs; of drawing no memory was noted."""
-    rows = [("known_answers", 1, 1.0, 1.0, 0.01, 0.5, 10 * 2**20), ("project", 2, 6.0, 4.0, 0.06, 5.0, 200 * 2**20)]
-    rows += [("render", 2, 3.0, 2.0, 0.03, None, None), ("train", 2, 90.0, 60.0, 0.9, 160.0, 600 * 2**20)]
-    names = ["stage", "jobs", "seconds", "longest", "share", "cpu_seconds", "peak_bytes"]
-    return pd.DataFrame(rows, columns=names).astype({"peak_bytes": "Int64"})
+    """Training takes nine tenths of all seconds, in two jobs; of drawing no memory was noted, two have floors."""
+    rows = [("known_answers", 1, 1.0, 1.0, 0.01, 0.5, 10 * 2**20, None)]
+    rows += [("project", 2, 6.0, 4.0, 0.06, 5.0, 200 * 2**20, 2.5), ("render", 2, 3.0, 2.0, 0.03, None, None, None)]
+    rows += [("train", 2, 90.0, 60.0, 0.9, 160.0, 600 * 2**20, 100.0)]
+    names = ["stage", "jobs", "seconds", "longest", "share", "cpu_seconds", "peak_bytes", "floor_seconds"]
+    frame = pd.DataFrame(rows, columns=names).astype({"peak_bytes": "Int64"})
+    return frame.assign(floor_share=frame["floor_seconds"] / frame["cpu_seconds"])
 
 
 @pytest.fixture

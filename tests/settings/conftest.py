@@ -13,6 +13,7 @@ FROM_THE_PLANNER = {
     "known_answers": {"work": {"runs": [], "jobs": [], "slices": [], "code": {}}},
     "render": {"questions": []},
     "summarise": {"request": "{}", "runs": []},
+    "timing": {"runs": []},
 }
 
 
