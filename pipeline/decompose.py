@@ -35,6 +35,7 @@ from pipeline.tables.prepare import VOCABULARY
 from pipeline.tables.probe import SEQUENCES
 
 FOUR = ("token", "position")  # whose pairs are the notebook's terms
+HEADS = 4  # whose queries and keys are held at a time; bounds memory, not the result
 
 
 def run(settings: DecomposeSettings, inputs: Paths, outputs: Paths) -> None:
@@ -74,21 +75,29 @@ def described(
     with tqdm(total=weights.n_layers * weights.n_heads, desc="heads") as bar:
         for number, (layer, shown_layer) in enumerate(zip(*layers, strict=True)):
             statistics, sentences, profiles = [], [], []
-            for head in range(weights.n_heads):
-                sources = layer.queries_keys(slice(head, head + 1))
-                sources = {name: (query[:, 0], key[:, 0]) for name, (query, key) in sources.items()}
+            for head, sources in by_head(layer):
                 for keys, of_keys in decompose(sources, tokens, counts, judging, settings.confidence, begins).items():
                     which = {"head": head, "step": step, "keys": keys}
                     of_head = statistic_rows(of_keys).assign(confidence=settings.confidence, n=len(tokens))
                     statistics.append(of_head.assign(**which))
-                    sentences.append(sentence_rows(of_keys).assign(**which))
                     profiles.append(profile_rows(of_keys).assign(**which))
+                    if number == 0:  # the notebook's layer
+                        sentences.append(sentence_rows(of_keys).assign(**which))
                 bar.update()
             rows = {ATTENTION_TERMS: statistics, OFFSET_PROFILES: profiles, TERM_MAPS: maps(shown_layer, shown)}
-            if number == 0:  # the notebook's layer
+            if sentences:
                 rows[SENTENCE_TERMS] = sentences
             for table, frames in rows.items():
                 yield table, rows_of(table, frames, number)
+
+
+def by_head(layer: Layer) -> Iterator[tuple[int, QueriesKeys]]:
+    """Yield every head of a layer, and what each source gives its queries and keys."""
+    n_heads = layer.weights.n_heads
+    for start in range(0, n_heads, HEADS):
+        some = layer.queries_keys(slice(start, start + HEADS))
+        for place in range(min(HEADS, n_heads - start)):
+            yield start + place, {name: (query[:, place], key[:, place]) for name, (query, key) in some.items()}
 
 
 def sentence_patterns(weights: Weights, sequences: pd.DataFrame, sentences: int) -> Iterator[list[tuple]]:

@@ -46,14 +46,15 @@ def of_layer(
     settings: OverlapSettings, weights: Weights, folded: Weights, trace: Trace | None, layer: int, generator: Generator
 ) -> Iterator[dict]:
     """Yield a row a kind of pair."""
-    for pair, partners in overlaps.partners(folded, layer).items():
-        left, right = (overlaps.token_sets(vectors, settings.tokens, by_size=True) for vectors in partners)
+    by_size, for_it, promoted = (settings.tokens, True), (settings.recalled_tokens, False), []
+    for pair, (reading, written) in overlaps.partners(folded, layer).items():
+        [left] = overlaps.token_sets(reading, by_size)
+        right, *promoted = overlaps.token_sets(written, by_size, *[for_it] * (pair == "key_value"))
         shuffled = right[derangement(len(right), generator)]
         own, strange = overlaps.jaccard(left, right), overlaps.jaccard(left, shuffled)
         yield row(pair, settings.tokens, own, strange, settings.confidence)
-    if trace is not None:
-        size = settings.recalled_tokens, settings.active_neurons
-        own, strange = overlaps.recall_of_values(weights, folded, trace, layer, *size, generator)
+    if trace is not None and promoted:
+        own, strange = overlaps.recall_of_values(weights, trace, layer, promoted[0], settings.active_neurons, generator)
         yield row("value_hidden", settings.recalled_tokens, own, strange, settings.confidence)
 
 

@@ -160,8 +160,8 @@ def test_a_path_that_is_lost_fails(run, monkeypatch):
 
 
 def test_an_order_that_is_lost_fails(run, monkeypatch):
-    lost = lambda losses: lambda *args: losses(*args)[:-1]  # noqa: E731
-    assert failing(run, monkeypatch, checks, "order_losses", lost).startswith("check orders: largest error of loss")
+    lost = lambda streams: lambda *args: streams(*args)[:, :-1]  # noqa: E731
+    assert failing(run, monkeypatch, checks, "order_streams", lost).startswith("check orders: largest error of loss")
 
 
 def test_a_wrong_pattern_fails(run, monkeypatch):

@@ -69,8 +69,8 @@ def _attended(
     return held.trace.pattern[:, layer][:, None] @ values
 
 
-def order_losses(held: Held) -> Float64[Tensor, "order batch position"]:
-    """Losses of the model cut down to the paths through at most so many heads.
+def order_streams(held: Held) -> Float[Tensor, "batch order position d_model"]:
+    """Return the last stream cut down to the paths through at most so many heads.
 
     Order 0 is the direct path alone, which predicts from the current token; order n_layers is the whole model.
 
@@ -78,9 +78,9 @@ def order_losses(held: Held) -> Float64[Tensor, "order batch position"]:
         held: a forward pass of a model of any number of layers.
 
     Returns:
-        Nats, as `token_losses` gives them; orders from 0 to n_layers.
+        Orders from 0 to n_layers.
     """
-    trace, constant = held.trace, held.logit_constant
+    trace = held.trace
     orders = torch.zeros_like(trace.resid).index_copy(1, torch.tensor([0]), trace.resid[:, :1])
     for layer in range(held.weights.n_layers):
         # Each order of the stream, read by one more head, is of the order above.
@@ -88,8 +88,17 @@ def order_losses(held: Held) -> Float64[Tensor, "order batch position"]:
         written = einsum(_attended(held, orders[:, :-1], layer), held.weights.W_O[layer], axes)
         orders = torch.cat([orders[:, :1], orders[:, 1:] + written], 1)
         _join(orders, held, layer)
-    logits = (added(held.logits(stream), constant) for stream in orders.cumsum(1).unbind(1))
-    return torch.stack([token_losses(of_order, trace.tokens) for of_order in logits])
+    return orders.cumsum(1)
+
+
+def order_losses(held: Held) -> Float64[Tensor, "order batch position"]:
+    """Return the losses by `order_streams`: nats, as `token_losses` gives them."""
+    return torch.stack([stream_losses(held, stream) for stream in order_streams(held).unbind(1)])
+
+
+def stream_losses(held: Held, stream: Float[Tensor, "batch position d_model"]) -> Float64[Tensor, "batch position"]:
+    """Return the losses if this were the last stream."""
+    return token_losses(added(held.logits(stream), held.logit_constant), held.trace.tokens)
 
 
 def _join(streams: Float[Tensor, "batch path position d_model"], held: Held, layer: int) -> None:

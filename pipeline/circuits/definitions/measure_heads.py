@@ -229,7 +229,7 @@ def text_scores(
 def prefix_circuits(weights: Weights, previous: Float[Tensor, "layer head"]) -> list[list[Grams]]:
     """Return the circuits of `induction.prefix_circuit` of every head from layer 1 on."""
     # With W_E = Q R, W_E M W_E^T has the trace and the eigenvalues of the smaller R M R^T.
-    weights = replace(weights, W_E=torch.linalg.qr(weights.W_E.double()).R)
+    weights = replace(weights, W_E=torch.linalg.qr(weights.W_E.double(), mode="r").R)
     return [
         [Grams.of(*induction.prefix_circuit(weights, carried, (layer, head))) for head in range(weights.n_heads)]
         for layer, carried in induction.carried(weights, previous)

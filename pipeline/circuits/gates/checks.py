@@ -13,7 +13,7 @@ from einops import rearrange
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.causes.paths import order_losses, path_outputs
+from pipeline.circuits.causes.paths import order_streams, path_outputs, stream_losses
 from pipeline.circuits.definitions.registry import HEADS
 from pipeline.circuits.gates import disagreement
 from pipeline.circuits.gates.gauge import regauged
@@ -109,7 +109,8 @@ def _added_up(
     if weights.n_layers <= 2:  # there are (1 + n_heads) ^ n_layers of them
         through_all = added(held.logits(path_outputs(held).sum(1)), held.logit_constant)
         yield ("paths", "logits", None), (through_all - logits).abs().max()
-    yield ("orders", "loss", None), disagreement.difference(order_losses(held)[-1], token_losses(logits, tokens)).max()
+    through_any = stream_losses(held, order_streams(held)[:, -1])
+    yield ("orders", "loss", None), disagreement.difference(through_any, token_losses(logits, tokens)).max()
 
 
 def of_layers(

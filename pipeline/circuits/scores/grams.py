@@ -34,8 +34,11 @@ class Grams:
         cross, row_squares, column_squares = torch.zeros(3, rows.shape[1], rows.shape[1], dtype=torch.float64)
         for left, right in zip(rows.split(PORTION), columns.split(PORTION), strict=True):
             left, right = left.double() - row_mean, right.double() - column_mean
-            cross, row_squares = cross + right.mT @ left, row_squares + left.mT @ left
-            column_squares = column_squares + right.mT @ right
+            row_squares += left.mT @ left
+            if rows is not columns:
+                cross, column_squares = cross + right.mT @ left, column_squares + right.mT @ right
+        if rows is columns:
+            cross = column_squares = row_squares
         resolution = 1e-12 if rows.dtype == torch.float64 else 8 * torch.finfo(rows.dtype).eps
         return cls(cross, row_squares, column_squares, row_mean, column_mean, len(rows), resolution)
 

@@ -8,7 +8,6 @@ all keys and over all but [BEGIN].
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from itertools import chain
 
 import torch
 from jaxtyping import Float64, Int
@@ -16,14 +15,15 @@ from torch import Tensor
 
 from pipeline.circuits.resampling import interval
 from pipeline.circuits.terms.distance import distance_share
-from pipeline.circuits.terms.sources import QueriesKeys, streams, terms
+from pipeline.circuits.terms.sources import QueriesKeys, streams
 from pipeline.circuits.terms.term_statistics import (
     HeadScores,
+    log_normalisers,
     sentence_statistics,
     term_statistics,
     term_sums,
 )
-from pipeline.circuits.transformer.attention import scores
+from pipeline.circuits.transformer.attention import causal_mask, scores
 
 TOTAL = ("total", "total")
 DISTANCE_SHARE = ("distance_share", "all")
@@ -73,19 +73,30 @@ def decompose(
     firsts = [first for first in FIRST_KEY.values() if begins or not first]
     heads = [HeadScores(total[:, first:, first:], tokens[:, first:]) for first in firsts]
     pairs = list(dict.fromkeys([*_pairs(sources), *_pairs(grouped), TOTAL]))
-    sums: list[dict[str, Tensor]] = [{} for _ in heads]
-    for query_source, key_source, term in chain(terms(sources), terms(grouped), [(*TOTAL, total)]):
-        for first, head, of_head in zip(firsts, heads, sums, strict=True):
-            for name, value in term_sums(term[:, first:, first:], head).items():
-                # Into one tensor a name: small ones kept from among large ones passing by would tear memory to pieces.
-                whole = of_head.setdefault(name, value.new_empty(len(pairs), *value.shape))
-                whole[pairs.index((query_source, key_source))] = value
+    sums = _sums(sources | grouped | {"total": (query, key)}, pairs, heads)
     named = {"all": sources, "streams": grouped}  # position and bias are in both
     sets = {name: [pairs.index(pair) for pair in _pairs(sides)] for name, sides in named.items()}
     described = [
         _described(pairs, *of_keys, sets, counts, judging, confidence) for of_keys in zip(sums, heads, strict=True)
     ]
     return dict(zip(FIRST_KEY, described, strict=False))
+
+
+def _sums(sides: QueriesKeys, pairs: list[tuple[str, str]], heads: list[HeadScores]) -> list[dict[str, Tensor]]:
+    """Return the `term_sums` of every pair of sources, stacked, over each choice of keys; the first is of all."""
+    entries, scored = heads[0].entries, heads[0].scores
+    masked = scored.masked_fill(~causal_mask(entries.n), -torch.inf)
+    places = [(entries.key >= first).nonzero()[:, 0] for first in FIRST_KEY.values()]
+    normalisers = log_normalisers(masked, torch.zeros_like(scored))
+    sums: list[dict[str, Tensor]] = [{} for _ in heads]
+    for pair, (query_source, key_source) in enumerate(pairs):
+        term = scores(sides[query_source][0], sides[key_source][1])
+        values, without = entries.of(term), log_normalisers(masked, term)
+        for head, of_head, place, less, whole in zip(heads, sums, places, without, normalisers, strict=False):
+            for name, value in term_sums(values.index_select(-1, place), head, less - whole).items():
+                # Into one tensor a name: small ones kept from among large ones passing by would tear memory to pieces.
+                of_head.setdefault(name, value.new_empty(len(pairs), *value.shape))[pair] = value
+    return sums
 
 
 def _described(

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from pipeline.circuits.terms.variance import variance_components
-from pipeline.circuits.transformer.attention import causal_mask, pattern
+from pipeline.circuits.transformer.attention import pattern
 
 
 class Entries:
@@ -36,7 +36,9 @@ class Entries:
 
     def row_sums(self, values: Float64[Tensor, "*lead entry"]) -> Float64[Tensor, "*lead query"]:
         """Sum over each query's keys."""
-        return values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.query, values)
+        flat = values.reshape(-1, len(self))
+        lengths = self.length.expand(len(flat), -1).contiguous()
+        return torch.segment_reduce(flat, "sum", lengths=lengths, axis=1).view(*values.shape[:-1], self.n)
 
     def row_centred(self, values: Float64[Tensor, "*lead entry"]) -> Float64[Tensor, "*lead entry"]:
         """Subtract from each entry the mean of its row."""
@@ -60,16 +62,6 @@ class HeadScores:
     def entries(self) -> Entries:
         """The causal entries of its maps."""
         return Entries(self.scores.shape[-1])
-
-    @cached_property
-    def masked(self) -> Float[Tensor, "batch query key"]:
-        """The scores, -infinity where a query may not look."""
-        return self.scores.masked_fill(~causal_mask(self.entries.n), -torch.inf)
-
-    @cached_property
-    def normaliser(self) -> Float64[Tensor, " batch"]:
-        """Log of softmax's denominators, summed over queries."""
-        return _log_normaliser(self.masked)
 
     @cached_property
     def pattern(self) -> Float64[Tensor, "batch entry"]:
@@ -106,12 +98,15 @@ class HeadScores:
         return self.entries.row_sums(self.comparison.abs()).gt(0).sum(-1).double()
 
 
-def term_sums(term: Float[Tensor, "batch query key"], head: HeadScores) -> dict[str, Float64[Tensor, "..."]]:
+def term_sums(
+    values: Float64[Tensor, "batch entry"], head: HeadScores, without: Float64[Tensor, " batch"]
+) -> dict[str, Float64[Tensor, "..."]]:
     """Sum one term's scores over each sentence, in all the ways that its statistics need.
 
     Args:
-        term: the term's scores.
+        values: the term's scores, of the head's entries.
         head: the head it belongs to.
+        without: what taking the term away adds to `log_normalisers`.
 
     Returns:
         [batch] each: `score`, `absolute`, `cross` (with the head's row-centred scores), `centred_square`,
@@ -120,18 +115,16 @@ def term_sums(term: Float[Tensor, "batch query key"], head: HeadScores) -> dict[
         `gram` [batch, batch], inner products between sentences; `offset` [offset], the mean row-centred score.
     """
     entries = head.entries
-    values = entries.of(term)
     rows = entries.row_sums(values)
     gram = values @ values.mT
     cross, attended, same_token = (head.maps @ values[..., None]).squeeze(-1).unbind(-1)
-    # KL(p || p without the term) is E_p[term] + log Z without the term - log Z, row by row.
-    without = _log_normaliser(head.masked - term)
     return {
         "score": rows.sum(-1),
         "absolute": values.abs().sum(-1),
         "cross": cross,
         "centred_square": gram.diagonal() - (rows**2 / entries.length).sum(-1),
-        "divergence": attended + without - head.normaliser,
+        # KL(p || p without the term) is E_p[term] + log Z without the term - log Z, row by row.
+        "divergence": attended + without,
         "same_token": same_token,
         "diagonal": (values[..., entries.offset == 0] - rows / entries.length).sum(-1),
         "gram": gram,
@@ -208,7 +201,17 @@ def sentence_statistics(
     return {name: (value / weight, weight.expand_as(value)) for name, (value, weight) in parts.items()}
 
 
-def _log_normaliser(masked: Float[Tensor, "batch query key"]) -> Float64[Tensor, " batch"]:
-    """Sum over queries of log sum exp over keys."""
-    # log_softmax is several times faster than logsumexp here, and every query sees key 0.
-    return (masked[..., 0] - masked.log_softmax(-1)[..., 0]).double().sum(-1)
+def log_normalisers(
+    masked: Float64[Tensor, "batch query key"], term: Float64[Tensor, "batch query key"]
+) -> tuple[Float64[Tensor, " batch"], Float64[Tensor, " batch"]]:
+    """Sum over queries of log sum exp over keys of scores without a term: over all positions, and without the first.
+
+    Args:
+        masked: the scores, -infinity where a query may not look.
+        term: what is taken away.
+    """
+    rest = masked[:, 1:, 1:] - term[:, 1:, 1:]
+    # log_softmax is several times faster than logsumexp here, and each of these queries sees key 1.
+    without_first = rest[..., 0] - rest.log_softmax(-1)[..., 0]
+    first = masked[..., 0] - term[..., 0]
+    return first[:, 0] + torch.logaddexp(first[:, 1:], without_first).sum(-1), without_first.sum(-1)

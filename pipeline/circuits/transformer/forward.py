@@ -82,7 +82,8 @@ def forward(weights: Weights, tokens: Int[Tensor, "batch position"]) -> Trace:
         resid, computed = run_layer(weights, resid, layer)
         streams.append(resid)
         layers.append(computed)
-    traced = {name: torch.stack([computed[name] for computed in layers], 1) for name in layers[0]}
+    # Each layer's own is let go once it is stacked.
+    traced = {name: torch.stack([computed.pop(name) for computed in layers], 1) for name in tuple(layers[0])}
     return Trace(
         weights=weights,
         tokens=tokens,

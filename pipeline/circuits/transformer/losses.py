@@ -6,6 +6,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
+BLOCK = 64  # float32 exponentials that are added up before float64 takes over, which is slow
+
 
 def token_losses(
     logits: Float[Tensor, "batch position d_vocab"], tokens: Int[Tensor, "batch position"]
@@ -20,11 +22,16 @@ def token_losses(
 def losses_of(logits: Float[Tensor, "*place d_vocab"], following: Int[Tensor, "*place"]) -> Float64[Tensor, "*place"]:
     """Negative log-likelihood of each token under its own logits, in nats.
 
-    Of float32 logits it is exact to some 1e-7: their exponentials are float32 and their sum is not, since a float64
-    copy of the logits of a large vocabulary costs more than the logits.
+    Of float32 logits it is exact to some 1e-7: their exponentials are float32, and their sum but for a few at a time is
+    not, since a float64 copy of the logits of a large vocabulary costs more than the logits.
     """
+    if logits.ndim > 2:  # a sentence at a time, which the caches hold
+        return torch.stack([losses_of(part, own) for part, own in zip(logits, following, strict=True)])
     largest = logits.amax(-1, keepdim=True)
-    total = (logits - largest).exp_().sum(-1, dtype=torch.float64)
+    shares = (logits - largest).exp_()
+    blocked = shares.shape[-1] // BLOCK * BLOCK
+    total = shares[..., blocked:].sum(-1, dtype=torch.float64)
+    total += shares[..., :blocked].unflatten(-1, (blocked // BLOCK, BLOCK)).sum(-1).sum(-1, dtype=torch.float64)
     own = logits.gather(-1, einops.rearrange(following, "... -> ... 1"))
     return total.log() - einops.rearrange(own.double() - largest.double(), "... 1 -> ...")
 

@@ -72,7 +72,7 @@ def gains_folded(weights: Weights, mode: str = "folded") -> Weights:
         gain = multiplied_by(weights, gain)
         folded = einsum(gain, matrix, f"layer d_model, {rows} d_model out -> {rows} d_model out")
         if mode == "folded_centred" and weights.norm == "layer":
-            folded = folded - folded.mean(-2, keepdim=True)
+            folded -= folded.mean(-2, keepdim=True)
         return folded
 
     reading = {name: fold(before_attention, getattr(weights, name), "layer head") for name in ("W_Q", "W_K", "W_V")}

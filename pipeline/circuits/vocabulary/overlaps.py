@@ -56,15 +56,15 @@ def partners(weights: Weights, layer: int) -> dict[str, tuple[Vectors, Vectors]]
     return pairs
 
 
-def token_sets(vectors: Vectors, k: int, by_size: bool) -> Int[Tensor, "vector k"]:
-    """The k tokens that each vector points at most: for or against, if `by_size`."""
-    sets, (reading, _) = [], within_range(*vectors)
+def token_sets(vectors: Vectors, *kinds: tuple[int, bool]) -> list[Int[Tensor, "vector k"]]:
+    """The tokens that each vector points at most, of each kind: how many, and whether for or against, or only for."""
+    sets, (reading, _) = [[] for _ in kinds], within_range(*vectors)
     for part in reading.split(PORTION):
         components = part @ vectors[1]
-        components = components.abs() if by_size else components
         everything = torch.ones(components.shape[1], dtype=torch.bool)
-        sets.append(next(top_tokens(components, k, everything))[1])
-    return torch.cat(sets)
+        for of_kind, (k, by_size) in zip(sets, kinds, strict=True):
+            of_kind.append(next(top_tokens(components.abs() if by_size else components, k, everything))[1])
+    return [torch.cat(of_kind) for of_kind in sets]
 
 
 def shared(left: Int[Tensor, "... k"], right: Int[Tensor, "... n"]) -> Int[Tensor, "..."]:
@@ -92,16 +92,20 @@ def active_neurons(weights: Weights, trace: Trace, layer: int, active: int) -> I
 
 
 def recall_of_values(
-    weights: Weights, folded: Weights, trace: Trace, layer: int, k: int, active: int, generator: Generator
+    weights: Weights,
+    trace: Trace,
+    layer: int,
+    promoted: Int[Tensor, "neuron k"],
+    active: int,
+    generator: Generator,
 ) -> tuple[Float64[Tensor, " place"], Float64[Tensor, " place"]]:
     """How many of the tokens that the stream after a layer promotes its most active neurons promote too.
 
     Args:
         weights: the model.
-        folded: the same with its gains folded in, by which the neurons' values are read.
         trace: its forward pass.
         layer: which layer.
-        k: tokens promoted most, by the stream and by each value.
+        promoted: the k tokens that each neuron's value promotes most, gains folded in; as many of the stream.
         active: neurons, the most active at each position.
         generator: for chance.
 
@@ -109,13 +113,10 @@ def recall_of_values(
         Of every position of every sentence (place), 0 ... 1: the share of the k tokens, mean over the neurons, at
         the neurons' own position; and with the stream of another position.
     """
-    active_there = active_neurons(weights, trace, layer, active)
-    active_there = rearrange(active_there, "batch position active -> (batch position) active")
-    neurons, which = active_there.unique(return_inverse=True)
-    ff_values = folded.parameter("ff_values")[layer]
-    by_neurons = token_sets((ff_values[neurons], folded.W_U), k, by_size=False)[which]
+    neurons = active_neurons(weights, trace, layer, active)
+    by_neurons = promoted[rearrange(neurons, "batch position active -> (batch position) active")]
     streams = rearrange(trace.resid[:, layer + 1], "batch position d_model -> (batch position) 1 d_model")
-    by_stream = torch.cat([_promoted(weights, part, k) for part in streams.split(PORTION)])
+    by_stream = torch.cat([_promoted(weights, part, promoted.shape[1]) for part in streams.split(PORTION)])
     by_strangers = by_stream[derangement(len(by_stream), generator)]
     own, strange = (shared(by_neurons, tokens.expand_as(by_neurons)) for tokens in (by_stream, by_strangers))
     return own.double().mean(-1) / by_neurons.shape[-1], strange.double().mean(-1) / by_neurons.shape[-1]

@@ -46,9 +46,9 @@ def _strongest(values: Float[Tensor, "row place"], k: int, largest: bool) -> Int
     places = rearrange(chosen[:, :, None] * BLOCK + inside, "row block place -> row (block place)")
     behind = torch.arange(n_blocks * BLOCK, values.shape[1], device=values.device)
     places = torch.cat([places, behind.expand(len(values), -1)], dim=1)
-    order = values.gather(1, places).argsort(dim=1, descending=largest, stable=True)[:, :k]
-    places = places.gather(1, order)
-    # Which of two equal blocks topk takes is not defined: there, sort the whole row.
-    tied = bests[:, k - 1] == bests[:, k]
+    strongest = values.gather(1, places).topk(k + 1, dim=1, largest=largest)
+    places = places.gather(1, strongest.indices[:, :k])
+    # Which of two equal values or blocks topk takes is not defined: there, sort the whole row.
+    tied = (bests[:, k - 1] == bests[:, k]) | (strongest.values[:, 1:] == strongest.values[:, :-1]).any(1)
     places[tied] = values[tied].argsort(dim=1, descending=largest, stable=True)[:, :k]
     return places

@@ -51,7 +51,7 @@ _PATHS = "pipeline.circuits.causes.paths."
 _SOURCES = "pipeline.circuits.terms.sources."
 _DIRECT_LEFT_OUT = {_PATHS + "path_outputs": lambda outputs: lambda *args: outputs(*args)[:, 1:]}
 _SCALE_LEFT_OUT = {_HELD + "over": lambda over: lambda x, scale: x}
-_LAST_LEFT_OUT = {_PATHS + "order_losses": lambda losses: lambda *args: losses(*args)[:-1]}
+_LAST_LEFT_OUT = {_PATHS + "order_streams": lambda streams: lambda *args: streams(*args)[:, :-1]}
 
 OF_ANALYSIS = (
     Bug("constants in no term", "terms", which.SHIFTED, functions={_SOURCES + "_with_constant": _constants_left_out}),

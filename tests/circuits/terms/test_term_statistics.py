@@ -6,6 +6,7 @@ import torch
 from pipeline.circuits.terms.term_statistics import (
     Entries,
     HeadScores,
+    log_normalisers,
     sentence_statistics,
     term_statistics,
     term_sums,
@@ -24,12 +25,18 @@ def random(*shape, seed=0):
 TERMS = random(4, BATCH, N, N)  # scores that sum to the head's
 
 
+def summed(terms, head):
+    """{name: [term ...]} of terms of a head."""
+    masked = head.scores.masked_fill(torch.ones(N, N).triu(1).bool(), -torch.inf)
+    before, _ = log_normalisers(masked, torch.zeros_like(masked))
+    sums = [term_sums(head.entries.of(term), head, log_normalisers(masked, term)[0] - before) for term in terms]
+    return {name: torch.stack([one[name] for one in sums]) for name in sums[0]}
+
+
 def statistics(terms=TERMS, counts=ONCE, tokens=TOKENS):
     """{statistic: [term]} of terms that together make a head's scores; variance by component."""
     head = HeadScores(terms.sum(0), tokens)
-    sums = [term_sums(term, head) for term in terms]
-    stacked = {name: torch.stack([one[name] for one in sums]) for name in sums[0]}
-    found = term_statistics(stacked, head, {"all": list(range(len(terms)))}, counts)
+    found = term_statistics(summed(terms, head), head, {"all": list(range(len(terms)))}, counts)
     return {component if component != "all" else name: value[0] for (name, component), value in found.items()}
 
 
@@ -151,9 +158,7 @@ def test_counting_a_sentence_twice_is_having_it_twice():
 def test_each_sentence_has_its_own_statistics():
     """What a sentence has is what it would have alone."""
     head = HeadScores(TERMS.sum(0), TOKENS)
-    sums = [term_sums(term, head) for term in TERMS]
-    stacked = {name: torch.stack([one[name] for one in sums]) for name in sums[0]}
-    of_sentences = sentence_statistics(stacked, head, list(range(len(TERMS))))
+    of_sentences = sentence_statistics(summed(TERMS, head), head, list(range(len(TERMS))))
     for sentence in range(BATCH):
         alone = TERMS[:, sentence : sentence + 1]
         squares = torch.stack([centred(term) @ centred(term) for term in alone])
@@ -172,10 +177,22 @@ def test_profiles_show_how_far_back_a_head_looks():
     """A head that adds 6 to the key before: row-centred, 6 less the row's mean of 6 / (q + 1)."""
     previous = 6.0 * torch.ones(N - 1, dtype=torch.float64).diag(-1)
     maps = previous.expand(BATCH, -1, -1)
-    offset = term_sums(maps, HeadScores(maps, TOKENS))["offset"]
+    offset = summed(maps[None], HeadScores(maps, TOKENS))["offset"][0]
     for back in range(N):
         expected = [6.0 * (back == 1) - 6 / (q + 1) for q in range(max(1, back), N)]
         assert offset[back].item() == pytest.approx(sum(expected) / len(expected))
+
+
+def test_normalisers_without_a_term_are_those_of_its_absence():
+    """Over all keys, and over all but the first, which may hold next to all or next to none of the attention."""
+    for first in (0.0, 300.0, -300.0):
+        scores, term = TERMS.sum(0), TERMS[0]
+        scores[..., 0] += first
+        masked = scores.masked_fill(torch.ones(N, N).triu(1).bool(), -torch.inf)
+        expected = [
+            sum((scores - term)[:, q, least : q + 1].logsumexp(-1) for q in range(least, N)) for least in (0, 1)
+        ]
+        torch.testing.assert_close(log_normalisers(masked, term), tuple(expected))
 
 
 def test_entries_are_the_lower_triangle_row_by_row():

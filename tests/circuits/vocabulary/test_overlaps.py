@@ -49,10 +49,15 @@ def test_overlap_is_that_of_python_sets():
 def test_token_sets_hold_the_largest_components():
     vectors = torch.tensor([[1.0, 0.0], [0.0, -1.0]])
     to_tokens = torch.tensor([[3.0, -5.0, 1.0, 0.0], [1.0, 2.0, 3.0, -9.0]])
-    assert overlaps.token_sets((vectors, to_tokens), 2, by_size=True).tolist() == [[1, 0], [3, 2]]
-    assert overlaps.token_sets((vectors, to_tokens), 2, by_size=False).tolist() == [[0, 2], [3, 0]]
-    for scale in (1e-30, 1e30):
-        assert overlaps.token_sets((scale * vectors, scale * to_tokens), 2, by_size=True).tolist() == [[1, 0], [3, 2]]
+    for scale in (1, 1e-30, 1e30):
+        by_size, for_it = overlaps.token_sets((scale * vectors, scale * to_tokens), (2, True), (2, False))
+        assert by_size.tolist() == [[1, 0], [3, 2]]
+        assert for_it.tolist() == [[0, 2], [3, 0]]
+
+
+def promoted_by(model, k):
+    [tokens] = overlaps.token_sets((model.ff_values[0], model.W_U), (k, False))
+    return tokens
 
 
 def test_partners_are_the_same_dimension_of_two_matrices():
@@ -88,7 +93,9 @@ def test_the_most_active_neurons_are_those_of_a_loop():
 def test_recall_is_that_of_python_sets():
     model = network()
     trace = forward(model, torch.tensor([[1, 4, 2], [7, 0, 11]]))
-    own, strange = overlaps.recall_of_values(model, model, trace, 0, 4, 2, torch.Generator().manual_seed(0))
+    own, strange = overlaps.recall_of_values(
+        model, trace, 0, promoted_by(model, 4), 2, torch.Generator().manual_seed(0)
+    )
     neurons = overlaps.active_neurons(model, trace, 0, 2).reshape(6, 2)
     streams = trace.resid[:, 1].reshape(6, D_MODEL)
     promoted = [set((stream @ model.W_U).topk(4).indices.tolist()) for stream in streams]
@@ -109,6 +116,6 @@ def test_a_stream_that_is_one_value_names_it_completely():
     )
     model = replace(model, W_O=0 * model.W_O, W_pos=None, positions="none", ff_key_bias=None, ff_value_bias=None)
     trace = forward(model, torch.tensor([[0, 1, 2, 3]]))
-    own, strange = overlaps.recall_of_values(model, model, trace, 0, 3, 1, torch.Generator())
+    own, strange = overlaps.recall_of_values(model, trace, 0, promoted_by(model, 3), 1, torch.Generator())
     assert own.tolist() == [1.0] * 4
     assert strange.tolist() == [1.0] * 4
