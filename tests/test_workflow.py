@@ -22,12 +22,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    """A copy of the repository in which the smoke study has been made."""
+def first_call(tmp_path_factory):
+    """A copy of the repository in which the smoke study has been made, and what the call said."""
     copy = copied(tmp_path_factory.mktemp("smoke"))
-    finished = snakemake(copy, "--config", "study=smoke")
+    finished = snakemake(copy, "--config", "study=smoke", "--verbose")
     assert finished.returncode == 0, finished.stderr
-    return copy
+    return copy, finished.stderr
+
+
+@pytest.fixture(scope="module")
+def smoke(first_call):
+    return first_call[0]
 
 
 def would_run(folder):
@@ -49,6 +54,11 @@ def test_every_table_and_figure_is_there(smoke):
 def test_a_study_that_was_just_made_is_whole_and_all_of_it_in_use(smoke):
     assert list(audit(smoke)) == []
     assert unused(smoke) == []
+
+
+def test_jobs_are_looked_for_when_one_ends_and_not_all_the_time(first_call):
+    _, said = first_call
+    assert 0 < said.count("Ready jobs: ") <= 2 * said.count("Finished jobid: ")
 
 
 def test_a_second_call_does_nothing(smoke):

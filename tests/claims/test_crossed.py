@@ -90,7 +90,7 @@ def test_the_interval_of_a_share_covers_hardly_more_than_it_says(runs, heads):
     """Of counts no interval covers the same everywhere: the mean over shares (Brown, Cai and DasGupta 2001)."""
     covered = [coverage_of_shares(runs, heads, truth, studies=1000) for truth in np.linspace(0.05, 0.95, 19)]
     print(f"{runs} runs of {heads} heads: {np.mean(covered):.3f} on average, {min(covered):.3f} to {max(covered):.3f}")
-    assert 0.93 <= np.mean(covered) <= (0.99 if runs < 5 else 0.985)
+    assert 0.93 <= np.mean(covered) <= (0.992 if runs < 5 else 0.985)
 
 
 def coverage_of_shares(runs, heads, truth, studies):

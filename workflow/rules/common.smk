@@ -38,6 +38,9 @@ onstart:
         hold(made, map(str, workflow.persistence.all_inputfiles()))
     except ConfigError as error:
         sys.exit(str(error))
+    # With a limit of jobs a second, which nothing here needs, Snakemake sets a timer whenever it looks for jobs to run,
+    # and looks again when it ends: once a second for every job that has ended, at last on a core of its own.
+    workflow.scheduler.job_rate_limiter = None
 
 
 wildcard_constraints:

@@ -19,7 +19,7 @@ CLAIMS = Table(
             "as value",
             "lower end of its interval over seeds and sentences, null for one seed, and for two that are equal as far "
             "as checkpoints tell. Simulated, at 0.95 it covers 0.95 to 0.98 of three seeds or more, to 0.99 of two; of "
-            "a share of heads 0.95 to 1",
+            "shares of heads, on average, 0.98, of three seeds to 0.99",
             nullable=True,
         ),
         Column("hi", "float64", "as value", "upper end of the same interval", nullable=True),
