@@ -77,8 +77,8 @@ def ways_of(settings: BenchmarkSettings, case: Case) -> Ways:
         "faiss": partial(faiss_knn, *factors, case.k),
     }
     against_all = (case.V, case.k) == (settings.sizes[-1], settings.pairs[0])
-    precisions = {FAST, torch.float32} if against_all else {FAST}
-    ours = {_named(precision): partial(top_pairs, P, Q, case.k, precision=precision) for precision in precisions}
+    forced = {"float32": partial(top_pairs, P, Q, case.k, precision=torch.float32)} if against_all else {}
+    ours = forced | {_named(FAST): partial(top_pairs, P, Q, case.k)}
     return Ways(ours, {name: peers[name] for name in (settings.peers if against_all else settings.peers[:1])})
 
 

@@ -4,23 +4,25 @@
 the products in the order of the inner index, and sorting by value, then row, then column. Tiles are scored
 in bfloat16 or float32, whichever the processor multiplies faster; whatever the proven error leaves in doubt
 is scored again in float64. Rows are taken longest first, so that all tiles whose lengths cannot reach the
-list (Cauchy-Schwarz) are never multiplied.
+list (Cauchy-Schwarz) are never multiplied. Where that rules out little, the rest is scored in 8-bit integers, if
+the processor multiplies these faster still and a tile shows that their error leaves little in doubt.
 """
 
 from dataclasses import dataclass
 from math import inf, isqrt
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float64, Int, Num
 from torch import Tensor
 
 from pipeline.circuits.vocabulary.balance import balance, fast_precision
+from pipeline.circuits.vocabulary.integers import has_fast_integers
 from pipeline.circuits.vocabulary.pair_list import CHUNK, PairList
 from pipeline.circuits.vocabulary.tall import Tall
 from pipeline.circuits.vocabulary.tiles import Tile, tiles
 from pipeline.circuits.vocabulary.token_filters import PairFilter
 
-TILE_BYTES = {"cpu": 2**23, "cuda": 2**28}
+TILE_BYTES = {"cpu": 2**21, "cuda": 2**28}
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,11 @@ def top_pairs(
         tile_bytes: size of the tile of scores, best at the size of the cores' own caches; None for that. The
             factors' copies (20 bytes a number at most) come on top, and 60 times the tile in the worst case,
             a tile of ties.
-        precision: of the scores, float32 or bfloat16; None for the faster. It changes no pair and no value.
+        precision: of the scores, float32, bfloat16 or int8; None for the fastest. It changes no pair and no value.
 
     Raises:
-        ValueError: factors that do not fit or are not finite, filters that leave nothing, fewer than k pairs.
+        ValueError: factors that do not fit or are not finite, filters that leave nothing, fewer than k pairs;
+            a precision that the processor does not have.
     """
     P, Q = (factor if isinstance(factor, Tall) else Tall.of(factor) for factor in (P, Q))
     _refuse_bad_factors(P, Q, k)
@@ -83,14 +86,16 @@ def top_pairs(
     # Of k + 1 equal rows the last can hold nothing that the others do not, unless a filter looks at pairs.
     most = k if allowed is None else None
     device = P.matrix.device
-    precision = precision or fast_precision(device)
-    balanced = balance(P, Q, row_ids, column_ids, precision, most)
-    side = isqrt((tile_bytes or TILE_BYTES[device.type]) // precision.itemsize)
+    if precision == torch.int8 and not has_fast_integers(device):
+        raise ValueError("top_pairs: precision = int8, but this processor adds up products of integers with errors")
+    integers = precision == torch.int8 or (None if precision is None and has_fast_integers(device) else False)
+    of_rows = fast_precision(device) if precision in (None, torch.int8) else precision
+    balanced = balance(P, Q, row_ids, column_ids, of_rows, most)
+    side = isqrt((tile_bytes or TILE_BYTES[device.type]) // of_rows.itemsize)
     entries_scored = 0
-    for tile in tiles(balanced, top, bottom, side):
+    for tile in tiles(balanced, top, bottom, side, integers):
         entries_scored += tile.scores.numel()
         _offer(tile, top)
-        tile.scores.neg_()
         _offer(tile, bottom)
     for end in (top, bottom):
         _offer_zeros(end, balanced.left.zeros, column_ids)
@@ -107,19 +112,24 @@ def top_pairs(
 
 
 def _offer(tile: Tile, end: PairList) -> None:
-    """Offer a list those pairs of a tile that could enter it; larger scores are better.
+    """Offer a list those pairs of a tile that could enter it; the tile may change sign.
 
-    Let v be an entry of P Q^T, x the sum that a tile's products made of it, and s the score stored of x, all in
+    Let v be an entry of P Q^T, of its negative for the bottom, x the sum that a tile's products made of it, and s the
+    score stored of x, all in
     units of v. Then |x - v| <= error and |s - x| <= output |x|, where output < 1/2. What enters has threshold <= v
     <= high, so x lies between threshold - error and high + error, and s no further out than these can be rounded.
     """
     least = _rounded_down(end.threshold - tile.error, tile.output)
     most = _rounded_up(end.high + tile.error, tile.output)
-    best = _largest(tile.scores, positive=least > 0)
+    sign = end.sign
+    if sign < 0 and tile.scores.dtype == torch.bfloat16:  # whose smallest take ten times as long to find
+        tile.scores.neg_()
+        sign = 1
+    best = _largest(tile.scores, positive=least > 0) if sign > 0 else -tile.scores.amin(1)
     if tile.scale * float(best.max()) < least:
         return
     hopeful = (tile.scale * best.double() >= least).nonzero()[:, 0]
-    stored = tile.scale * tile.scores[hopeful].double()
+    stored = sign * tile.scale * tile.scores[hopeful].double()
     row, column = ((stored >= least) & (stored <= most)).nonzero().unbind(1)
     stored = stored[row, column]
     # v <= x + error, and x <= s + 2 output |s|, because |x| <= |s| / (1 - output) <= 2 |s|.
@@ -137,9 +147,9 @@ def _rounded_up(x: float, output: float) -> float:
     return x * (1 + output if x > 0 else 1 - output)
 
 
-def _largest(scores: Float[Tensor, "row column"], positive: bool) -> Float[Tensor, " row"]:
+def _largest(scores: Num[Tensor, "row column"], positive: bool) -> Num[Tensor, " row"]:
     """Each row's largest score; if only positive ones are asked for, of other rows any that is not positive."""
-    if not positive:
+    if not positive or not scores.is_floating_point():
         return scores.amax(1)
     # Among positive numbers, bits read as an integer have the same order, and integers are compared faster.
     bits = torch.int16 if scores.dtype == torch.bfloat16 else torch.int32

@@ -2,6 +2,8 @@ import pytest
 import torch
 from factors_to_search import FACTORS, NOT_FORMED, random
 
+from pipeline.circuits.vocabulary import tiles
+from pipeline.circuits.vocabulary.integers import has_fast_integers, whole
 from pipeline.circuits.vocabulary.token_filters import exclude_same
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 
@@ -31,7 +33,8 @@ def equals_brute_force(P, Q, k, keep=lambda row, column, value: True, **options)
     return found
 
 
-PRECISIONS = [torch.float32, torch.bfloat16]
+CPU = torch.device("cpu")
+PRECISIONS = [torch.float32, torch.bfloat16, *([torch.int8] if has_fast_integers(CPU) else [])]
 
 
 @pytest.mark.parametrize("k", [1, 37])
@@ -52,6 +55,30 @@ def test_factors_that_are_not_formed_list_what_their_float64_rows_list(name, pre
     top, bottom = by_brute_force(P.exact(torch.arange(len(P))), Q.exact(torch.arange(len(Q))))
     assert as_list(found.top) == top[:37]
     assert as_list(found.bottom) == bottom[:37]
+
+
+@pytest.mark.parametrize("fewest", [0, 10**9])
+def test_what_no_length_rules_out_is_scored_in_integers_if_it_is_much(fewest, monkeypatch):
+    """Of random factors: planted pairs among them are found in order either way."""
+    P, Q = random(700, 32), random(600, 32, seed=1)
+    P[[5, 500, 699]], Q[[7, 450]] = 2 * random(3, 32, seed=2), 2 * random(2, 32, seed=3)
+    P[600], Q[300] = 1.5 * P[5], 1.5 * P[5]
+    asked = []
+    monkeypatch.setattr(tiles, "FEWEST", fewest)
+    monkeypatch.setattr(tiles, "whole", lambda rows: asked.append(rows) or whole(rows))
+    found = top_pairs(P, Q, 40, tile_bytes=2 * 64**2)
+    values, where = (P @ Q.T).flatten().sort(descending=True)
+    assert found.top.rows.tolist() == (where[:40] // 600).tolist()
+    assert found.top.columns.tolist() == (where[:40] % 600).tolist()
+    assert found.bottom.rows.tolist() == (where[-40:] // 600).flip(0).tolist()
+    torch.testing.assert_close(found.top.values, values[:40])
+    assert (len(asked) > 10) == (fewest == 0 and has_fast_integers(CPU))
+
+
+def test_integers_are_not_asked_of_a_processor_that_adds_them_up_with_errors(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with pytest.raises(ValueError, match="precision = int8"):
+        top_pairs(random(4, 2), random(3, 2), 1, precision=torch.int8)
 
 
 def test_a_list_may_hold_every_pair():
