@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from pipeline.claims.catalogue import CLAIMS, Claim
 from pipeline.claims.crossed import crossed
@@ -92,7 +92,7 @@ def judged(claim: Claim, experiment: str, runs: dict[int, Tables], settings: Jud
         "value": mean.value,
         "lo": lo,
         "hi": hi,
-        "of_sentences": mean.of_sentences**0.5 * stats.norm.ppf((1 + settings.confidence) / 2) if findings else None,
+        "of_sentences": mean.of_sentences**0.5 * special.ndtri((1 + settings.confidence) / 2) if findings else None,
         "chance": chance,
         "threshold": threshold,
         "since": getattr(settings.since, claim.name).isoformat(),

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def change_point(steps: np.ndarray, values: np.ndarray, confidence: float, fewes
     best = int(left.argmin())
 
     free = len(steps) - 4  # two levels and the ramp's two ends were fitted
-    worst = left[best] * (1 + stats.f.ppf(confidence, 1, free) / free)
+    worst = left[best] * (1 + special.fdtri(1, free, confidence) / free)
     middles = (places[start] + places[end]) / 2
     likely = middles[(left <= worst) & (np.sign(rises) == np.sign(rises[best]))]
     near = np.diff(places).min() / 4  # a middle this close to a checkpoint is at it, not beside it

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import special
 
 ROUNDING = 1e-9  # relative to a number: a smaller spread is none
 LEAST_P = 1e-100
@@ -165,6 +165,8 @@ class Crossed:
             return 1.0 if away == 0 else math.nan
         if away >= widest:
             return LEAST_P
+        from scipy import optimize  # takes as long as all else that stages without p values import
+
         root = optimize.root_scalar(
             lambda log_p: self._away(0, math.exp(log_p) / 2) - away, bracket=(math.log(LEAST_P), 0.0)
         )
@@ -184,8 +186,8 @@ class Crossed:
         if not self.parts:
             return math.nan
         tail = 1 - quantile if tail is None else tail
-        square = sum(stats.t.isf(tail, part.free) ** 2 * part.variance for part in self.parts if part.variance)
-        half = math.sqrt(max(square, stats.norm.isf(tail) ** 2 * self.least))
+        square = sum(special.stdtrit(part.free, tail) ** 2 * part.variance for part in self.parts if part.variance)
+        half = math.sqrt(max(square, special.ndtri(tail) ** 2 * self.least))
         return half if half > ROUNDING * abs(self.value) else 0.0
 
 

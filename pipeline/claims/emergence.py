@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from pipeline.claims.best_heads import best_head, role_scores
 from pipeline.claims.change_points import ChangePoint, change_point, reach
@@ -180,6 +180,6 @@ def _hidden(distances: np.ndarray, variance: float, confidence: float) -> float:
         return math.nan
     mean = distances.mean(1)
     squares = float((mean**2).sum())
-    normal = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(squares / 3)
+    normal = float(special.ndtri((1 + confidence) / 2)) * math.sqrt(squares / 3)
     whole = min(normal, confidence * float(mean.sum()))
     return whole * math.sqrt(max(0.0, 1 - variance / squares)) if squares else 0.0

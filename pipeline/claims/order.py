@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from pipeline.claims.change_points import reach
 from pipeline.claims.emergence import CHECKPOINTS, EVENTS, came_before, geometric_mean
@@ -49,7 +49,9 @@ def _ordered(first: pd.DataFrame, second: pd.DataFrame, confidence: float) -> di
     share, lo, hi = math.nan, math.nan, math.nan
     if before + after:
         share = before / (before + after)
-        lo, hi = stats.binomtest(before, before + after).proportion_ci(confidence, "exact")
+        tail = (1 - confidence) / 2
+        lo = special.betaincinv(before, after + 1, tail) if before else 0.0
+        hi = special.betaincinv(before + 1, after, 1 - tail) if after else 1.0
     (first_below, first_above), (second_below, second_above) = (
         reach(*event[["step", *CHECKPOINTS]].to_numpy().T) for event in (first, second)
     )

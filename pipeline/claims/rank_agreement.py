@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CHANCE = {"spearman": 0.0, "auroc": 0.5}
 LEAST = {"spearman": -1.0, "auroc": 0.0}
@@ -212,7 +212,8 @@ def interval(
     variance = by_units + by_runs
     parts = by_runs**2 / np.maximum(n_seeds - 1, 1) + by_units**2 / np.maximum(n_units - n_seeds, 1)
     free = np.divide(variance**2, parts, out=np.ones(variance.shape), where=parts > 0)
-    lo, hi = (value + end * np.sqrt(variance) for end in stats.t.interval(confidence, free))
+    half = special.stdtrit(free, (1 + confidence) / 2) * np.sqrt(variance)
+    lo, hi = value - half, value + half
     return np.where(n_seeds > 1, lo, math.nan), np.where(n_seeds > 1, hi, math.nan)
 
 

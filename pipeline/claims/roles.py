@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from pipeline.claims.finding import Tables
 from pipeline.claims.keys import HEAD
@@ -197,14 +197,14 @@ def probability_leads(number: pd.DataFrame, other: pd.DataFrame, confidence: flo
 
 def _spread(number: pd.DataFrame, confidence: float) -> pd.Series:
     """Standard deviation over the drawing of sentences; NaN without an interval."""
-    lowest, highest = stats.norm.interval(confidence)
+    lowest, highest = special.ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
     return (number["hi"] - number["lo"]).clip(lower=0) / (highest - lowest)
 
 
 def _probability(margin: pd.Series, spread: pd.Series) -> pd.Series:
     certain = np.where(margin > 0, np.inf, -np.inf)
     z = np.divide(margin, spread, out=certain, where=spread.to_numpy() > 0)
-    return pd.Series(stats.norm.cdf(z), margin.index).where(margin.notna() & spread.notna())
+    return pd.Series(special.ndtr(z), margin.index).where(margin.notna() & spread.notna())
 
 
 def _significant(q: pd.Series, significance: float) -> pd.Series:

@@ -18,6 +18,7 @@ from runpy import run_path
 STORE = Path("results/store/frozen")
 FROZEN = ("pipeline", "workflow", "conf", "environment.yml")
 ENDINGS = (".py", ".smk", ".rst", ".yaml", ".yml", ".js", ".css", ".txt")
+LOCK = ".lock"  # of a copy; held by each study that runs it
 KEPT = 20  # copies; older ones go, unless a study runs them
 
 
@@ -49,18 +50,24 @@ def keep(text: str, copy: Path) -> Path:
         SystemExit: the disk is full or may not be written; the line says what to do.
     """
     file = copy / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
-    with _told(file, len(text.encode())):
-        if file.exists():
+    if file.exists():
+        with _told(file, 0):
             os.utime(file)  # of a study's plans, the latest is the one that it followed last
-            return file
+    else:
+        put(text, file)
+    return file
+
+
+def put(text: str, file: Path) -> None:
+    """Write a file beside frozen code, whole or not at all; raises as `keep`."""
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    with _told(file, len(text.encode())):
         file.parent.mkdir(exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}.tmp")
         try:
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)
-    return file
 
 
 def put_on_paths(copy: Path) -> None:
@@ -106,7 +113,7 @@ def _write(contents: dict[str, bytes], copy: Path) -> None:
     temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
-        with (temporary / ".lock").open("w") as lock:
+        with (temporary / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)  # or another process would take it for what a killed one left
             for place, content in contents.items():
                 file = temporary / place
@@ -122,7 +129,7 @@ def _write(contents: dict[str, bytes], copy: Path) -> None:
 def _hold(copy: Path) -> None:
     """Say that a process runs this copy, until it ends, however it ends."""
     os.utime(copy)
-    fcntl.flock(os.open(copy / ".lock", os.O_RDONLY), fcntl.LOCK_SH)  # never closed, so never released before
+    fcntl.flock(os.open(copy / LOCK, os.O_RDONLY), fcntl.LOCK_SH)  # never closed, so never released before
 
 
 def _prune(mine: Path) -> None:
@@ -130,7 +137,7 @@ def _prune(mine: Path) -> None:
     others = sorted(STORE.iterdir(), key=_made_at, reverse=True)
     halves = [copy for copy in others if copy.name.startswith(".")]
     for old in [*halves, *[copy for copy in others if copy not in (mine, *halves)][KEPT:]]:
-        with suppress(OSError), (old / ".lock").open() as lock:  # held, or another process removes it just now
+        with suppress(OSError), (old / LOCK).open() as lock:  # held, or another process removes it just now
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.plumbing import fingerprint
+from pipeline.plumbing import fingerprint, freeze, graph
 from pipeline.plumbing.fingerprint import code_of
 
 
@@ -57,3 +57,17 @@ def test_what_a_page_is_drawn_with_is_code_of_the_stage_that_makes_it_alone(monk
     monkeypatch.setattr(fingerprint, "PARTS", (".css",))  # as if there were no scripts
     assert code_of.__wrapped__("atlas") != before["atlas"]
     assert code_of.__wrapped__("render") == before["render"]
+
+
+def test_what_is_known_of_frozen_code_is_worked_out_once(tmp_path, monkeypatch):
+    known = {stage: code_of(stage) for stage in graph.STAGES}
+    (tmp_path / freeze.LOCK).touch()
+    (tmp_path / "pipeline").symlink_to(fingerprint.ROOT / "pipeline")
+    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    fingerprint._kept.cache_clear()
+    assert {stage: code_of.__wrapped__(stage) for stage in graph.STAGES} == known
+    fingerprint._kept.cache_clear()
+    monkeypatch.setattr(fingerprint, "_worked_out", None)  # which would fail
+    monkeypatch.setattr(fingerprint, "_release", lambda package: "1" if package == "torch" else None)
+    assert code_of.__wrapped__("train") == (known["train"][0], {"torch": "1"})
+    fingerprint._kept.cache_clear()

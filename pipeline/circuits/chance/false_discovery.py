@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 
 def false_discovery(p: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -15,8 +14,11 @@ def false_discovery(p: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """
     q = np.full(p.shape, np.nan)
     tested = ~np.isnan(p)
-    if tested.any():
-        q[tested] = stats.false_discovery_control(p[tested], method="bh")
+    order = np.argsort(p[tested])
+    scaled = p[tested][order] * (len(order) / np.arange(1, len(order) + 1))
+    ranked = np.empty_like(scaled)
+    ranked[order] = np.minimum.accumulate(scaled[::-1])[::-1]
+    q[tested] = ranked
     return q
 
 
