@@ -115,7 +115,7 @@ class _Integers:
         if column not in self.columns:
             self.columns[column] = whole(right.rows[column.start : column.end])
         rows, columns = self.rows[row], self.columns[column]
-        scores = torch._int_mm(rows.integers, columns.integers.T)
+        scores = torch.ops.aten._int_mm(rows.integers, columns.integers.T)
         ids = left.ids[row.start : row.end], right.ids[column.start : column.end]
         # Of rows as they are scored: a rounded one is longer than `length` by less than a hundredth.
         rounding = 1.01 * (rows.off * column.length + (row.length + rows.off) * columns.off)
