@@ -9,9 +9,10 @@ from pipeline.claims.catalogue import CLAIMS, Claim
 from pipeline.claims.crossed import crossed
 from pipeline.claims.effects import effects
 from pipeline.claims.emergence import emergence
-from pipeline.claims.finding import Tables
+from pipeline.claims.finding import Finding, NotMeasured, Tables
 from pipeline.claims.foretelling import foretelling
 from pipeline.claims.intervals import intervals
+from pipeline.claims.keys import of_unit
 from pipeline.claims.matching import head_matches
 from pipeline.claims.measured import MEASURED
 from pipeline.claims.measures import measures, with_probes
@@ -28,7 +29,8 @@ from pipeline.tables.judge.emergence import EMERGENCE, EMERGENCE_ORDER
 from pipeline.tables.judge.head_matches import HEAD_MATCHES
 from pipeline.tables.judge.head_roles import HEAD_ROLES
 from pipeline.tables.judge.validity import FORETELLING, VALIDITY
-from pipeline.tables.registry import OF_A_RUN
+from pipeline.tables.prepare import VOCABULARY
+from pipeline.tables.registry import OF_A_RUN, TABLES
 from pipeline.tables.summarise import RUNS
 
 STAGES = ("decompose", "score", "ablate", "score_checkpoints", "challenge")  # whose tables say anything of heads
@@ -36,8 +38,10 @@ STAGES = ("decompose", "score", "ablate", "score_checkpoints", "challenge")  # w
 
 def run(settings: JudgeSettings, inputs: Paths, outputs: Paths) -> None:
     """Read the study once, judge it from every side."""
-    of_runs = [table.with_run() for stage in STAGES for table in OF_A_RUN[stage]]
+    of_runs = [table.with_run() for table in (*(table for stage in STAGES for table in OF_A_RUN[stage]), VOCABULARY)]
     tables = with_probes({table.name: read(table, inputs) for table in (*of_runs, RUNS)})
+    for name, column, unit in (("vocab_pairs", "head", settings.head), ("vocab_units", "unit", settings.neuron)):
+        tables[name] = of_unit(read(TABLES[name].with_run(), inputs), column, unit)  # all of a study fill memory
     base, confidence, significance = settings.experiments[0], settings.confidence, settings.significance
     noted = {"confidence": confidence, "significance": significance}
 
@@ -77,9 +81,13 @@ def judged(claim: Claim, experiment: str, runs: dict[int, Tables], settings: Jud
     """
     given = {name: getattr(settings, name) for name in claim.settings}
     measured = [(seed, MEASURED[claim.name](run, **given)) for seed, run in runs.items()]
-    findings = {seed: finding for seed, finding in measured if finding is not None}
+    findings = {seed: finding for seed, finding in measured if isinstance(finding, Finding)}
+    reasons = {seed: finding.reason for seed, finding in measured if isinstance(finding, NotMeasured)}
+    said = {seed: finding.evidence for seed, finding in findings.items()} | reasons
     mean = crossed([finding.number for finding in findings.values()])
     lo, hi = mean.interval(settings.confidence)
+    if len(findings) == 1 and all(finding.exact for finding in findings.values()):
+        lo = hi = mean.value
     chances = [finding.chance for finding in findings.values() if finding.chance is not None]
     chance = sum(chances) / len(chances) if chances else None
     threshold = getattr(settings.thresholds, claim.name)
@@ -98,10 +106,10 @@ def judged(claim: Claim, experiment: str, runs: dict[int, Tables], settings: Jud
         "since": getattr(settings.since, claim.name).isoformat(),
         "least_shown": mean.least_shown(settings.confidence, settings.power),
         "p": below if mean.value >= threshold else 1 - below,
-        "verdict": verdict(lo, hi, threshold, chance) if findings else "not applicable",
+        "verdict": verdict(lo, hi, threshold, chance) if findings else "not measured" if reasons else "not applicable",
         "rule": RULE,
         "n_seeds": len(findings),
-        "evidence": "; ".join(f"seed {seed}: {finding.evidence}" for seed, finding in findings.items()),
+        "evidence": "; ".join(f"seed {seed}: {words}" for seed, words in sorted(said.items())),
     }
 
 

@@ -10,7 +10,7 @@ from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.plumbing.compose import compose
 from pipeline.settings.judge import JudgeSettings
 from pipeline.tables.judge.claims import CLAIMS as CLAIMS_TABLE
-from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
+from pipeline.tables.registry import OF_A_RUN, OF_JUDGE, TABLES
 from pipeline.tables.summarise import RUNS
 
 EXPERIMENTS = ("base", "other")
@@ -43,6 +43,7 @@ def judge_study(tmp_path_factory):
     rows["sentence_scores"] = [row | {"sentence": n, "weight": 1.0} for row in made_of_sentences for n in range(4)]
     rows["runs"] = [{"experiment": one, "seed": seed, "stage": "probe", "id": "a"} for one, seed in runs]
     tables = [table.with_run() for stage in judge.STAGES for table in OF_A_RUN[stage]]
+    tables += [TABLES[name].with_run() for name in ("vocabulary", "vocab_pairs", "vocab_units")]
     files = {table.name: folder / f"{table.name}.parquet" for table in (*tables, RUNS, *OF_JUDGE)}
     for table in (*tables, RUNS):
         write(table, filled(table, rows.get(table.name, [])), Paths([files[table.name]]))
@@ -76,13 +77,37 @@ def test_every_claim_is_judged_on_every_experiment(judged):
         ("other", "copying", "not reproduced"),
         ("base", "k_composition", "not applicable"),
         ("base", "phase_change", "not applicable"),
+        ("other", "neuron_has_one_subject", "not measured"),
+        ("other", "ov_joins_words", "not measured"),
     ],
 )
 def test_the_verdict_is_that_of_the_seeds(judged, experiment, claim, verdict):
     claims = judged["claims"].set_index(["experiment", "claim"])
     row = claims.loc[experiment, claim]
     assert row["verdict"] == verdict
-    assert row["n_seeds"] == (0 if verdict == "not applicable" else len(SEEDS))
+    assert row["n_seeds"] == (0 if verdict in ("not applicable", "not measured") else len(SEEDS))
+    assert (verdict == "not measured") == (" is none that this model has and project." in row["evidence"])
+
+
+def test_a_number_of_one_model_of_which_nothing_is_drawn_is_its_own_interval(judge_study):
+    """Half of the pairs join words; the threshold is half. Of two models the interval is over models, as of any other.
+
+    Sentences, and seeds of one number alone, leave it undecided.
+    """
+    words = pd.DataFrame({"token_id": [0, 1], "text": [" a", "b"]})
+    pairs = pd.DataFrame({"row_id": [1, 0], "column_id": [0, 1], "rank": [0, 1], "row_token": "r", "column_token": "c"})
+    where = {"layer": 3, "head": 1, "circuit": "OV", "end": "top", "emb_mode": "embedding", "distance": None}
+    run = {"vocabulary": words, "vocab_pairs": pairs.assign(**where)}
+    settings = JudgeSettings.parse(compose(("judge.head='3.1'",), (), "base", 0)["judge"] | {"experiments": ["base"]})
+    claim = next(claim for claim in CLAIMS if claim.name == "ov_joins_words")
+    alone, twice = (judge.judged(claim, "base", dict.fromkeys(seeds, run), settings) for seeds in ([0], [0, 1]))
+    assert (alone["lo"], alone["value"], alone["hi"]) == (0.5, 0.5, 0.5)
+    assert alone["verdict"] == "reproduced"
+    assert "head 3.1" in alone["statistic"]
+    assert (twice["n_seeds"], twice["value"], twice["verdict"]) == (2, 0.5, "reproduced")
+    elsewhere = judge.judged(claim, "base", {0: run, 1: run | {"vocab_pairs": run["vocab_pairs"].iloc[:0]}}, settings)
+    assert (elsewhere["n_seeds"], elsewhere["verdict"]) == (1, "reproduced")
+    assert elsewhere["evidence"].endswith("; seed 1: head 3.1 is none that this model has and project.heads reads")
 
 
 def test_heads_have_roles_and_experiments_effects(judged):

@@ -11,6 +11,7 @@ from weights_frame import weights_frame
 from pipeline import project
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.claims.of_vocabulary import neuron_has_one_subject, ov_joins_words, qk_has_one_query
 from pipeline.plumbing.artefacts import Paths, read, write
 from pipeline.settings.project import ProjectSettings
 from pipeline.tables.extract import WEIGHTS
@@ -441,3 +442,24 @@ def test_what_the_first_feed_forward_part_makes_of_tokens_is_read_side_by_side(r
     assert (top["value"].min() == 1).all()  # both are permutations
     for table in (units, spectra):
         assert not table.duplicated(list(table.columns)).any()
+
+
+def test_what_is_planted_in_a_unit_is_found_by_the_claims_about_it(run):
+    """A neuron whose lists share two tokens of three; a head that leads on from words, and asks from one token."""
+    eye, heads = torch.eye(D_VOCAB), {name: torch.zeros(LAYERS, 1, D_VOCAB, 2) for name in ("W_Q", "W_K", "W_V")}
+    W_O = torch.zeros(LAYERS, 1, 2, D_VOCAB)
+    heads["W_V"][1, 0, [2, 7], [0, 1]] = W_O[1, 0, [0, 1], [4, 8]] = torch.tensor([2.0, 1.0])
+    heads["W_Q"][1, 0, 6, 0] = heads["W_K"][1, 0, [1, 3], 0] = 1.0
+    neurons = {name: torch.zeros(LAYERS, NEURONS, D_VOCAB) for name in ("ff_keys", "ff_values")}
+    neurons["ff_keys"][1, 2, [1, 4, 8]] = neurons["ff_values"][1, 2, [4, 8, 2]] = torch.tensor([3.0, 2.0, 1.0])
+    weights = Weights("none", W_E=eye, W_U=eye, W_O=W_O, **heads, **neurons, activation="relu")
+    pairs, units, *_ = run(weights, pairs=2, unit_tokens=3)
+    vocabulary = pd.DataFrame({"token_id": range(D_VOCAB), "text": WORDS})
+    tables = {"vocab_pairs": pairs, "vocab_units": units, "vocabulary": vocabulary}
+    subject = neuron_has_one_subject(tables, "1.2")
+    assert (subject.value, subject.chance) == (pytest.approx(2 / 3), 0.3)
+    assert subject.evidence == "2 of 3 tokens: Ġtree Ġriver"
+    joined = ov_joins_words(tables, "1.0")
+    assert (joined.value, joined.chance) == (1, pytest.approx(0.15))
+    assert joined.evidence == "2 of 2 pairs: walk→Ġtree, stone→Ġriver"
+    assert qk_has_one_query(tables, "1.0").evidence == "query -- in 100% of 1 pairs"

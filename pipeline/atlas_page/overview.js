@@ -261,7 +261,7 @@ function claimsSection(params) {
   const list = el("div", { class: "claims" });
   const draw = (experiment) => {
     const claims = study.claimRows.filter((claim) => claim.experiment === experiment);
-    const order = ["reproduced", "undecided", "not reproduced", "not applicable"];
+    const order = ["reproduced", "undecided", "not reproduced", "not applicable", "not measured"];
     list.replaceChildren(...d3.sort(claims, (claim) => order.indexOf(claim.verdict)).map((claim) => claimRow(claim, params.get("claim") === claim.claim)));
   };
   const first = params.get("of") || experiments[0];

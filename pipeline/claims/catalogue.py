@@ -1,6 +1,7 @@
 """Every claim in words: what is said, what is measured, and what its threshold may be.
 
-A claim's function bears its name, in of_terms, of_heads, of_losses or of_training; its threshold is in conf/judge.
+A claim's function bears its name, in of_terms, of_heads, of_losses, of_training or of_vocabulary; its threshold
+is in conf/judge.
 """
 
 from dataclasses import dataclass
@@ -143,5 +144,50 @@ CLAIMS = (
         "at which prefix matching appears to {window:g} times it; by chance, that window's share of training, in the "
         "logarithm of the step",
         settings=("window", "validity_resamples", "seed"),
+    ),
+    Claim(
+        "neuron_has_one_subject",
+        statement="The notebook's neuron answers to and promotes words about one subject",
+        statistic="share of the tokens listed of neuron {neuron}'s key that are listed of its value too; by chance, "
+        "were the value's drawn from the vocabulary",
+        settings=("neuron",),
+        low=0,
+        high=1,
+    ),
+    Claim(
+        "ov_joins_words",
+        statement="The notebook's head leads from the rest of a word to a beginning of one",
+        statistic="share of the largest pairs of head {head}'s OV circuit from a token that begins with a letter to "
+        "one that begins with a space and a letter; by chance, were both drawn from the vocabulary",
+        settings=("head",),
+        low=0,
+        high=1,
+    ),
+    Claim(
+        "qk_has_one_query",
+        statement="What the notebook's head looks for, it looks for from one token",
+        statistic="share of every second of the largest pairs of head {head}'s QK circuit whose query is the most "
+        "frequent one of the other pairs; by chance, were queries drawn from the vocabulary",
+        settings=("head",),
+        low=0,
+        high=1,
+    ),
+    Claim(
+        "ov_pairs_as_counted",
+        statement="The notebook's head has as many OV pairs beyond its limit as are counted there",
+        statistic="pairs of head {head}'s OV circuit, by the notebook's recipe, and {counted[0]}: the smaller number "
+        "over the larger",
+        settings=("head", "counted"),
+        low=0,
+        high=1,
+    ),
+    Claim(
+        "qk_pairs_as_counted",
+        statement="The notebook's head has as many QK pairs beyond its limit as are counted there",
+        statistic="pairs of head {head}'s QK circuit, by the notebook's recipe, and {counted[1]}: the smaller number "
+        "over the larger",
+        settings=("head", "counted"),
+        low=0,
+        high=1,
     ),
 )

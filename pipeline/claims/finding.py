@@ -17,8 +17,16 @@ class Finding:
     number: Number
     evidence: str
     chance: float | None = None
+    exact: bool = False  # nothing of it is drawn: of one model the number is all there is to know
 
     @property
     def value(self) -> float:
         """The number, without what is known of its error."""
         return self.number.value
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """Why one run says nothing of a claim, though a model of its kind might."""
+
+    reason: str

@@ -20,6 +20,12 @@ def head_name(layer: int, head: int) -> str:
     return f"{layer}.{head}"
 
 
+def of_unit(rows: pd.DataFrame, column: str, unit: str) -> pd.DataFrame:
+    """Return the rows of one head or neuron, named `layer.number`; `column` has the number."""
+    layer, number = map(int, unit.split("."))
+    return rows[(rows["layer"] == layer) & (rows[column] == number)]
+
+
 def parts(frame: pd.DataFrame, names: list[str]) -> Iterable[tuple[tuple, pd.DataFrame]]:
     """Return the rows that have some columns in common, by what they have there; nothing is a value too."""
     return frame.groupby(names, dropna=False)

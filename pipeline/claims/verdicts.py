@@ -7,7 +7,8 @@ from pipeline.circuits.chance.false_discovery import false_discovery
 RULE = (
     "reproduced: the interval over seeds and sentences lies wholly at or above the threshold, and above the chance "
     "level where one is known; not reproduced: wholly below the threshold, or not above chance; undecided: it "
-    "straddles either, or there is one seed; not applicable: the model has no such part"
+    "straddles either, or there is one seed; not applicable: the model has no such part; not measured: for the reason "
+    "that the evidence names. Of one model, a number of which nothing is drawn is its own interval"
 )
 
 

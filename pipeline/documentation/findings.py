@@ -25,7 +25,7 @@ def claims_in(path: Path) -> pd.DataFrame:
 
 
 def findings(claims: pd.DataFrame, experiment: str) -> str:
-    """Return a Markdown table of what was found in one experiment, a row a claim, in the catalogue's order.
+    """Return a Markdown table of what was found in one experiment, a row a measured claim, in the catalogue's order.
 
     Args:
         claims: CLAIMS of a study, or its columns KEPT.
@@ -37,7 +37,7 @@ def findings(claims: pd.DataFrame, experiment: str) -> str:
         f"| claim | {mean} | of sentences | threshold | chance | least shown | q | verdict |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    judged = {row["claim"]: row for row in rows.to_dict("records")}
+    judged = {row["claim"]: row for row in rows.to_dict("records") if row["verdict"] != "not measured"}
     for row in (judged[claim.name] for claim in CLAIMS if claim.name in judged):
         mean = "" if pd.isna(row["value"]) else f"{row['value']:.3g} [{_number(row['lo'])}, {_number(row['hi'])}]"
         numbers = [

@@ -15,8 +15,8 @@ TITLE = "Which claims hold, and in which experiment"
 CAPTION = (
     "In each cell the statistic's mean over seeds and its {confidence} interval, judged against the threshold at the "
     "right: reproduced if the whole interval lies at or above it, and above chance; not reproduced if the whole "
-    "interval lies below it, or not above chance; undecided otherwise and for a single seed. Each statistic in words, "
-    "and each seed's heads and values: the table claims."
+    "interval lies below it, or not above chance; undecided otherwise and for a single seed. Claims that no experiment "
+    "measured are left out. Each statistic in words, and each seed's heads and values: the table claims."
 )
 # Light enough for black text; the mark says the same to who sees no colour.
 VERDICTS = {
@@ -24,6 +24,7 @@ VERDICTS = {
     "not reproduced": ("#F3BFA0", "✗"),
     "undecided": ("#F6E7A8", "?"),
     "not applicable": ("#EEEEEE", "-"),
+    "not measured": ("#FFFFFF", " "),
 }
 
 
@@ -34,9 +35,11 @@ def claims(claims: pd.DataFrame) -> Figure:
     Args:
         claims: CLAIMS of a study.
     """
+    measured = claims.loc[claims["verdict"] != "not measured", "claim"].unique()
+    claims = claims[claims["claim"].isin(measured)]
     if claims.empty:
         return sentence(TITLE, "No claim was judged.")
-    in_order = [claim.name for claim in CLAIMS if claim.name in set(claims["claim"])]
+    in_order = [claim.name for claim in CLAIMS if claim.name in measured]
     rows = list(dict.fromkeys([*in_order, *claims["claim"]]))
     columns = list(dict.fromkeys(claims["experiment"]))
     caption = CAPTION.format(confidence=confidence_of(claims))

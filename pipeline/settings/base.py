@@ -10,6 +10,7 @@ LARGEST = 10**9  # number that a setting may be, seeds apart: what is meant is f
 Count = Annotated[int, Field(ge=1)]
 Length = Annotated[int, Field(ge=2)]  # tokens of what is repeated; of one alone, no token foretells another
 Positive = Annotated[float, Field(gt=0)]
+Unit = Annotated[str, Field(pattern=r"^\d+\.\d+$")]  # layer.head, or layer.neuron
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what a generator and a table's column hold
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Dpi = Annotated[int, Field(ge=30, le=600)]

@@ -6,7 +6,18 @@ from typing import Any
 from pydantic import Field, create_model
 
 from pipeline.claims.catalogue import CLAIMS
-from pipeline.settings.base import Confidence, Fraction, Positive, Seed, Share, Significance, Slice, StageSettings
+from pipeline.settings.base import (
+    Confidence,
+    Count,
+    Fraction,
+    Positive,
+    Seed,
+    Share,
+    Significance,
+    Slice,
+    StageSettings,
+    Unit,
+)
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -73,6 +84,9 @@ class JudgeSettings(StageSettings):
     late: Share
     window: float = Field(gt=1)
     fewest_checkpoints: int = Field(ge=5)  # a fit of two levels and two ends of a ramp leaves nothing to judge it by
+    neuron: Unit
+    head: Unit
+    counted: tuple[Count, Count]
     roles: Roles
     smallest_rise: SmallestRise
     thresholds: Thresholds

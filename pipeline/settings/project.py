@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.base import Count, Slice, StageSettings
+from pipeline.settings.base import Count, Slice, StageSettings, Unit
 from pipeline.settings.stage import Stage
 
 STAGE = Stage(
@@ -16,7 +16,6 @@ STAGE = Stage(
     runtime=240,
 )
 
-Unit = Annotated[str, Field(pattern=r"^\d+\.\d+$")]  # layer.head, or layer.neuron
 Filter = Literal["only_ascii", "only_english", "exclude_brackets", "exclude_same", "exclude_fuzzy", "occurring"]
 
 

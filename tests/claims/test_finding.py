@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.claims.crossed import Number
-from pipeline.claims.finding import Finding
+from pipeline.claims.finding import Finding, NotMeasured
 from pipeline.claims.of_losses import second_copy_gain
 
 
@@ -13,6 +13,9 @@ def test_what_was_found_stays():
     with pytest.raises(FrozenInstanceError):
         finding.chance = 1.0
     assert (finding.value, finding.chance) == (0.9, None)  # chance is not known unless it is told
+    assert not finding.exact  # nor that nothing was drawn
+    with pytest.raises(FrozenInstanceError):
+        NotMeasured("no such head").reason = "none"
 
 
 def test_a_measure_finds_a_number_its_chance_and_words_for_it():

@@ -23,5 +23,11 @@ def test_known_claims_stand_in_the_order_they_are_made_in(claims):
     assert labels(draw(renamed).axes[0].get_yticklabels()) == ["The second claim", "The first claim"]
 
 
+def test_a_claim_that_no_experiment_measured_is_not_drawn(claims):
+    axes = draw(claims.assign(verdict=claims["verdict"].where(claims["claim"] == "first", "not measured"))).axes[0]
+    assert labels(axes.get_yticklabels()) == ["The first claim"]
+    assert len(draw(claims.assign(verdict="not measured")).axes) == 0
+
+
 def test_the_caption_tells_how_sure(claims):
     assert "its 90 % interval" in caption(draw(claims))

@@ -18,8 +18,9 @@ CLAIMS = Table(
             "float64",
             "as value",
             "lower end of its interval over seeds and sentences, null for one seed, and for two that are equal as far "
-            "as checkpoints tell. Simulated, at 0.95 it covers 0.95 to 0.98 of three seeds or more, to 0.99 of two; of "
-            "shares of heads, on average, 0.98, of three seeds to 0.99",
+            "as checkpoints tell; of one model, the value if nothing of it is drawn. Simulated, at 0.95 it covers 0.95 "
+            "to 0.98 of three seeds or more, to 0.99 of two; of shares of heads, on average, 0.98, of three seeds to "
+            "0.99",
             nullable=True,
         ),
         Column("hi", "float64", "as value", "upper end of the same interval", nullable=True),
@@ -64,10 +65,10 @@ CLAIMS = Table(
             "string",
             "name",
             "by the rule",
-            options=("reproduced", "not reproduced", "undecided", "not applicable"),
+            options=("reproduced", "not reproduced", "undecided", "not applicable", "not measured"),
         ),
         Column("rule", "string", "text", "how the verdict follows from the interval"),
         Column("n_seeds", "int64", "count", "runs it was judged on", 0),
-        Column("evidence", "string", "text", "heads (layer.head) and values, seed by seed"),
+        Column("evidence", "string", "text", "heads (layer.head) and values, seed by seed; or why none was measured"),
     ),
 )

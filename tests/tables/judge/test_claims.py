@@ -10,7 +10,7 @@ CLAIM = {"experiment": "base", "claim": "induction", "threshold": 0.5, "n_seeds"
 
 def test_verdicts_are_those_that_the_rule_gives_and_that_there_is_nothing_to_judge():
     given = {verdict(lo, hi, 0.5, None) for lo, hi in ((0.6, 0.8), (0.2, 0.4), (0.4, 0.6))}
-    assert options(CLAIMS, "verdict") == given | {"not applicable"}
+    assert options(CLAIMS, "verdict") == given | {"not applicable", "not measured"}
 
 
 def test_a_claim_is_judged_once_an_experiment(kept, refusal):
