@@ -1,6 +1,5 @@
 """What each head does with distance: scores and attention by how far back the key is."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -8,7 +7,7 @@ from matplotlib.figure import Figure, SubFigure
 from pipeline.claims.keys import without_begin
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.heads import first_seed, heads_of, leading_heads, name, of_head
-from pipeline.figures.style import BLACK, GREY, LIGHT, RED, new, sentence
+from pipeline.figures.style import BLACK, GREY, LIGHT, RED, by_distance, new, sentence
 from pipeline.figures.terms import COLOURS, four_terms_of, rest_alone, total
 
 TITLE = "Scores and attention by distance between query and key"
@@ -59,7 +58,7 @@ def _head(row: list[Axes], profiles: pd.DataFrame, title: str) -> None:
     row[1].plot(whole["offset"], whole["mean_pattern"], color=RED)
     row[1].set(title=f"{title}: attention", ylabel="mean attention (probability)", ylim=(0, None))
     for axes in row:
-        _distance(axes)
+        by_distance(axes)
         axes.set_xlabel("distance back (tokens)")
 
 
@@ -70,14 +69,6 @@ def _all_heads(figure: SubFigure, profiles: pd.DataFrame, heads: list, layers: i
         axes.plot(whole["offset"], whole["mean_pattern"], color=RED if head in marked else GREY, linewidth=1)
         axes.set_title(name(head))
         axes.set_ylim(0, 1)
-        _distance(axes)
+        by_distance(axes)
     figure.supxlabel("distance back (tokens)", fontsize=8)
     figure.supylabel("mean attention (probability)", fontsize=8)
-
-
-def _distance(axes: Axes) -> None:
-    """Show 0 and 1 as clearly as 10 and 100."""
-    axes.set_xscale("symlog", linthresh=1, linscale=0.5)
-    axes.set_xticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1,000"])
-    axes.minorticks_off()
-    axes.set_xlim(-0.15, max(np.asarray(line.get_xdata())[-1] for line in axes.lines))

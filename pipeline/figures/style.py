@@ -5,7 +5,9 @@ import textwrap
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.typing import RcKeyType
@@ -56,6 +58,14 @@ def add_caption(figure: Figure, text: str) -> None:
     """Put a paragraph below the figure, above those that are there."""
     paragraphs = [textwrap.fill(text, int(figure.get_figwidth() * 16)), figure.get_supxlabel()]
     figure.supxlabel("\n".join(paragraphs).strip(), x=0.01, ha="left", fontsize=7.5, color=GREY)
+
+
+def by_distance(axes: Axes) -> None:
+    """Show distances 0 and 1 as clearly as 10 and 100, as far as the lines go."""
+    axes.set_xscale("symlog", linthresh=1, linscale=0.5)
+    axes.set_xticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1,000"])
+    axes.minorticks_off()
+    axes.set_xlim(-0.15, max(np.asarray(line.get_xdata())[-1] for line in axes.lines))
 
 
 def sentence(title: str, text: str) -> Figure:

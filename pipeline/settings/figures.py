@@ -5,6 +5,7 @@ OF_AN_EXPERIMENT = (
     "four_terms",
     "term_shares",
     "offset_profiles",
+    "distance_scores",
     "head_scores",
     "training_curve",
     "eigenvalues",

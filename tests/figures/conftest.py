@@ -14,6 +14,7 @@ PREVIOUS, INDUCTION = (0, 1), (1, 2)  # the heads that were made to be best
 
 MADE_UP = (
     *("term_maps", "attention_terms", "offset_profiles", "head_scores", "head_pairs", "virtual_heads", "spectra"),
+    "distance_scores",
     *(
         "training_curve",
         "loss_by_position",
@@ -105,6 +106,16 @@ def offset_profiles() -> pd.DataFrame:
     attention = np.where(frame["keys"] == "all", 0.5, 1) / (1 + frame["offset"])
     frame["mean_pattern"] = np.where(frame["query_source"] == "total", attention, np.nan)
     return runs(frame.assign(step=100))
+
+
+@pytest.fixture
+def distance_scores() -> pd.DataFrame:
+    """Head 0.2 has nothing but a peak one back; the others the same at all distances."""
+    frame = grid(emb_mode=["embedding", "after_mlp0"], distance=range(LENGTH))
+    frame = frame[(frame["layer"] > 0) | (frame["emb_mode"] == "embedding")]
+    peak = (frame["layer"] == 0) & (frame["head"] == 2) & (frame["distance"] == 1)
+    behind = frame["emb_mode"] == "after_mlp0"
+    return runs(frame.assign(position_part=4.0 * peak - behind, content_part=0.5))
 
 
 @pytest.fixture

@@ -52,3 +52,14 @@ def test_shares_are_written_in_percent(share, text):
 def test_the_confidence_of_a_table_is_told_whatever_it_is():
     assert style.confidence_of(pd.DataFrame({"confidence": [0.9, 0.9]})) == "90 %"
     assert style.confidence_of(pd.DataFrame({"confidence": [0.95, 0.9]})) == "90 % and 95 %"
+
+
+def test_distances_are_shown_as_far_as_lines_go():
+    axes = Figure().subplots()
+    axes.plot(range(30), range(30))
+    axes.plot(range(12), range(12))
+    style.by_distance(axes)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "10", "100", "1,000"]
+    assert axes.get_xlim() == (-0.15, 29)
+    zero, one, ten, hundred = axes.transData.transform([(place, 0) for place in (0, 1, 10, 100)])[:, 0]
+    assert one - zero > 0.3 * (hundred - ten)
