@@ -20,14 +20,14 @@ from pipeline.circuits.definitions.chance_of_heads import (
     random_heads,
 )
 from pipeline.circuits.definitions.chance_of_pairs import RandomPairs, of_pairs
-from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_ranks, text_scores
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.resampling import resampled_counts
 from pipeline.circuits.scores.copying import spread
 from pipeline.circuits.scores.held import Held, adds_up
 from pipeline.circuits.scores.induction import nearest
 from pipeline.circuits.scores.score import Scores, stacked
-from pipeline.circuits.scores.subspaces import Span, spans
+from pipeline.circuits.scores.subspaces import Span, directions, spans
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Weights
@@ -99,6 +99,8 @@ def run(settings: ScoreSettings, inputs: Paths, outputs: Paths) -> None:
         layers: measure_pairs.composition_scores(reference.folded, *layers, sides)
         for layers in combinations(range(weights.n_layers), 2)
     }
+    listed = [directions_of(settings, weights, sides, layers) for layers in composed if settings.directions]
+    write(tables.PAIR_DIRECTIONS, together(tables.PAIR_DIRECTIONS, listed), outputs)
     followed = strongest(composed) if settings.layer_pairs is None else list(settings.layer_pairs)
     pairs = of_all_pairs(settings, reference, sequences, sides, composed, followed)
     scores, nulls = together(tables.HEAD_PAIRS, pairs.scores), together(tables.PAIR_NULLS, pairs.nulls)
@@ -125,7 +127,10 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
     rows, weights, folded = Rows(), reference.weights, reference.folded
     random = random_heads(reference, sequences_of(sequences, "text")[:, first:])
     for layer in tqdm(range(weights.n_layers), desc="circuits"):
-        scores = circuit_scores(folded, layer, reference.ranked, settings.tile, reference.between)
+        scores = {}
+        for mode, reading in reference.met(layer).items():
+            ranking = reference.ranked, settings.tile
+            scores |= circuit_scores(reading.weights, layer, *ranking, reading.between, mode)
         which = {"layer": layer, "eval_set": "weights", "period": None}
         rows.scores.append(score_rows("head", scores, None, settings.confidence, **which))
         rows.nulls.append(null_rows("head", of_circuits(reference, layer, scores, random), **which))
@@ -140,6 +145,9 @@ def of_heads(settings: ScoreSettings, reference: Reference, sequences: pd.DataFr
         if eval_set == "text":
             previous = scores["previous_token", "mean"].value
             scores |= text_scores(folded, tokens.tokens, first, previous, settings.tile)
+            for mode, reading in reference.readings.items():
+                if mode != "embedding":
+                    scores |= text_ranks(reading.weights, tokens.tokens[:, first:], settings.tile, mode)
         counts = resamples(settings, len(tokens.tokens))
         rows.scores.append(score_rows("layer head", scores, counts, settings.confidence, **which))
         rows.nulls.append(null_rows("layer head", of_sequences(reference, tokens, scores, random), **which))
@@ -227,6 +235,20 @@ def of_all_pairs(
         rows.nulls.append(null_rows(axes, of_pairs(reference, random, source, reader, scores, text), **layers))
         rows.sentences.append(sentence_rows(axes, scores, eval_set="text", **layers))
     return rows
+
+
+def directions_of(
+    settings: ScoreSettings, weights: Weights, sides: Mapping[int, dict[str, Span]], layers: LayerPair
+) -> pd.DataFrame:
+    """Return how much two layers' pairs share of each of the first heads' largest singular directions."""
+    source, reader = layers
+    written, frames = sides[source]["O"], []
+    for through in ("Q", "K", "V"):
+        value = directions(written, sides[reader][through])[..., : settings.directions]
+        size = written.sizes[:, None, : settings.directions].expand_as(value)
+        frame = to_frame("src_head dst_head direction", value=value, singular_value=size)
+        frames.append(frame.assign(through=through, src_layer=source, dst_layer=reader))
+    return pd.concat(frames).assign(chance=weights.d_model**-0.5)
 
 
 def strongest(composed: dict[LayerPair, Scores]) -> list[LayerPair]:

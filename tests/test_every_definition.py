@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from weights_frame import weights_frame
 
 from pipeline import challenge, score, score_checkpoints
-from pipeline.circuits.definitions import chance_of_heads, measure_heads, registry
+from pipeline.circuits.definitions import chance_of_heads, heads, measure_heads, registry
 from pipeline.circuits.definitions.definition import Definition, OfCircuit
 from pipeline.circuits.definitions.of_models import CLASSES
 from pipeline.circuits.definitions.registry import DEFINITIONS, HEADS, PAIRS
@@ -32,6 +32,7 @@ from pipeline.tables.score import (
     HEAD_SCORES,
     LOSS_BY_POSITION,
     NULLS,
+    PAIR_DIRECTIONS,
     PAIR_NULLS,
     RELATION_PAIRS,
     SENTENCE_LOSSES,
@@ -46,7 +47,7 @@ CONFIG = AttentionOnlyConfig(
     n_layers=2, n_heads=2, d_model=8, n_ctx=LENGTH, d_vocab=D_VOCAB, positions="queries_and_keys", tied=False
 )
 # Of models with feed-forward parts alone; see circuits/definitions/test_chance_of_heads.py.
-BEHIND = {entry.name for entry in HEADS if entry.definition.endswith(measure_heads.BEHIND)}
+BEHIND = {entry.name for entry in heads.BEHIND}
 SMALL = (
     *(f"model.n_ctx={LENGTH}", "score.draws=20", "score.pair_draws=4", "score.ranked_draws=20"),
     *("challenge.segment=4", "challenge.sentences=4", "challenge.lengths=[12]", "challenge.periods=[5]"),
@@ -57,6 +58,7 @@ OF_SCORE = (
     NULLS,
     HEAD_PAIRS,
     PAIR_NULLS,
+    PAIR_DIRECTIONS,
     VIRTUAL_HEADS,
     LOSS_BY_POSITION,
     SENTENCE_PAIRS,

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import known_answers
 from pipeline.circuits.closed_forms import of_patterns
-from pipeline.circuits.definitions.measure_heads import BEHIND
+from pipeline.circuits.definitions.heads import BEHIND
 from pipeline.circuits.definitions.protocols import PROTOCOLS
 from pipeline.circuits.definitions.registry import HEADS
 from pipeline.circuits.scores.challenges import RIVALS
@@ -44,7 +44,7 @@ def settings():
 
 def _elsewhere(entry):
     """Whether it is of sequences made to mislead, where two targets compete, or of models with feed-forward parts."""
-    if entry.definition.endswith(BEHIND):
+    if entry in BEHIND:
         return True
     return entry.definition.removesuffix("_no_begin") in {name for names in RIVALS.values() for name in names}
 

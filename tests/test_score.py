@@ -26,6 +26,7 @@ from pipeline.tables.score import (
     HEAD_SCORES,
     LOSS_BY_POSITION,
     NULLS,
+    PAIR_DIRECTIONS,
     PAIR_NULLS,
     RELATION_PAIRS,
     SENTENCE_LOSSES,
@@ -37,6 +38,7 @@ from pipeline.tables.score import (
 D_VOCAB, LENGTH, PERIOD, N_HEADS = 12, 9, 4, 2
 WRITES = (
     *(HEAD_SCORES, SENTENCE_SCORES, NULLS, HEAD_PAIRS, SENTENCE_PAIRS, PAIR_NULLS, VIRTUAL_HEADS, LOSS_BY_POSITION),
+    PAIR_DIRECTIONS,
     SENTENCE_LOSSES,
     RELATION_PAIRS,
 )
@@ -46,6 +48,7 @@ SETTINGS = {
     "ranked_tokens": 100,
     "layer_pairs": [[0, 1]],
     "path_sentences": 2,
+    "directions": 0,
     "loss_parts": 4,
     "near": 3,
     "top_tokens": 3,
@@ -338,3 +341,20 @@ def test_a_model_that_attends_both_ways_is_scored_by_its_weights_alone(run):
     assert set(tables["head_scores"]["eval_set"]) == {"weights"}
     assert tables["loss_by_position"].empty
     assert len(tables["head_pairs"]) > 0
+
+
+def test_directions_of_pairs_are_listed_where_they_are_asked_for(run):
+    """The largest, over all directions, is the score of its name."""
+    assert run(network())["pair_directions"].empty
+    tables = run(network(n_layers=3), directions=4)
+    listed = tables["pair_directions"]
+    assert len(listed) == 3 * 3 * N_HEADS**2 * 4
+    assert (listed["chance"] == 8**-0.5).all()
+    heads = ["src_layer", "src_head", "dst_layer", "dst_head"]
+    sizes = listed.groupby([*heads, "through"])["singular_value"]
+    assert sizes.apply(lambda values: values.is_monotonic_decreasing).all()
+    scores = tables["head_pairs"].query("definition == 'largest_direction'")
+    scores = scores.assign(through=scores["metric"].str[0]).set_index([*heads, "through"])["value"]
+    largest = listed.groupby([*heads, "through"])["value"].max()
+    pd.testing.assert_series_equal(largest.sort_index(), scores.sort_index())
+    assert run(network(), directions=2)["pair_directions"]["direction"].unique().tolist() == [0, 1]

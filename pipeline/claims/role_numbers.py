@@ -6,7 +6,12 @@ from pipeline.claims.best_heads import SCORES, role_scores
 from pipeline.claims.finding import Tables
 from pipeline.claims.keys import HEAD, without_begin
 
-SUCCESSORS = ("days", "months", "numbers", "numerals", "letters")  # relations of a thing to the next
+# Relations of a thing to the next, of its embedding and of what the first feed-forward part makes of it.
+SUCCESSORS = tuple(
+    f"{relation}{read}"
+    for relation in ("days", "months", "numbers", "numerals", "letters")
+    for read in ("", "_after_mlp0")
+)
 
 
 def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
@@ -53,7 +58,7 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         "position": pd.concat([position, distance]).assign(order=lambda rows: -rows["value"]),
         "repeated": _chosen(removed, token_class="second_copy").assign(value=lambda rows: rows["difference"]),
         "novel": _chosen(removed, token_class="novel").assign(value=lambda rows: rows["difference"]),
-        "copy_suppression": _chosen(scores, metric="copy_suppression"),
+        "copy_suppression": _chosen(scores, metric="copy_suppression", definition="bottom10"),
         "direct_copying": _chosen(scores, metric="direct_copying", definition="attended_logit", eval_set="text"),
         "chosen_copying": _chosen(scores, metric="direct_copying", definition="chosen_logit", eval_set="text"),
         "fuzzy_induction": _chosen(scores, metric="fuzzy_induction", definition="near", eval_set="text"),

@@ -46,7 +46,7 @@ SHARED_BY = 3  # tables; a column that as many have, in the same words, is expla
 DEFINITIONS = """## Definitions
 
 Every definition of every score: the columns `metric` and `definition` name one of these. Null: what the score is
-compared with, the kind that its own columns hold first (rotation, gaussian, permuted_tokens, permuted_sentences,
+compared with, the kind that its own columns hold first (rotation, gaussian, permuted_tokens, renamed_tokens,
 step_0: see the column `null_kind`). Gauge: whether invertible maps between a head's W_Q and W_K, and its W_V and W_O,
 leave it as it is.
 """

@@ -5,14 +5,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.heads import Head, first_seed, leading_heads, name, of_head
+from pipeline.figures.heads import first_seed, heads_of, leading_heads, name, of_head
 from pipeline.figures.style import BLUE, LIGHT, by_distance, new, sentence
 
 TITLE = "Scores of rotary heads by distance"
 CAPTION = (
     "First seed, from the weights. Line: the score that any pair of tokens has so far apart, its mean over tokens as "
-    "they stand in the text. Band: one standard deviation of pairs to either side, which is what tokens add. Where the "
-    "line's peak leaves the band, the head goes by distance, whatever stands there."
+    "they stand in the text. Band: one standard deviation of pairs to either side, which is what tokens add. A "
+    "peak above the band elsewhere is distance's alone, whatever tokens stand there."
 )
 WIDTH, EACH = 3.5, 1.5  # inches, so that it fits a column as it is; a head's height
 
@@ -31,9 +31,9 @@ def distance_scores(distance_scores: pd.DataFrame, head_scores: pd.DataFrame) ->
         return sentence(TITLE, "No head of this experiment has rotary positions: by weights, distance is nothing.")
     by_head = scores.groupby(["layer", "head"])
     peak = (by_head["position_part"].max() - by_head["position_part"].mean()) / by_head["content_part"].mean()
-    furthest: Head = peak.idxmax()
+    furthest = max(heads_of(scores), key=lambda head: peak[head])
     said = {head: words for head, words in leading_heads(head_scores).items() if head in peak.index}
-    said[furthest] = " and ".join([*filter(None, [said.get(furthest)]), "by distance most"])
+    said[furthest] = " and ".join([*filter(None, [said.get(furthest)]), "goes by distance most"])
     figure = new(TITLE, CAPTION, WIDTH, EACH * len(said) + 1.9)
     panels = figure.subplots(len(said), 1, squeeze=False, sharex=True)[:, 0]
     for axes, (head, words) in zip(panels, said.items(), strict=True):

@@ -18,6 +18,7 @@ STAGE = Stage(
         "head_pairs",
         "nulls",
         "pair_nulls",
+        "pair_directions",
         "relation_pairs",
         "sentence_scores",
         "sentence_pairs",
@@ -38,6 +39,7 @@ class ScoreSettings(Bootstrap):
     ranked_tokens: Count
     layer_pairs: LayerPairs | None
     path_sentences: Count
+    directions: int = Field(ge=0)
     near: Count
     top_tokens: Count
     relation_pairs: int = Field(ge=2)

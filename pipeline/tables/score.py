@@ -17,7 +17,7 @@ from pipeline.tables.columns import (
     TOKEN_ID,
 )
 
-NULL_KINDS = ("gaussian", "rotation", "step_0", "permuted_tokens", "permuted_sentences")
+NULL_KINDS = ("gaussian", "rotation", "step_0", "permuted_tokens", "renamed_tokens")
 METRIC = Column("metric", "string", "name", "what is scored; docs/tables.md lists every metric")
 DEFINITION = Column("definition", "string", "name", "by which definition; docs/tables.md lists every definition")
 MEASURED_ON = replace(EVAL_SET, meaning=EVAL_SET.meaning + "; weights: none", options=(*EVAL_SET.options, "weights"))
@@ -33,7 +33,7 @@ NULL_KIND = Column(
     "name",
     "what the score is compared with: gaussian, heads of random matrices in the same model; rotation, the head with "
     "its singular values, its directions turned at random; step_0, heads before training; permuted_tokens, tokens "
-    "that changed places; permuted_sentences, each sentence's attention to the keys of another's",
+    "that changed places; renamed_tokens, attention to what follows tokens as frequent as those asked for",
     options=NULL_KINDS,
 )
 CHANCE = (
@@ -162,6 +162,31 @@ PAIR_NULLS = Table(
     row="one score of one head feeding a later one, against one kind of chance",
     key=(*HEAD_PAIRS.key, "null_kind"),
     columns=(STEP, *PAIR, METRIC, DEFINITION, MEASURED_ON, NULL_KIND, DRAWS, *CHANCE),
+)
+PAIR_DIRECTIONS = Table(
+    name="pair_directions",
+    row="how much a later head reads of one direction that an earlier head writes; none unless score.directions asks",
+    key=("src_layer", "src_head", "dst_layer", "dst_head", "through", "direction"),
+    columns=(
+        *PAIR,
+        Column("through", "string", "name", "input of the later head", options=("Q", "K", "V")),
+        Column(
+            "direction", "int64", "index", "singular direction of the first head's W_V W_O, largest first, from 0", 0
+        ),
+        Column("singular_value", "float64", "none", "its singular value", 0),
+        Column(
+            "value",
+            "float64",
+            "none",
+            "composition of that direction alone, as the definition largest_direction has it; null where the later "
+            "head's matrix is 0",
+            0,
+            nullable=True,
+        ),
+        Column(
+            "chance", "float64", "none", "root mean square for a direction drawn at random: 1 / sqrt(d_model)", 0, 1
+        ),
+    ),
 )
 VIRTUAL_HEADS = Table(
     name="virtual_heads",

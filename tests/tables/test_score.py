@@ -9,6 +9,7 @@ from pipeline.tables.score import (
     LOSS_BY_POSITION,
     NULL_KINDS,
     NULLS,
+    PAIR_DIRECTIONS,
     PAIR_NULLS,
     SENTENCE_SCORES,
     VIRTUAL_HEADS,
@@ -87,3 +88,15 @@ def test_a_list_of_promoted_tokens_is_read_from_the_first(kept, refusal):
     ranked = [entry | {"rank": rank, "token": token, "logit": 3.0 - rank} for rank, token in ((1, "b"), (0, "a"))]
     assert kept(VIRTUAL_HEADS, *ranked)["token"].tolist() == ["a", "b"]
     assert "two rows share the key" in refusal(VIRTUAL_HEADS, ranked[0], ranked[0] | {"token": "c"})
+
+
+def test_a_direction_has_a_composition_through_each_input(kept, refusal):
+    """A head whose matrix is 0 reads nothing of it: null."""
+    pair = {name: value for name, value in PAIR.items() if name.endswith(("layer", "head"))}
+    row = pair | {"direction": 0, "singular_value": 2.0, "value": 0.5, "chance": 0.125}
+    rows = kept(
+        PAIR_DIRECTIONS, *(row | {"through": through} for through in "QK"), row | {"through": "V", "value": None}
+    )
+    assert rows["value"].isna().tolist() == [False, False, True]
+    assert "two rows share the key" in refusal(PAIR_DIRECTIONS, row | {"through": "Q"}, row | {"through": "Q"})
+    assert refusal(PAIR_DIRECTIONS, row | {"through": "Q", "singular_value": -1.0}).endswith("is below 0")

@@ -6,17 +6,16 @@ fool it:
 - rotation, for eigenvalues, diagonals, composition and what heads add to logits: keeps the head's singular values,
   which decide how far these stray from 0 (with few large ones, a high eigenvalue score is cheap);
 - gaussian, for ranks: they need whole rows of a circuit, too dear to draw for every head;
-- permuted_sentences, for fuzzy induction, where nothing repeats (see `null_patterns`);
+- renamed_tokens, for fuzzy induction, where nothing repeats (see `null_patterns`);
 - permuted_tokens, for induction where repeats have a fixed period, and for ranks of pairs' circuits;
 - step_0, the same layer's heads before training, for all else: where a head looks by its luck with positions, or
   with a text's frequent tokens, depends on model and text in ways that no shuffling keeps.
 
 On 200 models that were never trained, 16 heads each, these call at the 5 % level 4.5 to 5.3 % of heads significant
 (rotation; 3.9 % of pairs by their eigenvalues), 5.0 to 6.0 % (permuted_tokens) and 4.7 to 6.6 % (step_0, which takes
-the scores of a few heads for normal), fewer where a count has few values, but 8.8 % by permuted_sentences where few
-tokens are frequent, as a head's luck with these is the same in every sentence. A second kind says less than it seems
-to: tokens that change places make 17 % of random matrices between two equal embeddings look like copiers, since a
-matrix has a trace.
+the scores of a few heads for normal), of 400 models 5.1 % (renamed_tokens), fewer where a count has few values. A
+second kind says less than it seems to: tokens that change places make 17 % of random matrices between two equal
+embeddings look like copiers, since a matrix has a trace.
 """
 
 import operator
@@ -33,6 +32,7 @@ from pipeline.circuits.chance.null_circuits import balanced
 from pipeline.circuits.chance.significance import Chance, of_draws, of_few, of_moments
 from pipeline.circuits.definitions.definition import (
     Definition,
+    EmbMode,
     Name,
     NullKind,
     OfCircuit,
@@ -42,13 +42,13 @@ from pipeline.circuits.definitions.definition import (
     OfRanks,
 )
 from pipeline.circuits.definitions.measure_heads import (
-    BEHIND,
     Between,
+    Reading,
     Relations,
     circuit_scores,
     halves_of,
     most_ranked,
-    products_between,
+    readings_of,
     relation_hits,
     sequence_scores,
 )
@@ -60,7 +60,6 @@ from pipeline.circuits.scores.relations import permuted, share
 from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import effective_embedding, gains_folded
 from pipeline.circuits.vocabulary.tall import Rows, Tall
 
 Kinds = dict[NullKind, Chance]
@@ -86,21 +85,32 @@ class Reference:
     """What a model's scores are compared with, and where draws come from."""
 
     weights: Weights
-    folded: Weights  # the same with layer norm's gains folded in
     before: Weights | None  # the same before training; None where that was not kept
     ranked: Int[Tensor, " token"]  # the tokens whose rows are ranked
     draws: Draws
     generator: Generator
-    between: Between
+    readings: Mapping[EmbMode, Reading]
 
     @classmethod
     def of(
         cls, weights: Weights, before: Weights | None, ranked: Int[Tensor, " token"], draws: Draws, generator: Generator
     ) -> "Reference":
         """Take the products of the model's embeddings that all its heads share; arguments as the fields."""
-        folded = gains_folded(weights)
-        behind = None if weights.ff_keys is None else effective_embedding(weights, "after_mlp0")
-        return cls(weights, folded, before, ranked, draws, generator, products_between(folded, behind))
+        return cls(weights, before, ranked, draws, generator, readings_of(weights))
+
+    @property
+    def folded(self) -> Weights:
+        """The model with layer norm's gains folded in."""
+        return self.readings["embedding"].weights
+
+    @property
+    def between(self) -> Between:
+        """What all its heads share where they read the embedding."""
+        return self.readings["embedding"].between
+
+    def met(self, layer: int) -> dict[EmbMode, Reading]:
+        """Return the readings of a layer: heads of the first are before the feed-forward part."""
+        return {mode: reading for mode, reading in self.readings.items() if layer or mode == "embedding"}
 
 
 def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> RandomHeads:
@@ -117,12 +127,14 @@ def random_heads(reference: Reference, text: Int[Tensor, "batch position"]) -> R
         drawn |= null_circuits.gaussians(model, folded.d_head, functions, draws.heads, generator)
     tokens = torch.cat([reference.ranked, text.flatten()]).unique()
     ranking = (tokens, draws.tile, most_ranked(), draws.ranks, generator)
-    rank = null_ranks.gaussians(folded.W_E, folded.W_U, folded.d_head, *ranking)
     every = torch.isin(tokens, reference.ranked).double()
     often = text.flatten().bincount(minlength=folded.d_vocab)[tokens].double()
-    for entry, measure in measured_as(OfRanks, HEADS):
-        weight = often if measure.weighed_by_text else every
-        drawn[entry.name] = (rank < measure.most).double() @ (weight / weight.sum())
+    for mode, reading in reference.readings.items():
+        rank = null_ranks.gaussians(reading.weights.W_E, folded.W_U, folded.d_head, *ranking)
+        for entry, measure in measured_as(OfRanks, HEADS):
+            if measure.emb_mode == mode:
+                weight = often if measure.weighed_by_text else every
+                drawn[entry.name] = (rank < measure.most).double() @ (weight / weight.sum())
     if folded.W_pos is not None:
         measures = {
             entry.name: (measure.function, measure.positions)
@@ -146,22 +158,32 @@ def of_circuits(reference: Reference, layer: int, scores: Scores, random: Random
     OV = [balanced(read, written.mT) for read, written in zip(folded.W_V[layer], folded.W_O[layer], strict=True)]
     QK = [balanced(read, written) for read, written in zip(folded.W_Q[layer], folded.W_K[layer], strict=True)]
     chances: Chances = {}
-    met = [name for name in reference.between if layer or not name.endswith(BEHIND)]
-    for name in met:
-        halves = QK if name.startswith("QK") else OV
-        circuits = [reference.between[name].through(*head) for head in halves]
-        functions = {entry.name: measure.function for entry, measure in _of_circuit(name)}
-        rotated = rotations(circuits, functions, draws.heads, reference.generator)
-        for entry, measure in _of_circuit(name):
-            value = scores[entry.name].value
-            chances[entry.name] = {"rotation": of_draws(value, rotated[entry.name])}
-            if measure.relabelled_sd is not None:
-                sd = torch.stack([measure.relabelled_sd(circuit) for circuit in circuits])
-                chances[entry.name]["permuted_tokens"] = of_moments(value, torch.zeros(()), sd)
+    for mode, reading in reference.met(layer).items():
+        for name, between in reading.between.items():
+            measures = dict(_of_circuit(name, mode))
+            if measures:
+                circuits = [between.through(*head) for head in (QK if name == "QK" else OV)]
+                chances |= _rotated(reference, circuits, measures, scores)
     before = None
     if reference.before is not None:
         before = circuit_scores(reference.before, layer, reference.ranked, draws.tile)
     return _all(chances, _of_random_heads(scores, random), of_step_0(scores, before))
+
+
+def _rotated(
+    reference: Reference, circuits: list[Grams], measures: Mapping[Definition, OfCircuit], scores: Scores
+) -> Chances:
+    """Turn the same circuit of several heads; or let the tokens of one side change places."""
+    functions = {entry.name: measure.function for entry, measure in measures.items()}
+    rotated = rotations(circuits, functions, reference.draws.heads, reference.generator)
+    chances: Chances = {}
+    for entry, measure in measures.items():
+        value = scores[entry.name].value
+        chances[entry.name] = {"rotation": of_draws(value, rotated[entry.name])}
+        if measure.relabelled_sd is not None:
+            sd = torch.stack([measure.relabelled_sd(circuit) for circuit in circuits])
+            chances[entry.name]["permuted_tokens"] = of_moments(value, torch.zeros(()), sd)
+    return chances
 
 
 def of_rotation(weights: Weights, head: Head, scores: Scores, draws: int, generator: Generator) -> Chances:
@@ -194,6 +216,8 @@ def of_sequences(reference: Reference, sequences: Tokens, scores: Scores, random
         chances |= _of_prefixes(reference, scores)
     if sequences.period is not None:
         chances |= _of_turned(reference, sequences, scores)
+    if sequences.near is not None:
+        chances |= _of_renamed(reference, sequences, sequences.near, scores)
     before = None
     if reference.before is not None:
         few = replace(sequences, tokens=sequences.tokens[: reference.draws.sentences])
@@ -213,7 +237,9 @@ def of_relations(
         fewest: pairs; with fewer there is no score.
         generator: decides who changes places, the same for all layers if it is in one state.
     """
-    found, weights = relation_hits(reference.folded, layer, relations), reference.weights
+    found, weights = {}, reference.weights
+    for mode, reading in reference.met(layer).items():
+        found |= relation_hits(reading.weights, layer, relations, mode)
     scores = {entry.name: Score(share(of_entry, fewest), *entry.levels(weights)) for entry, of_entry in found.items()}
     chances: Chances = {
         entry.name: {
@@ -270,8 +296,10 @@ def _all(*parts: Chances) -> Chances:
     return {name: ordered(name, reduce(operator.or_, of_name)) for name, of_name in kinds.items()}
 
 
-def _of_circuit(name: str) -> Iterator[tuple[Definition, OfCircuit]]:
-    return ((entry, measure) for entry, measure in measured_as(OfCircuit, HEADS) if measure.circuit == name)
+def _of_circuit(name: str, emb_mode: EmbMode = "embedding") -> Iterator[tuple[Definition, OfCircuit]]:
+    for entry, measure in measured_as(OfCircuit, HEADS):
+        if measure.circuit == name and measure.emb_mode == emb_mode:
+            yield entry, measure
 
 
 def _prefixes() -> dict[Name, OfPrefixes]:
@@ -325,3 +353,15 @@ def _of_turned(reference: Reference, sequences: Tokens, scores: Scores) -> Chanc
         for entry, measure in measured_as(OfPattern, HEADS)
         if measure.turned is not None
     }
+
+
+def _of_renamed(reference: Reference, sequences: Tokens, near: Int[Tensor, "d_vocab near"], scores: Scores) -> Chances:
+    """Ask for what follows tokens that are near others' names."""
+    parts = sequences.tokens.split(reference.draws.batch)
+    patterns = (forward(reference.weights, part).pattern for part in parts)
+    draws = reference.draws.heads, reference.generator
+    as_they_are, renamed = null_patterns.renamed(patterns, sequences.tokens, sequences.first, near, *draws)
+    queries = induction.near_targets(sequences.tokens, sequences.first, near).any(-1).sum()
+    asked = {entry.name: scores[entry.name].value for entry in HEADS if "renamed_tokens" in entry.nulls}
+    drawn = (renamed - as_they_are) / queries
+    return {name: {"renamed_tokens": of_draws(value, value + drawn)} for name, value in asked.items()}

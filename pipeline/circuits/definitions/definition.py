@@ -23,8 +23,9 @@ from pipeline.circuits.vocabulary.factors import PairCircuit
 Name = tuple[str, str]  # metric, definition
 Predicted = tuple[Tensor, Bool[Tensor, "batch position"], float]  # values, those that count, chance
 Level = float | Callable[[Weights], float]
+EmbMode = Literal["embedding", "after_mlp0"]  # what stands for a token; see `factors.effective_embedding`
 Window = tuple[float, float]  # from and to, as shares of a sequence
-NullKind = Literal["rotation", "gaussian", "permuted_tokens", "permuted_sentences", "step_0"]
+NullKind = Literal["rotation", "gaussian", "permuted_tokens", "renamed_tokens", "step_0"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,6 @@ class OfPattern:
     )
     # Whether [BEGIN] is a key; if not, of `head_patterns.without_first`, where sequences start with it.
     begin: bool = True
-    exchanged: bool = False  # whether chance is the same where sentences look at other sentences' keys
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,12 @@ class OfPass:
 
 @dataclass(frozen=True)
 class OfCircuit:
-    """Of a head's own circuit, by its small products; `stream` is W_V W_O, between nothing.
+    """Of a head's own circuit, by its small products; `stream` is W_V W_O, between nothing."""
 
-    After the first layer, where tokens meet heads behind its feed-forward part, OV and QK come a second time.
-    """
-
-    circuit: Literal["OV", "QK", "stream", "OV_after_mlp0", "QK_after_mlp0"]
+    circuit: Literal["OV", "QK", "stream"]
     function: Callable[[Grams], Float64[Tensor, "..."]]  # changes its sign with the circuit's
     relabelled_sd: Callable[[Grams], Float64[Tensor, "..."]] | None = None  # where the tokens of one side change places
+    emb_mode: EmbMode = "embedding"
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,7 @@ class OfRanks:
     most: int
     smallest: bool = False
     weighed_by_text: bool = False  # each token as often as the text holds it; else all of the vocabulary alike
+    emb_mode: EmbMode = "embedding"
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ class OfRelation:
 
     relation: str
     most: int
+    emb_mode: EmbMode = "embedding"
 
 
 @dataclass(frozen=True)

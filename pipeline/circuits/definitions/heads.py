@@ -6,6 +6,9 @@ setting says there is no score. Left out is the name-copying score of Wang et al
 Scores of patterns come twice, the second time without [BEGIN], where heads rest. No such twin have first_token, which
 is about [BEGIN]; the detector's scores, since it has its own way to leave [BEGIN] out (exclude_bcs, after which rows
 do not sum to 1), and what they average over all queries is mass again; olsson, whose sample holds no [BEGIN] anyway.
+
+Scores of what a circuit makes of tokens come twice too, the second time of tokens behind the first feed-forward part,
+which is how later layers meet them.
 """
 
 import math
@@ -193,34 +196,19 @@ def _near(tokens: Tokens) -> Template | None:
     return None if tokens.near_targets is None else mass(tokens.near_targets)
 
 
-def _diagonal_z(
-    metric: str,
-    circuit: Literal["OV", "QK"],
-    behind: Literal["OV_after_mlp0", "QK_after_mlp0"],
-    closed_form: Callable[[Case], Expected],
-) -> tuple[Definition, Definition]:
-    measure = OfCircuit(circuit, copying.diagonal_z, relabelled_sd)
-    raw = Definition(
+def _diagonal_z(metric: str, circuit: Literal["OV", "QK"], closed_form: Callable[[Case], Expected]) -> Definition:
+    return Definition(
         metric=metric,
         definition="diagonal_z",
         meaning=DIAGONAL,
         source=OURS,
         unit=DEVIATIONS,
-        measure=measure,
+        measure=OfCircuit(circuit, copying.diagonal_z, relabelled_sd),
         chance=0.0,
         ideal=_projection,
         nulls=("rotation", "permuted_tokens", "gaussian", "step_0"),
         closed_form=closed_form,
         random_mean=True,
-    )
-    return raw, replace(
-        raw,
-        definition="diagonal_z_after_mlp0",
-        meaning=f"{DIAGONAL}, tokens being read as the first feed-forward part leaves them; not of layer 0",
-        source=f"after {EFFECTIVE}",
-        measure=replace(measure, circuit=behind),
-        nulls=("rotation", "permuted_tokens"),
-        closed_form=of_circuits.after_mlp0,
     )
 
 
@@ -249,10 +237,27 @@ def _without_begin(entry: Definition) -> Iterator[Definition]:
             meaning=f"{entry.definition} of attention given that it does not rest on [BEGIN]: rows without its column, "
             "summing to 1; a row that rests there wholly does not count",
             source=OURS,
-            measure=replace(entry.measure, turned=None, exchanged=False, begin=False),
+            measure=replace(entry.measure, turned=None, begin=False),
             threshold=math.nan,
             nulls=("step_0",) if entry.nulls else (),
             closed_form=None if entry.closed_form is None else of_patterns.without_begin(entry.closed_form),
+        )
+
+
+def _after_mlp0(entry: Definition) -> Iterator[Definition]:
+    """Yield the twin of a score that reads tokens, of tokens as the first feed-forward part leaves them."""
+    measure = entry.measure
+    circuit = isinstance(measure, OfCircuit) and measure.circuit != "stream"
+    if circuit or isinstance(measure, OfRanks | OfRelation):
+        drawn = ("rotation", "permuted_tokens") if circuit else ("gaussian", "permuted_tokens")
+        yield replace(
+            entry,
+            definition=f"{entry.definition}_after_mlp0",
+            meaning=f"{entry.meaning}; tokens being read as the first feed-forward part leaves them; not of layer 0",
+            source=f"{entry.source}; after {EFFECTIVE}",
+            measure=replace(measure, emb_mode="after_mlp0"),
+            nulls=tuple(null_kind for null_kind in entry.nulls if null_kind in drawn),
+            closed_form=of_circuits.after_mlp0,
         )
 
 
@@ -365,8 +370,8 @@ WHOLE = (
         "cosine of embeddings (score.near), averaged over queries that have any; on text",
         source=FUZZY,
         unit=PROBABILITY,
-        measure=OfPattern(_near, exchanged=True),
-        nulls=("permuted_sentences", "step_0"),
+        measure=OfPattern(_near),
+        nulls=("renamed_tokens", "step_0"),
         closed_form=of_patterns.fuzzy,
     ),
     Definition(
@@ -528,7 +533,7 @@ WEIGHTS = (
         closed_form=of_circuits.stream,
         random_mean=True,
     ),
-    *_diagonal_z("copying", "OV", "OV_after_mlp0", of_circuits.copying("diagonal_z")),
+    _diagonal_z("copying", "OV", of_circuits.copying("diagonal_z")),
     _ranked("top1", 1, "share of tokens that are largest in their own row of the circuit", f"{ARENA}; {BIETTI}"),
     _ranked("top5", 5, "share of tokens among their own five largest", ARENA),
     _ranked(
@@ -563,7 +568,7 @@ WEIGHTS = (
         closed_form=of_patterns.olsson,
         periodic=True,
     ),
-    *_diagonal_z("same_token_preference", "QK", "QK_after_mlp0", of_circuits.same_token("diagonal_z")),
+    _diagonal_z("same_token_preference", "QK", of_circuits.same_token("diagonal_z")),
     Definition(
         metric="same_token_preference",
         definition="eigenvalue",
@@ -578,3 +583,4 @@ WEIGHTS = (
         random_mean=True,
     ),
 )
+BEHIND = tuple(twin for entry in (*WEIGHTS, *WORDS) for twin in _after_mlp0(entry))

@@ -1,16 +1,17 @@
 """Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from einops import einsum, rearrange
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from pipeline.circuits.chance import null_circuits, null_patterns
+from pipeline.circuits.chance import null_circuits
 from pipeline.circuits.definitions.definition import (
     Definition,
+    EmbMode,
     Name,
     OfCircuit,
     OfOutputs,
@@ -36,12 +37,11 @@ from pipeline.circuits.transformer.forward import Trace, forward
 from pipeline.circuits.transformer.layers import head_outputs
 from pipeline.circuits.transformer.losses import token_losses
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.factors import gains_folded, ov_circuit, qk_circuit
+from pipeline.circuits.vocabulary.factors import effective_embedding, gains_folded, ov_circuit, qk_circuit
 
 Between = Mapping[str, Grams]  # by circuit, OV, QK or stream: its sides, without what a head puts between them
 Halves = tuple[Float64[Tensor, "d_model rank"], Float64[Tensor, "d_model rank"]]  # W is the first @ the second^T
 Relations = Mapping[str, Int[Tensor, "side pair"]]  # sources' and targets' tokens, by relation
-BEHIND = "_after_mlp0"  # how circuits are called that read tokens behind the first feed-forward part
 CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
 
 
@@ -59,7 +59,7 @@ def sequence_scores(
     Returns:
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
-    patterns, outputs, losses, passes, turned = _Patterns(definitions, sequences), {}, [], {}, {}
+    patterns, outputs, losses, passes, turned = _Patterns(definitions), {}, [], {}, {}
     W_U = gains_folded(weights).W_U
     mean, read = W_U.mean(-1, dtype=torch.float64), what_is_read(weights)
     for part in _parts(sequences, batch):
@@ -94,7 +94,7 @@ def sequence_scores(
 
 def pattern_scores(pattern: Float[Tensor, "batch layer head query key"], sequences: Tokens) -> Scores:
     """Score patterns on sequences, [layer, head] each, whatever computed them."""
-    patterns = _Patterns(HEADS, sequences)
+    patterns = _Patterns(HEADS)
     patterns.add(pattern, sequences)
     return patterns.scores()
 
@@ -105,7 +105,7 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     Returns:
         [layer, head] each, of heads; of the model, no axes.
     """
-    patterns, sums = _Patterns(CHALLENGING, sequences), {}
+    patterns, sums = _Patterns(CHALLENGING), {}
     for part in _parts(sequences, batch):
         trace = forward(weights, part.tokens)
         patterns.add(trace.pattern, part)
@@ -122,27 +122,47 @@ def challenge_scores(weights: Weights, sequences: Tokens, batch: int) -> Scores:
     return scores
 
 
-def products_between(weights: Weights, after_mlp0: Float[Tensor, "d_vocab d_model"] | None = None) -> Between:
+@dataclass(frozen=True)
+class Reading:
+    """A model whose tokens are read from one embedding, which is its W_E."""
+
+    weights: Weights  # with layer norm's gains folded in
+    between: Between  # of `products_between`
+
+
+def readings_of(weights: Weights) -> dict[EmbMode, Reading]:
+    """Return a model as it is read from each embedding that it has; its gains not folded in yet."""
+    modes: tuple[EmbMode, ...] = ("embedding",) if weights.ff_keys is None else ("embedding", "after_mlp0")
+    folded = gains_folded(weights)
+
+    def reading(mode: EmbMode) -> Reading:
+        read = replace(folded, W_E=effective_embedding(weights, mode))
+        return Reading(read, products_between(read))
+
+    return {mode: reading(mode) for mode in modes}
+
+
+def products_between(weights: Weights) -> Between:
     """Take the products of the model's embeddings that the circuits of all its heads share.
 
     Args:
         weights: with layer norm's gains folded in.
-        after_mlp0: its tokens behind the first feed-forward part, `effective_embedding`; None to read them raw alone.
     """
     identity = torch.eye(weights.d_model, dtype=torch.float64)
-    shared = {
+    return {
         "OV": Grams.of(weights.W_E, weights.W_U.mT),
         "QK": Grams.of(weights.W_E, weights.W_E),
         "stream": Grams.of(identity, identity),
     }
-    if after_mlp0 is not None:
-        behind = {"OV": Grams.of(after_mlp0, weights.W_U.mT), "QK": Grams.of(after_mlp0, after_mlp0)}
-        shared |= {f"{name}{BEHIND}": grams for name, grams in behind.items()}
-    return shared
 
 
 def circuit_scores(
-    weights: Weights, layer: int, ranked: Int[Tensor, " token"], tile: int, between: Between | None = None
+    weights: Weights,
+    layer: int,
+    ranked: Int[Tensor, " token"],
+    tile: int,
+    between: Between | None = None,
+    emb_mode: EmbMode = "embedding",
 ) -> Scores:
     """Score the circuits of one layer's heads, without any sequence.
 
@@ -151,13 +171,13 @@ def circuit_scores(
         layer: which layer.
         ranked: the tokens whose rows are ranked.
         tile: rows ranked at a time; bounds memory, not the result.
-        between: of `products_between`, which pays where many heads share it; without, each head's own factors do,
-            and circuits behind the first feed-forward part have no score.
+        between: of `products_between`, which pays where many heads share it; without, each head's own factors do.
+        emb_mode: what the W_E of `weights` stands for, by which scores are chosen.
 
     Returns:
         The scores, [head] each; those of positions only where the model has W_pos.
     """
-    return of_circuits(weights, [(layer, head) for head in range(weights.n_heads)], ranked, tile, between)
+    return of_circuits(weights, [(layer, head) for head in range(weights.n_heads)], ranked, tile, between, emb_mode)
 
 
 def of_circuits(
@@ -166,15 +186,16 @@ def of_circuits(
     ranked: Int[Tensor, " token"],
     tile: int,
     between: Between | None = None,
+    emb_mode: EmbMode = "embedding",
 ) -> Scores:
     """Score the circuits of some heads, [head] each; the rest as of `circuit_scores`."""
-    measured = [_head_scores(weights, between, head, ranked, tile) for head in heads]
+    measured = [_head_scores(weights, between, head, ranked, tile, emb_mode) for head in heads]
     values = {entry: torch.stack([scores[entry] for scores in measured]) for entry in measured[0]}
     return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
 
 
 def relation_hits(
-    weights: Weights, layer: int, relations: Relations
+    weights: Weights, layer: int, relations: Relations, emb_mode: EmbMode = "embedding"
 ) -> dict[Definition, Bool[Tensor, "head pair pair"]]:
     """Return which words each head of a layer takes which words to; see `relations.hits`.
 
@@ -182,8 +203,9 @@ def relation_hits(
         weights: with layer norm's gains folded in.
         layer: which layer.
         relations: pairs of tokens, by the name of their relation.
+        emb_mode: as of `circuit_scores`.
     """
-    entries = list(measured_as(OfRelation, HEADS))
+    entries = [(entry, measure) for entry, measure in measured_as(OfRelation, HEADS) if measure.emb_mode == emb_mode]
     pairs = [relations[measure.relation] for _, measure in entries]
     every, sizes = torch.cat([sources for sources, _ in pairs]), [len(sources) for sources, _ in pairs]
     found = {entry: [] for entry, _ in entries}
@@ -213,16 +235,26 @@ def text_scores(
     Returns:
         The scores, [layer, head] each; of prefixes NaN in layer 0, which no head feeds.
     """
-    scores = {}
-    for entry, measure in measured_as(OfRanks, HEADS):
-        if measure.weighed_by_text:
-            shares = _shares_of_text(weights, tokens[:, first:], measure.most, tile)
-            scores[entry.name] = pooled(shares, torch.ones_like(shares), *entry.levels(weights))
+    scores = text_ranks(weights, tokens[:, first:], tile)
     circuits = prefix_circuits(weights, previous)
     for entry, measure in measured_as(OfPrefixes, HEADS):
         layers = [torch.stack([measure.function(circuit) for circuit in heads]) for heads in circuits]
         nothing = torch.full((weights.n_heads,), torch.nan, dtype=torch.float64)
         scores[entry.name] = Score(torch.stack([nothing, *layers]), *entry.levels(weights))
+    return scores
+
+
+def text_ranks(
+    weights: Weights, text: Int[Tensor, "batch position"], tile: int, emb_mode: EmbMode = "embedding"
+) -> Scores:
+    """Score circuits by the tokens of a text, [layer, head]; of layer 0 NaN where its heads do not meet `emb_mode`."""
+    scores = {}
+    for entry, measure in measured_as(OfRanks, HEADS):
+        if measure.weighed_by_text and measure.emb_mode == emb_mode:
+            shares = _shares_of_text(weights, text, measure.most, tile)
+            if emb_mode != "embedding":
+                shares[:, 0] = torch.nan
+            scores[entry.name] = pooled(shares, (~shares.isnan()).double(), *entry.levels(weights))
     return scores
 
 
@@ -243,16 +275,15 @@ def most_ranked() -> int:
 
 def halves_of(weights: Weights, name: str, head: Head) -> Halves:
     """Return what a head's own circuit puts between the sides of `Between`: W_V and W_O^T, or W_Q and W_K."""
-    if name.startswith("QK"):
+    if name == "QK":
         return weights.W_Q[head].double(), weights.W_K[head].double()
     return weights.W_V[head].double(), weights.W_O[head].mT.double()
 
 
 def circuits_of(weights: Weights, head: Head, between: Between | None = None) -> dict[str, Grams]:
     """Return a head's own circuits; `between` as of `circuit_scores`."""
-    if between is not None:  # heads of layer 0 are before the first feed-forward part
-        met = {name: shared for name, shared in between.items() if head[0] or not name.endswith(BEHIND)}
-        return {name: shared.through(*halves_of(weights, name, head)) for name, shared in met.items()}
+    if between is not None:
+        return {name: shared.through(*halves_of(weights, name, head)) for name, shared in between.items()}
     factors = {"OV": ov_circuit(weights, head), "QK": qk_circuit(weights, head)}
     return {name: Grams.of(*both) for name, both in (factors | {"stream": halves_of(weights, "stream", head)}).items()}
 
@@ -260,20 +291,14 @@ def circuits_of(weights: Weights, head: Head, between: Between | None = None) ->
 class _Patterns:
     """Scores of patterns, gathered a part of the sequences at a time."""
 
-    def __init__(self, definitions: Iterable[Definition], whole: Tokens) -> None:
+    def __init__(self, definitions: Iterable[Definition]) -> None:
         self.definitions = list(measured_as(OfPattern, definitions))
-        made = {entry.name: measure.template(whole) for entry, measure in self.definitions if measure.exchanged}
-        self.of_all = {name: template for name, template in made.items() if template is not None}
-        self.exchanged: dict[Name, list[Tensor]] = {name: [] for name in self.of_all}
         self.any_without_begin = not all(measure.begin for _, measure in self.definitions)
         self.sums: dict[Name, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
     def add(self, pattern: Float[Tensor, "batch layer head query key"], part: Tokens) -> None:
         everywhere = torch.ones(pattern.shape[:-1], dtype=torch.bool)
         self._add(pattern, everywhere, part, begin=True)
-        axes = "batch layer head query key, other query key -> batch other layer head"
-        for name, template in self.of_all.items():
-            self.exchanged[name].append(einsum(pattern, template.entries.to(pattern.dtype), axes).double())
         if self.any_without_begin and part.without_begin is not None:
             self._add(*head_patterns.without_first(pattern), part.without_begin, begin=False)
 
@@ -307,9 +332,6 @@ class _Patterns:
             match, counts = (torch.cat(part) for part in list(zip(*parts, strict=True))[:2])
             total, even, perfect = torch.cat([levels for *_, levels in parts], -1).sum(-1)
             scores[name] = pooled(match / counts, counts, float(even / total), float(perfect / total))
-            if name in self.exchanged:
-                by_chance = null_patterns.exchanged(torch.cat(self.exchanged[name]) / total)
-                scores[name] = replace(scores[name], by_chance=by_chance)
         return scores
 
 
@@ -334,16 +356,24 @@ def _of_outputs(
 
 
 def _head_scores(
-    weights: Weights, between: Between | None, head: Head, ranked: Int[Tensor, " token"], tile: int
+    weights: Weights,
+    between: Between | None,
+    head: Head,
+    ranked: Int[Tensor, " token"],
+    tile: int,
+    emb_mode: EmbMode,
 ) -> dict[Definition, Float[Tensor, ""]]:
     circuits = circuits_of(weights, head, between)
     ranks = diagonal_ranks(*ov_circuit(weights, head, ranked), ranked, tile, most_ranked())
-    of_circuit = [(entry, measure) for entry, measure in measured_as(OfCircuit, HEADS) if measure.circuit in circuits]
-    values = {entry: measure.function(circuits[measure.circuit]) for entry, measure in of_circuit}
+    values = {
+        entry: measure.function(circuits[measure.circuit])
+        for entry, measure in measured_as(OfCircuit, HEADS)
+        if measure.emb_mode == emb_mode
+    }
     for entry, measure in measured_as(OfRanks, HEADS):
-        if not measure.weighed_by_text:
+        if measure.emb_mode == emb_mode and not measure.weighed_by_text:
             values[entry] = (ranks[int(measure.smallest)] < measure.most).double().mean()
-    if weights.W_pos is not None:
+    if weights.W_pos is not None and emb_mode == "embedding":
         queries, keys = positional.position_circuit(weights, head)
         for entry, measure in measured_as(OfPositions, HEADS):
             if measure.despite_norms or weights.ln1_gain is None:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from pipeline.circuits.definitions.definition import Definition, Name
-from pipeline.circuits.definitions.heads import ATTENTION, PASSES, WEIGHTS, WORDS
+from pipeline.circuits.definitions.heads import ATTENTION, BEHIND, PASSES, WEIGHTS, WORDS
 from pipeline.circuits.definitions.of_models import LOSSES, PREDICTIONS
 from pipeline.circuits.definitions.pairs import PAIRS
 
 M = TypeVar("M")
-HEADS: tuple[Definition, ...] = (*ATTENTION, *PASSES, *WEIGHTS, *WORDS)
+HEADS: tuple[Definition, ...] = (*ATTENTION, *PASSES, *WEIGHTS, *WORDS, *BEHIND)
 MODELS: tuple[Definition, ...] = (*LOSSES, *PREDICTIONS)
 DEFINITIONS: dict[Name, Definition] = {entry.name: entry for entry in (*HEADS, *PAIRS, *MODELS)}
 

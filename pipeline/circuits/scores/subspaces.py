@@ -60,11 +60,11 @@ def projection_kernel(written: Span, read: Span) -> Float64[Tensor, "source read
     return squared_cosines(written, read).sum((2, 3)).where(known, torch.nan)
 
 
-def largest_direction(written: Span, read: Span) -> Float64[Tensor, "source reader"]:
-    """The largest composition of a single singular direction of what one head writes with the whole of the other.
+def directions(written: Span, read: Span) -> Float64[Tensor, "source reader left"]:
+    """Composition of each singular direction of what one head writes with the whole of the other.
 
     For W_OV = sum of s_i a_i b_i^T, direction i has the composition ||b_i^T W|| / ||W||, 0 ... 1, whatever its s_i; of
-    a uniform direction its mean square is 1 / d_model. NaN where a side is 0.
+    a uniform direction its mean square is 1 / d_model. 0 beyond the source's rank, NaN where the reader is 0.
 
     Source: Merullo et al. 2024, "Talking Heads", arXiv 2406.09519.
     """
@@ -72,4 +72,9 @@ def largest_direction(written: Span, read: Span) -> Float64[Tensor, "source read
     by_direction = einsum(
         squared_cosines(written, read), shares, "source reader left right, reader right -> source reader left"
     )
-    return by_direction.amax(2).sqrt().where(written.ranks[:, None] > 0, torch.nan)
+    return by_direction.sqrt()
+
+
+def largest_direction(written: Span, read: Span) -> Float64[Tensor, "source reader"]:
+    """The largest of `directions`; NaN where a side is 0."""
+    return directions(written, read).amax(2).where(written.ranks[:, None] > 0, torch.nan)

@@ -77,7 +77,7 @@ HEAD_ROLES = Table(
             "what it adds to the logits of tokens attended to, less what its mean output does, held-out text",
         ),
         number("fuzzy_induction", PROBABILITY, "attention to what followed near tokens, held-out text", 0, 1),
-        number("fuzzy_chance", PROBABILITY, "the same with the keys of other sentences", 0, 1),
+        number("fuzzy_chance", PROBABILITY, "the same with tokens renamed among those as frequent", 0, 1),
         number("successor", "share", "pairs of words and the next, of the relation it knows most surely", 0, 1),
         number("relation", "share", "other pairs of words, likewise", 0, 1),
         Column("relations", "string", "text", "relations that it knows, each significantly, and the share of pairs"),

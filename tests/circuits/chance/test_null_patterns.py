@@ -85,15 +85,60 @@ def test_a_sentence_without_repeats_has_none_to_look_for():
     assert all((sums == 0).all() for sums in found.values())
 
 
-def test_sentences_that_change_places_have_the_moments_of_all_their_orders():
-    matches = torch.rand(4, 4, 2, 3, generator=seeded(), dtype=torch.float64)
-    sums = torch.stack([matches[torch.arange(4), list(order)].sum(0) for order in permutations(range(4))])
-    mean, deviation = null_patterns.exchanged(matches)
-    torch.testing.assert_close(mean, sums.mean(0))
-    torch.testing.assert_close(deviation, sums.std(0, correction=0))
+NEAR = torch.tensor([[-1, -1], [2, 3], [3, 1], [1, 2], [5, 6], [6, 4], [4, 5], [1, 2], [1, 2], [1, 2]])
 
 
-def test_where_a_head_goes_by_position_alone_no_order_of_sentences_differs():
-    mean, deviation = null_patterns.exchanged(torch.ones(4, 1, 1, 1, dtype=torch.float64).expand(4, 4, 1, 1) * 0.2)
-    assert (mean.item(), deviation.item()) == (pytest.approx(0.8), pytest.approx(0, abs=1e-12))
-    assert null_patterns.exchanged(torch.ones(1, 1, 1, 1, dtype=torch.float64))[1].isnan().all()
+def renamed(pattern, draws, tokens=TOKENS, batch=2):
+    return null_patterns.renamed(iter(pattern.split(batch)), tokens, FIRST, NEAR, draws, seeded())
+
+
+def dense(pattern, names):
+    """Attention, less its mean over sentences, to what follows tokens whose name is near the query's, one by one."""
+    pattern, total = pattern.double() - pattern.double().mean(0), torch.zeros(2, 3, dtype=torch.float64)
+    for b, sentence in enumerate(TOKENS.tolist()):
+        for query in range(LENGTH):
+            for key in range(FIRST + 1, query + 1):
+                asked = [names.get(token, token) for token in NEAR[sentence[query]].tolist()]
+                if sentence[key - 1] in asked and sentence[key - 1] != sentence[query]:
+                    total += pattern[b, :, :, query, key]
+    return total
+
+
+def test_tokens_that_keep_their_names_give_the_attention_to_what_follows_near_ones():
+    as_they_are, _ = renamed(patterns(), 1)
+    torch.testing.assert_close(as_they_are, dense(patterns(), {}), atol=1e-6, rtol=1e-6)
+    targets = induction.near_targets(TOKENS, FIRST, NEAR)
+    apart = patterns() - patterns().mean(0)
+    expected = head_patterns.match(apart, [head_patterns.mass(targets)])[0].sum(0)
+    torch.testing.assert_close(as_they_are, expected, atol=1e-6, rtol=1e-6)
+
+
+def test_renamed_tokens_are_every_order_of_those_that_come_as_often():
+    """1 comes 8 times, 2 five times, each other token two or three times: all orders of these, and no others."""
+    assert TOKENS[:, FIRST:].unique(return_counts=True)[1].tolist() == [8, 5, 3, 3, 3, 2]
+    orders = [dict(zip((3, 4, 5, 6), order, strict=True)) for order in permutations((3, 4, 5, 6))]
+    expected = torch.stack([dense(patterns(), names) for names in orders]).flatten(1)
+    _, drawn = renamed(patterns(), 400)
+    apart = (drawn.flatten(1)[:, None] - expected).abs().amax(-1)
+    assert apart.amin(1).max() < 1e-5
+    assert apart.amin(0).max() < 1e-5
+
+
+def test_draws_of_names_stay_among_those_as_frequent_and_give_no_name_twice():
+    counts = torch.tensor([8, 3, 15, 2, 1, 9, 3])
+    names = null_patterns.renamings(counts, 50, seeded())
+    assert (names.sort(-1).values == torch.arange(7)).all()
+    assert ((counts[names].log2().floor() == counts.log2().floor()).all()) & (names[:, 4] == 4).all()
+    assert len(names.unique(dim=0)) > 20
+
+
+def test_names_of_tokens_that_are_near_none_find_nothing():
+    as_they_are, drawn = null_patterns.renamed([patterns()], TOKENS, FIRST, torch.full((10, 2), -1), 3, seeded())
+    assert not as_they_are.any()
+    assert not drawn.any()
+
+
+def test_where_a_head_goes_by_position_alone_no_name_differs():
+    everywhere = patterns(1).expand(3, -1, -1, -1, -1)
+    for sums in renamed(everywhere, 20):
+        assert sums.abs().max() < 1e-5

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hand_wired import shifter_and_matcher
 from untrained import D_MODEL, EVERY, LENGTH, N_HEADS, PERIOD, copier, model, sequences
 
 from pipeline.circuits.chance.null_circuits import balanced
@@ -17,6 +18,7 @@ from pipeline.circuits.definitions.chance_of_heads import (
     random_heads,
     rotations,
 )
+from pipeline.circuits.definitions.heads import BEHIND
 from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
 from pipeline.circuits.definitions.measure_heads import of_circuits as measured_circuits
 from pipeline.circuits.definitions.views import Tokens
@@ -216,6 +218,23 @@ def test_turned_tokens_do_not_depend_on_the_batch(parts):
     torch.testing.assert_close(draws[0].mean, draws[1].mean, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("fuzzy", [True, False])
+def test_a_head_wired_to_near_tokens_stands_out_from_other_names_and_one_to_the_token_itself_does_not(fuzzy):
+    """Tokens 2n and 2n + 1 are near, and all are as frequent."""
+    d_vocab, other = 14, torch.arange(14) ^ 1
+    weights = shifter_and_matcher(d_vocab, 13, 400.0)
+    if fuzzy:
+        weights.W_Q[1, 0, :d_vocab] = weights.W_Q[1, 0, other]
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.stack([torch.randperm(13, generator=generator) + 1 for _ in range(20)])
+    tokens = torch.cat([torch.zeros(20, 1, dtype=torch.int64), tokens], 1)[:, :13]
+    sequences = Tokens(tokens, 1, near=other[:, None])
+    scores, _ = sequence_scores(weights, sequences, 8)
+    beside = Reference.of(weights, None, torch.arange(d_vocab), replace(DRAWS, heads=100), generator)
+    chance = of_sequences(beside, sequences, scores, {})["fuzzy_induction", "near"]["renamed_tokens"]
+    assert (chance.p[1, 0].item() == pytest.approx(1 / 101)) == fuzzy
+
+
 def test_one_head_alone_has_the_rotations_of_its_layer():
     weights = copier()
     draws = replace(DRAWS, heads=4000)
@@ -235,11 +254,14 @@ def test_circuits_behind_the_first_feed_forward_part_have_chance_where_heads_mee
     generator = torch.Generator().manual_seed(3)
     neurons = {name: torch.randn(2, 7, D_MODEL, generator=generator) for name in ("ff_keys", "ff_values")}
     beside = reference(replace(copier(), **neurons, activation="gelu"), None)
-    for layer, expected in ((0, set()), (1, {"copying", "same_token_preference"})):
-        scores = circuit_scores(beside.folded, layer, EVERY, 5, beside.between)
-        chances = of_circuits(beside, layer, scores, {})
-        behind = {metric: kinds for (metric, name), kinds in chances.items() if name == "diagonal_z_after_mlp0"}
-        assert set(behind) == expected
-        for kinds in behind.values():
-            assert list(kinds) == ["rotation", "permuted_tokens"]
+    random = random_heads(beside, TEXT[:, 1:])
+    for layer in range(2):
+        scores = {}
+        for mode, reading in beside.met(layer).items():
+            scores |= circuit_scores(reading.weights, layer, EVERY, 5, reading.between, mode)
+        chances = of_circuits(beside, layer, scores, random)
+        behind = {entry: chances[entry.name] for entry in BEHIND if entry.name in chances}
+        assert len(behind) == (7 if layer else 0)
+        for entry, kinds in behind.items():
+            assert tuple(kinds) == entry.nulls
             assert all(((chance.p > 0) & (chance.p <= 1)).all() for chance in kinds.values())

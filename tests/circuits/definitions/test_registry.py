@@ -75,7 +75,6 @@ def test_what_chance_needs_of_a_score_is_given():
     """Tokens that change places: what the score then is; Gaussian heads: a closed form of what to draw."""
     for entry, measure in measured_as(OfPattern, HEADS):
         assert ("permuted_tokens" in entry.nulls) == (measure.turned is not None)
-        assert ("permuted_sentences" in entry.nulls) == measure.exchanged
     for entry, measure in measured_as(definition.OfPass, HEADS):
         assert ("rotation" in entry.nulls) == (measure.turned is not None)
     for entry, measure in measured_as(definition.OfCircuit, HEADS):

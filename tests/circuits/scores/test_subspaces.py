@@ -4,7 +4,7 @@ import torch
 from scipy.linalg import subspace_angles
 
 from pipeline.circuits.scores.composition import composition
-from pipeline.circuits.scores.subspaces import largest_direction, projection_kernel, spans, squared_cosines
+from pipeline.circuits.scores.subspaces import directions, largest_direction, projection_kernel, spans, squared_cosines
 from pipeline.circuits.transformer.weights import Weights
 
 D_MODEL, D_HEAD, HEADS = 12, 3, 2
@@ -33,9 +33,9 @@ def test_the_kernel_is_that_of_the_principal_angles_of_what_is_written_and_read(
 
 
 @pytest.mark.parametrize("through", ["Q", "K", "V"])
-def test_the_largest_direction_is_that_of_dense_components(through):
+def test_directions_and_the_largest_are_those_of_dense_components(through):
     weights = random_weights()
-    found = largest_direction(*sides(weights, through))
+    found, largest = (measure(*sides(weights, through)) for measure in (directions, largest_direction))
     dense = {"Q": weights.W_Q[1] @ weights.W_K[1].mT, "V": weights.W_V[1] @ weights.W_O[1]}
     dense["K"] = dense["Q"].mT
     for source in range(HEADS):
@@ -44,7 +44,8 @@ def test_the_largest_direction_is_that_of_dense_components(through):
             W = dense[through][reader]
             components = [sizes[i] * torch.outer(U[:, i], Vh[i]) for i in range(D_HEAD)]
             scores = [(one @ W).norm() / one.norm() / W.norm() for one in components]
-            torch.testing.assert_close(found[source, reader], max(scores))
+            torch.testing.assert_close(found[source, reader], torch.stack(scores))
+            torch.testing.assert_close(largest[source, reader], max(scores))
 
 
 @pytest.mark.parametrize("through", ["Q", "K", "V"])
