@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -77,17 +76,20 @@ def forward(weights: Weights, tokens: Int[Tensor, "batch position"]) -> Trace:
     """
     check(weights, tokens)
     resid, embed_scale = embed(weights, tokens)
-    streams, layers = [resid], []
+    streams = resid.new_empty(len(resid), weights.n_layers + 1, *resid.shape[1:])
+    streams[:, 0] = resid
+    traced: dict[str, Tensor] = {}
     for layer in range(weights.n_layers):
         resid, computed = run_layer(weights, resid, layer)
-        streams.append(resid)
-        layers.append(computed)
-    # Each layer's own is let go once it is stacked.
-    traced = {name: torch.stack([computed.pop(name) for computed in layers], 1) for name in tuple(layers[0])}
+        streams[:, layer + 1] = resid
+        for name, value in computed.items():  # one layer's is held twice, and not all of them
+            if name not in traced:
+                traced[name] = value.new_empty(len(value), weights.n_layers, *value.shape[1:])
+            traced[name][:, layer] = value
     return Trace(
         weights=weights,
         tokens=tokens,
-        resid=torch.stack(streams, 1),
+        resid=streams,
         embed_scale=embed_scale,
         ln1_scale=traced.get("ln1_scale"),
         ln2_scale=traced.get("ln2_scale"),
