@@ -101,7 +101,11 @@ def _added_up(
     used, W_E = tokens.unique(), torch.zeros(weights.W_E.shape, dtype=torch.float64)
     W_E[used] = weights.W_E[used].double()
     weights = replace(replace(weights, W_E=weights.W_E[:0]).double(), W_E=W_E)
-    held = Held.of(weights, forward(weights, tokens))
+    trace = forward(weights, tokens)
+    # What feed-forward parts wrote is in the trace; most of a model's memory is let go with their matrices.
+    weights = replace(weights, ff_keys=None, ff_gates=None, ff_values=None)
+    held = Held.of(weights, replace(trace, weights=weights))
+    del trace
     summed = torch.stack(list(held.contributions().values())).sum(0)[:, 1:]
     centred = (logits - logits.mean(-1, keepdim=True))[:, :-1]
     of_coming = centred.gather(-1, rearrange(tokens[:, 1:], "batch position -> batch position 1"))
