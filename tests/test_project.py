@@ -456,8 +456,8 @@ def test_what_is_planted_in_a_unit_is_found_by_the_claims_about_it(run):
     pairs, units, *_ = run(weights, pairs=2, unit_tokens=3)
     vocabulary = pd.DataFrame({"token_id": range(D_VOCAB), "text": WORDS})
     tables = {"vocab_pairs": pairs, "vocab_units": units, "vocabulary": vocabulary}
-    subject = neuron_has_one_subject(tables, "1.2")
-    assert (subject.value, subject.chance) == (pytest.approx(2 / 3), 0.3)
+    subject = neuron_has_one_subject(tables, "1.2", 0.05)
+    assert (subject.value, subject.chance) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert subject.evidence == "2 of 3 tokens: Ġtree Ġriver"
     joined = ov_joins_words(tables, "1.0")
     assert (joined.value, joined.chance) == (1, pytest.approx(0.15))

@@ -149,8 +149,8 @@ CLAIMS = (
         "neuron_has_one_subject",
         statement="The notebook's neuron answers to and promotes words about one subject",
         statistic="share of the tokens listed of neuron {neuron}'s key that are listed of its value too; by chance, "
-        "were the value's drawn from the vocabulary",
-        settings=("neuron",),
+        "were the value's drawn from the vocabulary, what no more than {significance:.0%} of draws exceed",
+        settings=("neuron", "significance"),
         low=0,
         high=1,
     ),

@@ -7,14 +7,18 @@ a model's weights list is what it is.
 import json
 
 import pandas as pd
+from scipy import stats
 
 from pipeline.claims.crossed import Number
 from pipeline.claims.finding import Finding, NotMeasured, Tables
 from pipeline.claims.keys import of_unit
 
 
-def neuron_has_one_subject(tables: Tables, neuron: str) -> Finding | NotMeasured:
-    """Share of the tokens that a neuron's key answers to most that are among those that its value promotes most."""
+def neuron_has_one_subject(tables: Tables, neuron: str, significance: float) -> Finding | NotMeasured:
+    """Share of the tokens that a neuron's key answers to most that are among those that its value promotes most.
+
+    By chance: the most that value's tokens drawn from the vocabulary have in common with the key's, but for rare draws.
+    """
     units = of_unit(tables["vocab_units"], "unit", neuron)
     units = units[units["end"] == "top"]
     answers, promoted = (units.loc[units["matrix"] == matrix, "token_id"] for matrix in ("FF_key", "FF_value"))
@@ -22,7 +26,9 @@ def neuron_has_one_subject(tables: Tables, neuron: str) -> Finding | NotMeasured
         return NotMeasured(f"neuron {neuron} is none that this model has and project.neurons lists")
     both = units.loc[(units["matrix"] == "FF_key") & units["token_id"].isin(promoted), "token"]
     evidence = f"{len(both)} of {len(answers)} tokens: {' '.join(both) or 'none'}"
-    return Finding(Number(len(both) / len(answers)), evidence, len(promoted) / len(tables["vocabulary"]), exact=True)
+    drawn = stats.hypergeom(len(tables["vocabulary"]), len(promoted), len(answers))
+    by_chance = float(drawn.isf(significance)) / len(answers)
+    return Finding(Number(len(both) / len(answers)), evidence, by_chance, exact=True)
 
 
 def ov_pairs_as_counted(tables: Tables, head: str, counted: tuple[int, int]) -> Finding | NotMeasured:
