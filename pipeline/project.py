@@ -17,13 +17,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.circuits.transformer.attention import turns
-from pipeline.circuits.transformer.weights import Head, Weights
+from pipeline.circuits.transformer.weights import Weights
 from pipeline.circuits.vocabulary import full_circuits as circuits
 from pipeline.circuits.vocabulary.distances import TokenMoments, score_parts
 from pipeline.circuits.vocabulary.lens import Lens, lens_of
 from pipeline.circuits.vocabulary.normalisers import notebook_normalisers
 from pipeline.circuits.vocabulary.spectra import Spectrum, centred, moments, relative_gaps, spectrum
-from pipeline.circuits.vocabulary.tall import Rows, Tall, within_range
+from pipeline.circuits.vocabulary.tall import Tall, within_range
 from pipeline.circuits.vocabulary.token_filters import Filters
 from pipeline.circuits.vocabulary.top_pairs import top_pairs
 from pipeline.circuits.vocabulary.top_tokens import top_tokens
@@ -164,7 +164,9 @@ def layer_tables(
     pairs, parts = [], [part_rows(settings, weights, one, layer, heads) for one in of_layer]
     for head in tqdm(heads, desc=f"layer {layer} of {weights.n_layers}, heads"):
         for one in of_layer:
-            rows = circuit_rows(settings, one.lens, one.shared.items, (layer, head))
+            rows = circuit_rows(
+                settings, one.lens, circuits.responses(one.lens.weights, (layer, head), one.shared.items)
+            )
             pairs += [of_end.assign(head=head) for of_end in rows]
         answers = circuits.responses(lens.weights, (layer, head), shared.tokens)
         units += [rows.assign(head=head) for rows in dimension_rows(settings, lens, answers)]
@@ -183,10 +185,10 @@ def layer_tables(
 
 
 def circuit_rows(
-    settings: ProjectSettings, lens: Lens, items: dict[str, Rows], head: Head, names: Collection[str] = CIRCUITS
+    settings: ProjectSettings, lens: Lens, answers: dict[str, Tall], names: Collection[str] = CIRCUITS
 ) -> Iterator[pd.DataFrame]:
-    """Yield the strongest pairs of some of a head's circuits, QK at each distance if the model is rotary."""
-    factors = circuits.full_circuits(circuits.responses(lens.weights, head, items))
+    """Yield the strongest pairs of a head's circuits, of its `responses`; QK at each distance of a rotary model."""
+    factors = circuits.full_circuits(answers)
     factors = {name: factors[name] for name in names}
     turned = turns_of(lens.weights, 1 + max(settings.distances))
     wanted = {} if turned is None else {distance: turned[distance] for distance in settings.distances}

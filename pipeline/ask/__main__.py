@@ -97,7 +97,8 @@ def head(
     loaded = _load(model, heads, tokenizer)
     from pipeline.ask import screens
 
-    _give(_about(loaded, head=f"head {name}"), screens.head(loaded.head(name), k, sentence), as_json, parquet)
+    sections = screens.head(loaded.head(name), k, sentence, every=as_json or parquet is not None)
+    _give(_about(loaded, head=f"head {name}"), sections, as_json, parquet)
 
 
 @app.command()

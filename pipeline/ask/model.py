@@ -1,7 +1,7 @@
 """A model that was read and verified, its heads, and what the stages would say of them: frames and tensors."""
 
-import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,21 +19,29 @@ from pipeline.circuits.causes.patching import patched_edges, patched_heads, patc
 from pipeline.circuits.causes.paths import path_names, path_outputs
 from pipeline.circuits.definitions import measure_pairs
 from pipeline.circuits.definitions.chance_of_heads import of_rotation
-from pipeline.circuits.definitions.measure_heads import circuit_scores, of_circuits, pattern_scores, products_between
+from pipeline.circuits.definitions.definition import Definition
+from pipeline.circuits.definitions.measure_heads import (
+    circuit_scores,
+    halves_of,
+    of_circuits,
+    pattern_scores,
+    products_between,
+)
+from pipeline.circuits.definitions.registry import HEADS
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores.composition import composition
 from pipeline.circuits.scores.copying import spread
+from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.held import Held, Part
 from pipeline.circuits.scores.score import Scores
 from pipeline.circuits.terms.walk import Layer, walk
 from pipeline.circuits.transformer.forward import Trace, attention_at, forward
 from pipeline.circuits.transformer.weights import Head, Weights
 from pipeline.circuits.vocabulary import full_circuits as circuits
-from pipeline.circuits.vocabulary.factors import gains_folded
 from pipeline.circuits.vocabulary.lens import Lens
 from pipeline.circuits.vocabulary.normalisers import notebook_normalisers
 from pipeline.circuits.vocabulary.spectra import Spectrum, ordered_eigenvalues, spectrum
-from pipeline.circuits.vocabulary.tall import Rows, products
+from pipeline.circuits.vocabulary.tall import Rows, Tall, products
 from pipeline.frames.scores import beside_chance, null_rows, score_rows
 from pipeline.frames.tensors import to_frame
 from pipeline.models.sequences import periodic_rows
@@ -44,6 +52,14 @@ from pipeline.settings.ask import AskSettings
 
 CIRCUITS = project.CIRCUITS
 SETS = ["eval_set", "period"]
+LENS = ("ln_mode", "positions", "normaliser", "filters", "stem_length", "edit_length")  # settings that make another
+FOLDED: dict[str, Any] = {
+    "ln_mode": "folded",
+    "emb_modes": ["embedding"],
+    "positions": False,
+    "normaliser": "none",
+    "filters": [],
+}
 
 
 @dataclass(frozen=True)
@@ -157,7 +173,7 @@ class Model:
     @cached_property
     def folded(self) -> Weights:
         """The weights with the norms' gains folded in, to read circuits."""
-        return gains_folded(self.weights)
+        return self.read(**FOLDED)[0].weights
 
     def read(self, **changes: Any) -> tuple[Lens, dict[str, Rows]]:
         """Return the model as the stage `project` reads it, and what answers to its matrices; kept for the next call.
@@ -165,15 +181,15 @@ class Model:
         Args:
             changes: of the stage's settings.
         """
-        changes = {name: value for name, value in changes.items() if self.settings["project"][name] != value}
-        key = json.dumps(changes, sort_keys=True)
+        settings = self.stage("project", **changes)
+        key = settings.emb_modes[0], *(getattr(settings, name) for name in LENS)
         if key not in self._read:
             lens = self._lens(**changes)
             self._read[key] = lens, circuits.readers(lens.weights)
         return self._read[key]
 
     @cached_property
-    def _read(self) -> dict[str, tuple[Lens, dict[str, Rows]]]:
+    def _read(self) -> dict[tuple, tuple[Lens, dict[str, Rows]]]:
         return {}
 
     def _lens(self, **changes: Any) -> Lens:
@@ -377,7 +393,13 @@ class Model:
         ]
         return pd.concat(frames, ignore_index=True).drop(columns=["lo", "hi", "confidence"])
 
-    def layer_rows(self, layer: int, of_weights: Scores, heads: slice = slice(None)) -> pd.DataFrame:
+    def layer_rows(
+        self,
+        layer: int,
+        of_weights: Scores,
+        heads: slice = slice(None),
+        definitions: Collection[Definition] = HEADS,
+    ) -> pd.DataFrame:
         """Return some heads' scores of weights, and of patterns on repeated random tokens, as HEAD_SCORES."""
         confidence, which = self.stage("score").confidence, {"layer": layer, "period": None}
         frames = [score_rows("head", of_weights, None, confidence, eval_set="weights", **which)]
@@ -386,7 +408,7 @@ class Model:
             together = torch.cat([each.tokens for each in sets])
             found = attention_at(self.weights, together, layer)["pattern"][:, None, heads]
             for tokens, pattern in zip(sets, found.split([len(each.tokens) for each in sets]), strict=True):
-                scores = pattern_scores(pattern, tokens).items()
+                scores = pattern_scores(pattern, tokens, definitions).items()
                 own = {
                     name: replace(score, value=score.value[0], sentences=None, weight=None) for name, score in scores
                 }
@@ -430,23 +452,30 @@ class OneHead:
         """Return how much of its effect each role recovers, as ROLE_COVERAGE; no row where no study measured it."""
         return self._of_study("role_coverage")
 
-    def scores(self) -> pd.DataFrame:
+    def scores(self, definitions: Collection[Definition] = HEADS) -> pd.DataFrame:
         """Return its scores beside chance, as HEAD_SCORES: a study's, or measured here on weights and random tokens.
 
         Measured here, `rotation` is the only kind of chance drawn, and q, which needs all heads, is not there.
+
+        Args:
+            definitions: what is measured where no study has.
         """
         known = self._of_study("head_scores")
-        return self.measured() if known.empty else known
+        return self.measured(definitions) if known.empty else known
 
-    def measured(self) -> pd.DataFrame:
+    def measured(self, definitions: Collection[Definition] = HEADS) -> pd.DataFrame:
         """Return `scores` measured here, whatever a study says."""
-        settings = self.model.stage("score")
+        settings, folded = self.model.stage("score"), self.model.folded
         layer, head = self.head
-        of_weights = of_circuits(self.model.folded, [self.head], self.model.ranked, settings.tile)
+        formed = self._formed(**FOLDED)
+        sides = {"OV": (formed["W_V"], formed["W_O"]), "QK": (formed["W_Q"], formed["W_K"])}
+        own = {name: Grams.of(*(side.rows.values for side in both)) for name, both in sides.items()}
+        own["stream"] = Grams.of(*halves_of(folded, "stream", self.head))
+        of_weights = of_circuits(folded, {self.head: own}, self.model.ranked, settings.tile, definitions)
         generator = torch.Generator().manual_seed(settings.seed)
-        chances = of_rotation(self.model.folded, self.head, of_weights, settings.draws, generator)
+        chances = of_rotation(folded, self.head, own, of_weights, settings.draws, generator)
         nulls = null_rows("head", chances, layer=layer, period=None).astype({"period": "Int64"})
-        frame = self.model.layer_rows(layer, of_weights, slice(head, head + 1))
+        frame = self.model.layer_rows(layer, of_weights, slice(head, head + 1), definitions)
         frame, _ = beside_chance(frame, [nulls], ["layer", "head"], SETS)
         return frame.drop(columns=["q", "lo", "hi", "confidence"]).assign(head=head)
 
@@ -511,30 +540,40 @@ class OneHead:
             changes: of the settings of `project`, such as filters=["only_english"], normaliser="notebook" or
                 emb_modes=["after_mlp0"], of which the first counts.
         """
-        self._circuit(circuit, **changes)  # or it is refused
-        lens, readers = self.model.read(**changes)
+        _refuse_no_circuit(circuit)
+        lens, formed = self.model.read(**changes)[0], self._formed(**changes)
         settings = self.model.stage("project", pairs=k, distances=(distance,), **changes)
-        rows = pd.concat(project.circuit_rows(settings, lens, readers, self.head, (circuit,)), ignore_index=True)
+        rows = pd.concat(project.circuit_rows(settings, lens, formed, (circuit,)), ignore_index=True)
         shown = project.items_shown(lens, self.model.vocabulary)
         named = {f"{side}_token": shown[rows[f"{side}_id"]] for side in ("row", "column")}
         return rows.assign(layer=self.head[0], head=self.head[1], **named)
 
-    def _circuit(self, circuit: str, **changes: Any) -> tuple[Lens, circuits.TallFactors]:
-        if circuit not in CIRCUITS:
-            raise ValueError(f"{circuit}: is no circuit; ask for {' or '.join(CIRCUITS)}")
+    def _formed(self, **changes: Any) -> dict[str, Tall]:
+        """Return how each vocabulary item answers to each dimension of its matrices, formed once: it is small."""
         lens, rows = self.model.read(**changes)
-        return lens, circuits.full_circuits(circuits.responses(lens.weights, self.head, rows))[circuit]
+        if id(lens) not in self._answers:
+            answers = circuits.responses(lens.weights, self.head, rows)
+            every = {name: tall.exact(torch.arange(len(tall))) for name, tall in answers.items()}
+            self._answers[id(lens)] = {name: Tall.of(formed) for name, formed in every.items()}
+        return self._answers[id(lens)]
+
+    @cached_property
+    def _answers(self) -> dict[int, dict[str, Tall]]:
+        return {}
 
     def spectrum(self, circuit: str = "OV", directions: int = 1) -> Spectrum:
         """Return the eigenvalues, singular values and singular directions of a circuit, over tokens; see `Spectrum`."""
-        _, (P, Q) = self._circuit(circuit, positions=False)
+        _refuse_no_circuit(circuit)
+        lens, rows = self.model.read(positions=False)
+        P, Q = circuits.full_circuits(circuits.responses(lens.weights, self.head, rows))[circuit]
         meeting = Q.rows.gram if P.rows is Q.rows else products(Q.rows.values, P.rows.values)
         return spectrum(P, Q, meeting, directions)
 
     def eigenvalues(self, circuit: str = "OV") -> Tensor:
         """Return the eigenvalues of a circuit by decreasing size, complex."""
-        _, (P, Q) = self._circuit(circuit, positions=False)
-        return ordered_eigenvalues(products(Q.formed(), P.formed()))
+        _refuse_no_circuit(circuit)
+        P, Q = circuits.full_circuits(self._formed(positions=False))[circuit]
+        return ordered_eigenvalues(Q.matrix.T @ products(Q.rows.values, P.rows.values) @ P.matrix)
 
     def dimension(self, unit: int, k: int = 20, **changes: Any) -> pd.DataFrame:
         """Return the tokens that excite one dimension of its queries, keys and values, and those its output promotes.
@@ -569,13 +608,19 @@ class OneHead:
         `chance` is what independent random weights have.
         """
         layer, head = self.head
-        layers = [*range(layer), *range(layer + 1, self.model.weights.n_layers)]
+        own, every = slice(head, head + 1), slice(None)
         frames = [pd.DataFrame(columns=["src_layer", "src_head", "dst_layer", "dst_head", "metric", "value", "chance"])]
-        for source, reader in (sorted((layer, other)) for other in layers):
-            for through, value in composition(self.model.folded, source, reader).items():
+        for other in (other for other in range(self.model.weights.n_layers) if other != layer):
+            reads = other < layer
+            source, reader = sorted((layer, other))
+            which = (every, own) if reads else (own, every)
+            for through, value in composition(self.model.folded, source, reader, *which).items():
                 frame = to_frame("src_head dst_head", value=value).assign(chance=self.model.weights.d_model**-0.5)
+                frame["dst_head" if reads else "src_head"] = head
                 frames.append(frame.assign(metric=f"{through}_composition", src_layer=source, dst_layer=reader))
-        frame = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
-        reads = (frame["dst_layer"] == layer) & (frame["dst_head"] == head)
-        read = (frame["src_layer"] == layer) & (frame["src_head"] == head)
-        return frame[reads | read].reset_index(drop=True)
+        return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
+
+
+def _refuse_no_circuit(circuit: str) -> None:
+    if circuit not in CIRCUITS:
+        raise ValueError(f"{circuit}: is no circuit; ask for {' or '.join(CIRCUITS)}")

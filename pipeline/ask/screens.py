@@ -1,6 +1,7 @@
 """What each command answers: the sections of one screen, each made when it is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from pipeline.ask.model import CIRCUITS, Model, OneHead
 from pipeline.ask.printing import Section
 from pipeline.ask.study import Study
 from pipeline.circuits.causes.coverage import TOGETHER
+from pipeline.circuits.definitions.definition import Definition
+from pipeline.circuits.definitions.registry import DEFINITIONS, HEADS
 
 # The definitions that a screen shows; scripts get all. README.md says why these.
 SHOWN = (
@@ -34,17 +37,25 @@ ZERO = 1e-12  # what is no more than rounding is shown as 0
 EIGENVALUES, PARTNERS, ROWS = 6, 5, 12  # how many a screen shows
 
 
-def head(one: OneHead, k: int, sentence: str | None) -> Iterator[Section]:
-    """Everything about one head."""
+def head(one: OneHead, k: int, sentence: str | None, every: bool = False) -> Iterator[Section]:
+    """Everything about one head, what is quick first.
+
+    Args:
+        one: the head.
+        k: pairs at each end.
+        sentence: to measure shares of terms on.
+        every: whether definitions are measured that no screen shows.
+    """
     yield role(one)
     yield composition(one)
-    yield scores(one)
-    if one.model.weights.attends == "back":
-        yield shares(one, sentence)
     for circuit in CIRCUITS:
         yield eigenvalues(one, circuit)
-    for circuit in CIRCUITS:  # which of a large vocabulary take as long as all before
-        yield pairs(one, circuit, k)
+    with ThreadPoolExecutor(1) as beside:  # pairs of a large vocabulary take as long as all else
+        listed = [beside.submit(pairs, one, circuit, k) for circuit in CIRCUITS]
+        if one.model.weights.attends == "back":
+            yield shares(one, sentence)
+        yield scores(one, HEADS if every else [DEFINITIONS[name] for name in SHOWN])
+        yield from (section.result() for section in listed)
 
 
 def role(one: OneHead) -> Section:
@@ -69,9 +80,9 @@ def role(one: OneHead) -> Section:
     return Section("Role", roles, Text("\n".join(lines)))
 
 
-def scores(one: OneHead) -> Section:
-    """Its scores beside chance, at the worst period where there are several."""
-    frame = one.scores()
+def scores(one: OneHead, definitions: Collection[Definition] = HEADS) -> Section:
+    """Its scores beside chance, at the worst period where there are several; `definitions` as of `OneHead.scores`."""
+    frame = one.scores(definitions)
     chosen = frame[[name in SHOWN for name in zip(frame["metric"], frame["definition"], strict=True)]]
     chosen = (
         chosen[chosen["eval_set"].isin(["weights", "text", "repeated_tokens"])]

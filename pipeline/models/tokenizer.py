@@ -1,5 +1,6 @@
 """Tokenizers: byte-level BPE trained on the corpus, one made elsewhere, or ids that stand for themselves."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,7 @@ def _shown(token: str, text: str | None) -> str:
     return token if text.isascii() else text.replace(" ", "Ġ").replace("\n", "Ċ")
 
 
+@functools.cache
 def _byte_of_character() -> dict[str, int]:
     """Byte-level BPE's alphabet: printable bytes stand for themselves, the others from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]

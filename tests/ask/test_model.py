@@ -8,6 +8,7 @@ from pandas.testing import assert_frame_equal
 from torch.testing import assert_close
 
 from pipeline.circuits.causes.paths import path_names, path_outputs
+from pipeline.circuits.definitions.registry import DEFINITIONS
 from pipeline.circuits.transformer.forward import forward
 from pipeline.frames.tensors import sequences_of
 
@@ -97,6 +98,20 @@ def test_composition_is_that_of_head_pairs(made, model):
     wanted = pairs[(pairs["src_head"] == 1) & (pairs["src_layer"] == 0)]
     key = ["dst_layer", "dst_head", "metric"]
     same(model.head("0.1").composition(), wanted, key, [*key, "src_layer", "src_head", "value", "chance"], rtol=1e-9)
+
+
+def test_composition_of_a_later_head_is_that_of_head_pairs(made, model):
+    pairs = rows_of(made.tables["head_pairs"], definition="frobenius", dst_layer=1, dst_head=0)
+    key = ["src_layer", "src_head", "metric"]
+    same(model.head("1.0").composition(), pairs, key, [*key, "dst_layer", "dst_head", "value", "chance"], rtol=1e-9)
+
+
+def test_a_few_definitions_measure_what_all_do(model):
+    few = [DEFINITIONS[name] for name in (("copying", "diagonal_z"), ("copying", "top1"), ("induction", "mass"))]
+    found, every = model.head("1.1").measured(few), model.head("1.1").measured()
+    key = ["metric", "definition", "eval_set", "period"]
+    assert set(zip(found["metric"], found["definition"], strict=True)) == {entry.name for entry in few}
+    same(found, every.merge(found[key]), key, [*key, "value", "chance", "null_mean", "z"], rtol=1e-9)
 
 
 def test_scores_of_weights_are_those_of_head_scores(made, model):

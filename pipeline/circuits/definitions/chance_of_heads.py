@@ -60,7 +60,6 @@ from pipeline.circuits.scores.relations import permuted, share
 from pipeline.circuits.scores.score import Score, Scores
 from pipeline.circuits.transformer.forward import forward
 from pipeline.circuits.transformer.weights import Head, Weights
-from pipeline.circuits.vocabulary.tall import Rows, Tall
 
 Kinds = dict[NullKind, Chance]
 RandomHeads = Mapping[Name, Float[Tensor, " draw"]]  # scores of heads that all of a model's share
@@ -186,26 +185,28 @@ def _rotated(
     return chances
 
 
-def of_rotation(weights: Weights, head: Head, scores: Scores, draws: int, generator: Generator) -> Chances:
-    """Return what *rotation* alone gives for the `of_circuits` of one head, [1] each, of its own small products.
+def of_rotation(
+    weights: Weights, head: Head, circuits: Mapping[str, Grams], scores: Scores, draws: int, generator: Generator
+) -> Chances:
+    """Return what *rotation* alone gives for those of the `of_circuits` of one head, [1] each, that are there.
 
     Args:
         weights: with layer norm's gains folded in.
         head: which.
+        circuits: its `circuits_of`.
         scores: its scores.
         draws: how many; even.
         generator: decides them.
     """
-    tokens, out = Rows(weights.W_E), Rows(weights.W_U.mT.contiguous())
-    identity = Rows(torch.eye(weights.d_model, dtype=torch.float64))
-    between = {"OV": (tokens, out), "QK": (tokens, tokens), "stream": (identity, identity)}
     chances: Chances = {}
-    for name, sides in between.items():
-        sides = zip(sides, balanced(*halves_of(weights, name, head)), strict=True)
-        circuit = Grams.of(*(Tall(rows, half).formed() for rows, half in sides))
-        functions = {entry.name: measure.function for entry, measure in _of_circuit(name)}
-        rotated = rotations([circuit], functions, draws, generator)
-        chances |= {each: {"rotation": of_draws(scores[each].value, drawn)} for each, drawn in rotated.items()}
+    for name, circuit in circuits.items():
+        functions = {entry.name: measure.function for entry, measure in _of_circuit(name) if entry.name in scores}
+        if functions:
+            halves = halves_of(weights, name, head)
+            changes = zip(halves, balanced(*halves), strict=True)
+            turnable = circuit.through(*(torch.linalg.lstsq(own, wanted).solution for own, wanted in changes))
+            rotated = rotations([turnable], functions, draws, generator)
+            chances |= {each: {"rotation": of_draws(scores[each].value, drawn)} for each, drawn in rotated.items()}
     return chances
 
 

@@ -1,6 +1,6 @@
 """Measure single heads by every definition, what several share once: {(metric, definition): Score}."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,7 +26,7 @@ from pipeline.circuits.definitions.definition import (
 from pipeline.circuits.definitions.registry import HEADS, MODELS, measured_as
 from pipeline.circuits.definitions.views import Pass, Predictions, Tokens
 from pipeline.circuits.scores import head_patterns, induction, positional
-from pipeline.circuits.scores.copying import diagonal_rank, diagonal_ranks
+from pipeline.circuits.scores.copying import diagonal_rank
 from pipeline.circuits.scores.grams import Grams
 from pipeline.circuits.scores.head_patterns import Template
 from pipeline.circuits.scores.held import Held, adds_up, what_is_read
@@ -92,9 +92,13 @@ def sequence_scores(
     return scores, torch.cat(losses)
 
 
-def pattern_scores(pattern: Float[Tensor, "batch layer head query key"], sequences: Tokens) -> Scores:
+def pattern_scores(
+    pattern: Float[Tensor, "batch layer head query key"],
+    sequences: Tokens,
+    definitions: Collection[Definition] = HEADS,
+) -> Scores:
     """Score patterns on sequences, [layer, head] each, whatever computed them."""
-    patterns = _Patterns(HEADS)
+    patterns = _Patterns(definitions)
     patterns.add(pattern, sequences)
     return patterns.scores()
 
@@ -177,19 +181,20 @@ def circuit_scores(
     Returns:
         The scores, [head] each; those of positions only where the model has W_pos.
     """
-    return of_circuits(weights, [(layer, head) for head in range(weights.n_heads)], ranked, tile, between, emb_mode)
+    heads = {(layer, head): circuits_of(weights, (layer, head), between) for head in range(weights.n_heads)}
+    return of_circuits(weights, heads, ranked, tile, emb_mode=emb_mode)
 
 
 def of_circuits(
     weights: Weights,
-    heads: Sequence[Head],
+    circuits: Mapping[Head, Mapping[str, Grams]],
     ranked: Int[Tensor, " token"],
     tile: int,
-    between: Between | None = None,
+    definitions: Collection[Definition] = HEADS,
     emb_mode: EmbMode = "embedding",
 ) -> Scores:
-    """Score the circuits of some heads, [head] each; the rest as of `circuit_scores`."""
-    measured = [_head_scores(weights, between, head, ranked, tile, emb_mode) for head in heads]
+    """Score some heads, [head] each, by their `circuits_of`; the rest as of `circuit_scores`."""
+    measured = [_head_scores(weights, head, own, ranked, tile, definitions, emb_mode) for head, own in circuits.items()]
     values = {entry: torch.stack([scores[entry] for scores in measured]) for entry in measured[0]}
     return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
 
@@ -357,25 +362,29 @@ def _of_outputs(
 
 def _head_scores(
     weights: Weights,
-    between: Between | None,
     head: Head,
+    circuits: Mapping[str, Grams],
     ranked: Int[Tensor, " token"],
     tile: int,
+    definitions: Collection[Definition],
     emb_mode: EmbMode,
 ) -> dict[Definition, Float[Tensor, ""]]:
-    circuits = circuits_of(weights, head, between)
-    ranks = diagonal_ranks(*ov_circuit(weights, head, ranked), ranked, tile, most_ranked())
     values = {
         entry: measure.function(circuits[measure.circuit])
-        for entry, measure in measured_as(OfCircuit, HEADS)
+        for entry, measure in measured_as(OfCircuit, definitions)
         if measure.emb_mode == emb_mode
     }
-    for entry, measure in measured_as(OfRanks, HEADS):
-        if measure.emb_mode == emb_mode and not measure.weighed_by_text:
-            values[entry] = (ranks[int(measure.smallest)] < measure.most).double().mean()
+    rows, columns = ov_circuit(weights, head, ranked)
+    by_rank = dict(measured_as(OfRanks, definitions))
+    by_rank = {entry: each for entry, each in by_rank.items() if each.emb_mode == emb_mode and not each.weighed_by_text}
+    most = max((each.most for each in by_rank.values()), default=0)
+    sides = {each.smallest: -rows if each.smallest else rows for each in by_rank.values()}
+    ranks = {smallest: diagonal_rank(side, columns, ranked, tile, most) for smallest, side in sides.items()}
+    for entry, each in by_rank.items():
+        values[entry] = (ranks[each.smallest] < each.most).double().mean()
     if weights.W_pos is not None and emb_mode == "embedding":
         queries, keys = positional.position_circuit(weights, head)
-        for entry, measure in measured_as(OfPositions, HEADS):
+        for entry, measure in measured_as(OfPositions, definitions):
             if measure.despite_norms or weights.ln1_gain is None:
                 values[entry] = measure.function(queries[: measure.positions], keys[: measure.positions])
     return values

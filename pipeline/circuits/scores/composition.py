@@ -7,8 +7,10 @@ from torch import Tensor
 from pipeline.circuits.transformer.weights import Weights
 
 
-def composition(weights: Weights, source: int, reader: int) -> dict[str, Float64[Tensor, "source reader"]]:
-    """Q-, K- and V-composition of every head of one layer with every head of a later one.
+def composition(
+    weights: Weights, source: int, reader: int, sources: slice = slice(None), readers: slice = slice(None)
+) -> dict[str, Float64[Tensor, "source reader"]]:
+    """Q-, K- and V-composition of heads of one layer with heads of a later one.
 
     With W_OV = W_V W_O of the source and W_QK = W_Q W_K^T, W_OV of the reader: Q is
     ||W_OV W_QK|| / (||W_OV|| ||W_QK||), K the same with W_QK^T, V with the reader's W_OV; Frobenius norms.
@@ -18,6 +20,8 @@ def composition(weights: Weights, source: int, reader: int) -> dict[str, Float64
         weights: the transformer.
         source: the earlier layer.
         reader: the later layer.
+        sources: heads of the earlier layer; all if not given.
+        readers: heads of the later layer; all if not given.
 
     Returns:
         Q, K and V: in 0 ... 1; NaN where a head's matrix is zero.
@@ -25,28 +29,28 @@ def composition(weights: Weights, source: int, reader: int) -> dict[str, Float64
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"; matrices act on row
     vectors here, so the products stand in the reverse order.
     """
-    W_V, W_O = weights.W_V[source].double(), weights.W_O[source].double()
-    W_Q, W_K = weights.W_Q[reader].double(), weights.W_K[reader].double()
-    reads = {
-        "Q": (W_Q, W_K),
-        "K": (W_K, W_Q),
-        "V": (weights.W_V[reader].double(), weights.W_O[reader].double().mT),
-    }
-    return {through: _composition(W_V, W_O, *reading) for through, reading in reads.items()}
+    W_V, W_O = weights.W_V[source, sources].double(), weights.W_O[source, sources].double()
+    W_Q, W_K = weights.W_Q[reader, readers].double(), weights.W_K[reader, readers].double()
+    values, written = _gram(W_V), _gram(W_O.mT)
+    reads = {"Q": (W_Q, W_K), "V": (weights.W_V[reader, readers].double(), weights.W_O[reader, readers].double().mT)}
+    grams = {through: [_gram(half) for half in halves] for through, halves in reads.items()}
+    reads["K"], grams["K"] = reads["Q"][::-1], grams["Q"][::-1]
+    return {through: _composition(values, written, W_O, reads[through][0], *grams[through]) for through in "QKV"}
 
 
 def _composition(
-    W_V: Float[Tensor, "source d_model rank"],
+    values: Float[Tensor, "source rank rank"],
+    written: Float[Tensor, "source rank rank"],
     W_O: Float[Tensor, "source rank d_model"],
     inward: Float[Tensor, "reader d_model inner"],
-    outward: Float[Tensor, "reader d_model inner"],
+    read: Float[Tensor, "reader inner inner"],
+    passed: Float[Tensor, "reader inner inner"],
 ) -> Float[Tensor, "source reader"]:
-    """Return ||W_V W_O inward outward^T|| over both halves' norms."""
-    values, outputs, read, passed = _gram(W_V), _gram(W_O.mT), _gram(inward), _gram(outward)
+    """Return ||W_V W_O inward outward^T|| over both halves' norms; the other arguments are the factors' grams."""
     between = einsum(W_O, inward, "source rank d_model, reader d_model inner -> source reader rank inner")
     left = einsum(values, between, "source rank middle, source reader middle inner -> source reader rank inner")
     right = einsum(between, passed, "source reader rank middle, reader middle inner -> source reader rank inner")
-    scale = einsum(_norm(values, outputs), _norm(read, passed), "source, reader -> source reader")
+    scale = einsum(_norm(values, written), _norm(read, passed), "source, reader -> source reader")
     return _norm(left, right) / scale
 
 

@@ -81,17 +81,6 @@ def diagonal_rank(
     return counts
 
 
-def diagonal_ranks(
-    rows: Float[Tensor, "row rank"],
-    columns: Float[Tensor, "d_vocab rank"],
-    tokens: Int[Tensor, " row"],
-    tile: int,
-    most: int,
-) -> Int[Tensor, "end row"]:
-    """Return `diagonal_rank` and, the same from the other end, the number of other entries at most as large."""
-    return torch.stack([diagonal_rank(side, columns, tokens, tile, most) for side in (rows, -rows)])
-
-
 def _within(
     rows: Float[Tensor, "row rank"],
     columns: Float[Tensor, "d_vocab rank"],

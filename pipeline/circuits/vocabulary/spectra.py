@@ -3,6 +3,7 @@
 All of it comes from rank x rank matrices, in float64; the d_vocab x d_vocab matrix is never formed.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +63,14 @@ def ordered_eigenvalues(matrix: Float64[Tensor, "n n"]) -> Complex128[Tensor, " 
 def eigenvalues(matrix: Float64[Tensor, "... n n"]) -> Complex128[Tensor, "... n"]:
     """Return each matrix's eigenvalues, in no order.
 
-    By NumPy's LAPACK: the one that torch brings does not converge on many matrices with equal rows.
+    By NumPy's LAPACK: the one that torch brings does not converge on many matrices with equal rows. It takes one matrix
+    after another; torch's threads share them.
     """
-    return torch.from_numpy(np.linalg.eigvals(matrix.detach().cpu().numpy()).astype(np.complex128)).to(matrix.device)
+    stack = matrix.detach().cpu().reshape(-1, *matrix.shape[-2:]).numpy()
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        parts = threads.map(np.linalg.eigvals, np.array_split(stack, torch.get_num_threads()))
+        found = np.concatenate([part.astype(np.complex128) for part in parts])
+    return torch.from_numpy(found).reshape(matrix.shape[:-1]).to(matrix.device)
 
 
 def _orthonormal(directions: Float64[Tensor, "row direction"]) -> Float64[Tensor, "row direction"]:

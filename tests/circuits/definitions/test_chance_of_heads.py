@@ -19,7 +19,12 @@ from pipeline.circuits.definitions.chance_of_heads import (
     rotations,
 )
 from pipeline.circuits.definitions.heads import BEHIND
-from pipeline.circuits.definitions.measure_heads import circuit_scores, sequence_scores, text_scores
+from pipeline.circuits.definitions.measure_heads import (
+    circuit_scores,
+    circuits_of,
+    sequence_scores,
+    text_scores,
+)
 from pipeline.circuits.definitions.measure_heads import of_circuits as measured_circuits
 from pipeline.circuits.definitions.views import Tokens
 from pipeline.circuits.scores import copying
@@ -240,8 +245,9 @@ def test_one_head_alone_has_the_rotations_of_its_layer():
     draws = replace(DRAWS, heads=4000)
     beside = Reference.of(weights, None, EVERY, draws, torch.Generator().manual_seed(0))
     whole = of_circuits(beside, 0, circuit_scores(weights, 0, EVERY, 5), {})
-    scores = measured_circuits(weights, [(0, 1)], EVERY, 5)
-    alone = of_rotation(weights, (0, 1), scores, 4000, torch.Generator().manual_seed(1))
+    circuits = circuits_of(weights, (0, 1))
+    scores = measured_circuits(weights, {(0, 1): circuits}, EVERY, 5)
+    alone = of_rotation(weights, (0, 1), circuits, scores, 4000, torch.Generator().manual_seed(1))
     assert {name for name, kinds in whole.items() if "rotation" in kinds} == alone.keys()
     for name, kinds in alone.items():
         assert kinds["rotation"].mean.abs().item() < 1e-9

@@ -36,6 +36,13 @@ def test_every_pair_agrees_with_dense_matrices(kind):
             assert found[source, reader].item() == pytest.approx(dense(weights, kind, (0, source), (1, reader)))
 
 
+@pytest.mark.parametrize(("sources", "readers"), [(slice(1, 2), slice(None)), (slice(None), slice(0, 1))])
+def test_some_heads_have_what_they_have_among_all(sources, readers):
+    weights = random_weights()
+    for kind, value in composition(weights, 0, 1, sources, readers).items():
+        torch.testing.assert_close(value, composition(weights, 0, 1)[kind][sources, readers])
+
+
 def test_heads_that_write_what_one_side_alone_reads():
     """The source writes the second block; only keys read it. With 4 matched directions K is 1 / sqrt(4)."""
     first, second = torch.eye(8)[:, :4], torch.eye(8)[:, 4:]

@@ -6,7 +6,6 @@ import torch
 
 from pipeline.circuits.scores.copying import (
     diagonal_rank,
-    diagonal_ranks,
     diagonal_z,
     eigenvalue,
     olsson_chance,
@@ -105,16 +104,6 @@ def test_rank_counts_the_others_that_reach_the_diagonal(tile):
     expected = [sum(bool(circuit[t, c] >= circuit[t, t]) for c in range(9) if c != t) for t in (0, 3, 8)]
     tokens = torch.tensor([0, 3, 8])
     assert diagonal_rank(rows[tokens], columns, tokens, tile, 9).tolist() == expected
-
-
-def test_from_the_other_end_a_rank_is_that_of_the_circuit_s_opposite():
-    tokens = torch.tensor([0, 3, 8])
-    rows, columns = random(9, 2)[tokens], random(9, 2, seed=1)
-    top, bottom = diagonal_ranks(rows, columns, tokens, 2, 9)
-    assert top.equal(diagonal_rank(rows, columns, tokens, 2, 9))
-    assert bottom.equal(diagonal_rank(-rows, columns, tokens, 2, 9))
-    # Of a circuit that lowers each token's own logit alone, no other entry is as small.
-    assert diagonal_ranks(-torch.eye(6), torch.eye(6), torch.arange(6), 6, 9).tolist() == [[5] * 6, [0] * 6]
 
 
 def test_ties_count_against_the_token():

@@ -113,6 +113,17 @@ def test_eigenvalues_of_equal_rows_are_found():
         torch.testing.assert_close(largest.abs().sort().values, of_kinds.abs().sort().values)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_eigenvalues_of_many_matrices_are_each_one_s_whoever_shares_them(threads):
+    diagonals = torch.arange(1.0, 21.0, dtype=torch.float64).reshape(2, 5, 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    found = spectra.eigenvalues(torch.diag_embed(diagonals))
+    torch.set_num_threads(before)
+    assert found.real.sort(-1).values.equal(diagonals)
+    assert found.imag.abs().max() == 0
+
+
 def test_the_first_directions_are_those_of_all():
     P, Q = random(20, 4), random(20, 4, seed=1)
     first, every = spectrum(P, Q, 2), spectrum(P, Q)
