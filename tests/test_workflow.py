@@ -71,7 +71,7 @@ def test_a_second_call_does_nothing(smoke):
 @pytest.mark.parametrize(
     ("file", "old", "new", "jobs"),
     [
-        ("conf/render/default.yaml", "dpi: 110", "dpi: 90", {"render": 2, "render_study": 1}),
+        ("conf/render/default.yaml", "dpi: 220", "dpi: 90", {"render": 2, "render_study": 1}),
         (
             "conf/score/default.yaml",
             "top_tokens: ",

@@ -146,7 +146,7 @@ def _drawn(title: str, terms: pd.DataFrame) -> "Figure":
     caption = (
         "Rows look, columns are looked at. Terms: source of the query, source of the key; scores less their row's mean."
     )
-    figure = new(label(title, 200), caption, columns * side + 0.8, lines * side + 0.8)
+    figure = new(label(title, 200), caption, lines * side, columns * side + 0.8)
     grid = figure.subplots(lines, columns, squeeze=False)
     largest = max(float(np.nanmax(np.abs(values))) for name, values in maps.items() if name != "pattern") or 1.0
     colours = {"pattern": (PROBABILITIES, Normalize(0, 1))}
@@ -155,7 +155,7 @@ def _drawn(title: str, terms: pd.DataFrame) -> "Figure":
     images = {}
     for axes, (name, values) in zip(grid.flat, maps.items(), strict=False):
         cmap, norm = colours.get(name, (SCORES, CenteredNorm(0, largest)))
-        images[name] = heat_map(axes, values, tokens, tokens, cmap, norm)
+        images[name] = heat_map(axes, values, tokens, tokens, cmap, norm, (side - 0.8, side - 0.8))
         axes.set_title(name)
     figure.colorbar(images["pattern"], ax=grid, shrink=0.5, label="attention (probability)")
     figure.colorbar(images["total"], ax=grid, shrink=0.5, label="score, row-centred")

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, ink, pivot
-from pipeline.figures.heads import first_seed, heads_of, name
-from pipeline.figures.style import SCORES, confidence_of, new, sentence
+from pipeline.figures.grids import Size, heat_map, pivot, room, write
+from pipeline.figures.heads import first_seed, listed_heads, name, names_of
+from pipeline.figures.style import LINE, SCORES, confidence_of, new, sentence
 
 TITLE = "What the loss does without each head"
 CAPTION = (
@@ -35,7 +35,6 @@ SETS = {
     "text": "held-out text",
 }
 LEAST = 0.005  # nats that are written into a cell; less would read 0.00
-NUMBERS_UP_TO = 40  # heads; more leave no room for numbers
 
 
 @drawn_from("ablations")
@@ -48,18 +47,21 @@ def ablations(ablations: pd.DataFrame) -> Figure:
     rows = on_copied_text(first_seed(ablations))
     if rows.empty:
         return sentence(TITLE, "No head of this experiment was taken away: the model does not predict the next token.")
-    heads, classes = heads_of(rows), [each for each in CLASSES if each in set(rows["token_class"])]
-    rows = rows.assign(place=[heads.index(pair) for pair in zip(rows["layer"], rows["head"], strict=True)])
-    caption = CAPTION.format(set=SETS[rows["eval_set"].iloc[0]], confidence=confidence_of(rows))
-    figure = new(TITLE, caption, 1.4 + 2.4 * len(classes), min(0.19 * len(heads), 12) + 2.1)
-    panels = figure.subplots(1, len(classes), squeeze=False, sharey=True)[0]
-    most = max(rows.loc[rows["token_class"].isin(classes), "difference"].abs().max(), 1e-9)
-    norm = TwoSlopeNorm(0, -most, most)
+    classes = [each for each in CLASSES if each in set(rows["token_class"])]
+    rows = rows[rows["token_class"].isin(classes)]
+    heads, others = listed_heads(rows, "difference", "change of the loss")
+    rows = rows.assign(place=names_of(rows))
+    caption = CAPTION.format(set=SETS[rows["eval_set"].iloc[0]], confidence=confidence_of(rows)) + others
+    names, height = [name(head) for head in heads], LINE * len(heads)
+    figure = new(TITLE, caption, len(classes) * (height + 0.25) + 0.75)
+    panels = figure.subplots(len(classes), 1, squeeze=False, sharex=True)[:, 0]
+    most = max(rows["difference"].abs().max(), 1e-9)
     for axes, token_class in zip(panels, classes, strict=True):
-        image = _panel(axes, rows[rows["token_class"] == token_class], [name(head) for head in heads], norm)
-        axes.set(title=CLASSES[token_class], xlabel="in place of the head")
-    panels[0].set_ylabel("head (layer.head)")
-    figure.colorbar(image, ax=panels, label="change of the loss (nats)", aspect=30)
+        of_class = rows[rows["token_class"] == token_class]
+        image = _panel(axes, of_class, names, TwoSlopeNorm(0, -most, most), (room(names), height))
+        axes.set(title=CLASSES[token_class], ylabel="layer.head")
+    panels[-1].set_xlabel("in place of the head")
+    figure.colorbar(image, ax=panels, label="change of the loss (nats)", location="bottom", aspect=40)
     return figure
 
 
@@ -69,19 +71,10 @@ def on_copied_text(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["eval_set"] == sets[0]] if sets else rows
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, heads: list[str], norm: TwoSlopeNorm) -> AxesImage:
-    places, methods = list(range(len(heads))), list(METHODS)
-    difference, lo, hi = (pivot(rows, "place", "method", side, places, methods) for side in ("difference", "lo", "hi"))
-    image = heat_map(axes, difference, heads, list(METHODS.values()), SCORES, norm)
-    if len(heads) <= NUMBERS_UP_TO:
-        sure = ((lo > 0) | (hi < 0)) & (np.abs(difference) >= LEAST)
-        numbers(axes, image, np.where(sure, difference, np.nan))
+def _panel(axes: Axes, rows: pd.DataFrame, heads: list[str], norm: TwoSlopeNorm, size: Size) -> AxesImage:
+    methods, sides = list(METHODS), ("difference", "lo", "hi")
+    difference, lo, hi = (pivot(rows, "place", "method", side, heads, methods) for side in sides)
+    image = heat_map(axes, difference, heads, list(METHODS.values()), SCORES, norm, size)
+    sure = ((lo > 0) | (hi < 0)) & (np.abs(difference) >= LEAST)
+    write(axes, image, np.where(sure, difference, np.nan), size, "z.2f")
     return image
-
-
-def numbers(axes: Axes, image: AxesImage, matrix: np.ndarray) -> None:
-    """Write the values that are not NaN into the cells of a heat map."""
-    for row, column in np.argwhere(np.isfinite(matrix)):
-        value = matrix[row, column]
-        colour = ink(image.cmap(image.norm(value)))
-        axes.text(column, row, f"{value:z.2f}", ha="center", va="center", fontsize=6.5, color=colour)

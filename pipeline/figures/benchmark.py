@@ -27,7 +27,7 @@ def benchmark(benchmark: pd.DataFrame) -> Figure:
     usual = decaying.sort_values("V")["precision"].iloc[0]  # at the largest size, float32 is timed too
     first = decaying[(decaying["k"] == decaying["k"].min()) & (decaying["precision"] == usual)]
     recipe = benchmark[benchmark["what"] == "notebook_recipe"]
-    figure = new(TITLE, CAPTION, 7, 4.5)
+    figure = new(TITLE, CAPTION, 2.6)
     axes = figure.subplots()
     _line(axes, first, ("seconds", "lo", "hi"), BLUE, f"exact search, {first['k'].iloc[0]} pairs at each end")
     _line(axes, first, ("baseline_seconds", "baseline_lo", "baseline_hi"), GREY, "dense tiles, nothing selected")
@@ -37,7 +37,7 @@ def benchmark(benchmark: pd.DataFrame) -> Figure:
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
     threads, precision = first["threads"].iloc[0], first["precision"].iloc[0]
-    axes.set_title(f"{first['processor'].iloc[0]}, {threads} threads, scored in {precision}")
+    axes.set_title(f"{first['processor'].iloc[0]},\n{threads} threads, scored in {precision}")
     axes.legend(loc="upper left")
     return figure
 

@@ -5,13 +5,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, RED, confidence_of, new, sentence
+from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, RED, SMALL, confidence_of, keyed, sentence
 
 TITLE = "Is it induction, or a shortcut?"
 CAPTION = (
-    "Random tokens made to mislead. Above: attention to what followed a token's earlier occurrences (induction mass), "
+    "Random tokens made to mislead. Left: attention to what followed a token's earlier occurrences (induction mass), "
     "two best heads of each seed by their worst period; bars: {confidence} over sequences; dashes: even attention. "
-    "Below: loss of predicting tokens that a repeat foretells, and of all others; dashes: even guessing. Two "
+    "Right: loss of predicting tokens that a repeat foretells, and of all others; dashes: even guessing. Two "
     "continuations: attention to each of two, told apart by recency alone, or by the token before. Unseen: training "
     "never held them."
 )
@@ -23,9 +23,8 @@ PANELS = {
     "frequency": ("rare tokens, common ones", "in training"),
     "ambiguous": ("two continuations", "tokens that tell them apart"),
 }
-STRATA = {0: "unseen", 1: "rare", 2: "middle", 3: "common"}
-RIVALS = {"recent": "later", "earlier": "earlier", "same_context": "same\ncontext", "other_context": "other\ncontext"}
-WIDER = {"frequency": 1.5, "ambiguous": 1.5}  # where labels are words
+STRATA = {0: "unseen", 1: "rare", 2: "mid", 3: "common"}
+RIVALS = {"recent": "later", "earlier": "earlier", "same_context": "same", "other_context": "other\ncontext"}
 BEST = 2  # heads of each seed
 SEEDS = 3  # shown; more would hide each other
 COLOURS = (BLUE, ORANGE, RED)
@@ -41,24 +40,23 @@ def challenge_scores(challenge_scores: pd.DataFrame) -> Figure:
     """
     if challenge_scores.empty:
         return sentence(TITLE, "No model of this experiment could be put to these sequences.")
-    figure = new(TITLE, CAPTION.format(confidence=confidence_of(challenge_scores)), 12, 5.6)
     met = [challenge for challenge in PANELS if (challenge_scores["challenge"] == challenge).any()]
-    widths = [max(2, len(_ticks(challenge_scores, challenge))) * WIDER.get(challenge, 1) + 1 for challenge in met]
-    upper, lower = figure.subplots(2, len(met), squeeze=False, sharey="row", width_ratios=widths)
     best = shown_heads(challenge_scores)
-    for above, below, challenge in zip(upper, lower, met, strict=True):
+    caption = CAPTION.format(confidence=confidence_of(challenge_scores))
+    figure, drawn, keys = keyed(TITLE, caption, 0.95 * len(met) + 0.2, 2 + len(best) // 2)
+    left, right = drawn.subplots(len(met), 2, squeeze=False, sharey="col").T
+    for beside, losses, challenge in zip(left, right, met, strict=True):
         rows = challenge_scores[challenge_scores["challenge"] == challenge]
         ticks = _ticks(challenge_scores, challenge)
-        _attention(above, rows, best, ticks)
-        _losses(below, rows, ticks)
+        _attention(beside, rows, best, ticks)
+        _losses(losses, rows, ticks)
         title, unit = PANELS[challenge]
-        above.set(title=title, ylim=(0, 1.03))
-        below.set_xlabel(unit)
+        beside.set(title=title, ylim=(0, 1.03))
+        losses.set_title(unit)
     losses = challenge_scores[challenge_scores["metric"] == "loss"]
-    lower[0].set(ylim=(0, 1.05 * losses[["value", "chance"]].max().max()))
-    upper[0].set_ylabel("attention (probability)")
-    lower[0].set_ylabel("loss (nats per token)")
-    figure.legend(*_keys(upper[0], lower[0]), loc="outside right upper")
+    right[0].set(ylim=(0, 1.05 * losses[["value", "chance"]].max().max()))
+    drawn.supylabel("attention (probability); at the right: loss (nats per token)", fontsize=SMALL)
+    keys.legend(*_keys(left[0], right[0]), loc="upper left", ncols=2)
     return figure
 
 
@@ -103,8 +101,8 @@ def _attention(axes: Axes, rows: pd.DataFrame, best: list[tuple[int, int, int]],
             fmt=MARKERS[rank],
             linestyle="" if ambiguous else "-",
             color=COLOURS[seeds.index(head[0])],
-            markersize=3.5,
-            linewidth=0.8,
+            markersize=2.5,
+            linewidth=0.7,
             label=f"seed {head[0]}: {head[1]}.{head[2]}",
         )
     _chance(axes, rows)

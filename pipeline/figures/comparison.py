@@ -19,9 +19,9 @@ CAPTION = (
     "eigenvalues over the sum of their sizes. Gain: loss on first minus loss on second copies of held-out text."
 )
 PANELS = {
-    "previous_token": ("best previous-token head", "attention (probability)"),
+    "previous_token": ("best previous-token\nhead", "attention (probability)"),
     "induction": ("best induction head", "attention (probability)"),
-    "copying": ("copying by the induction head", "score, -1 to 1"),
+    "copying": ("copying by the\ninduction head", "score, -1 to 1"),
     "gain": ("gain on second copies", "nats per token"),
 }
 
@@ -38,17 +38,17 @@ def comparison(head_scores: pd.DataFrame, sentence_losses: pd.DataFrame) -> Figu
         return sentence(TITLE, "No head was scored.")
     experiments = list(dict.fromkeys(head_scores["experiment"]))
     numbers = key_numbers(head_scores, sentence_losses)
-    figure = new(TITLE, CAPTION, 10.5, 0.42 * len(experiments) + 1.9)
-    grid = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, (column, (title, unit)) in zip(grid, PANELS.items(), strict=True):
+    figure = new(TITLE, CAPTION, 2 * (0.22 * len(experiments) + 0.6))
+    grid = figure.subplots(2, 2, sharey=True)
+    for axes, (column, (title, unit)) in zip(grid.flat, PANELS.items(), strict=True):
         axes.axvline(0, color=LIGHT, linewidth=0.8, zorder=0)
         for row, experiment in enumerate(experiments):
             _row(axes, row, numbers.loc[experiment, column].dropna().to_numpy())
         values = [0, 1, *numbers[column].dropna()]
         axes.set(title=title, xlabel=unit, xlim=(min(values) - 0.08, max(values) + 0.08))
         axes.grid(axis="y", color=LIGHT, linewidth=0.4)
-    grid[0].set_yticks(range(len(experiments)), [experiment.replace("_", " ") for experiment in experiments])
-    grid[0].set_ylim(len(experiments) - 0.5, -0.5)
+    grid[0, 0].set_yticks(range(len(experiments)), [experiment.replace("_", " ") for experiment in experiments])
+    grid[0, 0].set_ylim(len(experiments) - 0.5, -0.5)
     return figure
 
 
@@ -75,6 +75,6 @@ def key_numbers(head_scores: pd.DataFrame, sentence_losses: pd.DataFrame) -> pd.
 def _row(axes: Axes, row: int, values: np.ndarray) -> None:
     """Dots spread by seed, so that equal values stay visible, and their mean."""
     offsets = 0.3 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(len(values) - 1, 1)
-    axes.plot(values, row + offsets, "o", color=BLUE, markersize=4, alpha=0.8)
+    axes.plot(values, row + offsets, "o", color=BLUE, markersize=3, alpha=0.8)
     if len(values):
         axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=BLACK, linewidth=1.2)

@@ -4,11 +4,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, pivot
+from pipeline.figures.grids import Size, heat_map, pivot, room
 from pipeline.figures.heads import first_seed
-from pipeline.figures.style import PROBABILITIES, SCORES, new, sentence
+from pipeline.figures.style import LINE, PROBABILITIES, SCORES, new, sentence
 
 TITLE = "Which later heads read what earlier heads write"
 CAPTION = (
@@ -18,10 +19,11 @@ CAPTION = (
     "highest on keys whose previous token the writer copied from the same token: what an induction head needs."
 )
 READS = {
-    "Q_composition": "queries (Q composition)",
-    "K_composition": "keys (K composition)",
-    "V_composition": "values (V composition)",
+    "Q_composition": "the reader's queries (Q)",
+    "K_composition": "the reader's keys (K)",
+    "V_composition": "the reader's values (V)",
 }
+TALLEST = 2.0  # inches of a map, however many heads
 
 
 @drawn_from("head_pairs")
@@ -40,32 +42,31 @@ def composition(head_pairs: pd.DataFrame) -> Figure:
     if composed.empty:
         return sentence(TITLE, "This model has a single layer, so no head can read what another one wrote.")
     writers, readers = _heads(composed, "writer", "src"), _heads(composed, "reader", "dst")
-    width, height = 0.36 * len(readers) + 1.6, max(0.24 * len(writers) + 1.1, 2.2)
-    figure = new(TITLE, CAPTION, min(max(2 * width, 8), 20), min(2 * height + 1.1, 16))
-    grid = figure.subplots(2, 2)
+    size = room(writers, 0.55), min(1.1 * LINE * len(writers), TALLEST)
+    figure = new(TITLE, CAPTION, 4 * (size[1] + 0.25) + 0.6)
+    panels = figure.subplots(4, 1, sharex=True)
     chance, largest = composed["chance"].mean(), composed["value"].max()
     norm = TwoSlopeNorm(chance, min(0, 2 * chance - largest), max(largest, 1.01 * chance))
-    numbers = ".2f" if len(readers) <= 16 else ""
-    for axes, (metric, words) in zip(grid.flat, READS.items(), strict=False):
+    for axes, (metric, words) in zip(panels, READS.items(), strict=False):
         rows = composed[composed["metric"] == metric]
         matrix = pivot(rows, "writer", "reader", "value", writers, readers)
-        image = heat_map(axes, matrix, writers, readers, SCORES, norm, numbers)
-        axes.set_title(f"through the reader's {words}")
-    bar = figure.colorbar(image, ax=grid[0, :], label=f"composition; chance {chance:.2g}", aspect=15)
+        image = heat_map(axes, matrix, writers, readers, SCORES, norm, size, ".2f")
+        axes.set_title(f"composition through {words}")
+    bar = figure.colorbar(image, ax=panels[:3], label=f"composition; chance {chance:.2g}", aspect=30)
     bar.ax.set_ylim(0, None)  # colours are symmetric around chance, but a ratio of sizes has no negative values
-    figure.colorbar(
-        _k_circuit(grid[1, 1], pairs, writers, readers, numbers), ax=grid[1, :], label="share of tokens", aspect=15
-    )
-    for axes in grid.flat:
-        axes.set(xlabel="reader (layer.head)", ylabel="writer (layer.head)")
+    circuit = _k_circuit(panels[3], pairs, writers, readers, size)
+    figure.colorbar(circuit, ax=panels[3], label="of tokens", aspect=10, ticks=[0, 1])
+    for axes in panels:
+        axes.set_ylabel("writer")
+    panels[3].set_xlabel("reader (layer.head)")
     return figure
 
 
-def _k_circuit(axes: Axes, pairs: pd.DataFrame, writers: list[str], readers: list[str], numbers: str):
+def _k_circuit(axes: Axes, pairs: pd.DataFrame, writers: list[str], readers: list[str], size: Size) -> AxesImage:
     rows = pairs[(pairs["metric"] == "K_circuit") & (pairs["definition"] == "top1_keys")]
     matrix = pivot(rows, "writer", "reader", "value", writers, readers)
-    axes.set_title("K circuit: a token's best key follows the same token")
-    return heat_map(axes, matrix, writers, readers, PROBABILITIES, Normalize(0, 1), numbers)
+    axes.set_title("K circuit: share of tokens")
+    return heat_map(axes, matrix, writers, readers, PROBABILITIES, Normalize(0, 1), size, ".2f")
 
 
 def _heads(pairs: pd.DataFrame, column: str, side: str) -> list[str]:

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from pipeline.figures.ablations import CLASSES, SETS, on_copied_text
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, pivot
+from pipeline.figures.grids import heat_map, pivot, room
 from pipeline.figures.heads import first_seed
-from pipeline.figures.style import SCORES, new, sentence
+from pipeline.figures.style import LINE, SCORES, new, sentence
 
 TITLE = "What each part adds to the logit of the correct token"
 CAPTION = (
@@ -17,7 +17,6 @@ CAPTION = (
     "the heads of a layer, and its feed-forward part (ff) where it has one. The rest of the logit is {rest}."
 )
 FEED_FORWARD = "ff"
-NUMBERS_UP_TO = 12  # columns; more leave no room for numbers
 
 
 @drawn_from("contributions")
@@ -37,20 +36,19 @@ def contributions(contributions: pd.DataFrame) -> Figure:
     columns = [*heads, *[FEED_FORWARD] * (FEED_FORWARD in set(layered["part"]))]
     classes = [each for each in CLASSES if each in set(rows["token_class"])]
     caption = CAPTION.format(set=SETS[rows["eval_set"].iloc[0]], rest=_rest(rows, classes))
-    width = max(0.33 * len(columns) + 0.5, 2.2)
-    figure = new(TITLE, caption, len(classes) * width + 1.2, 0.25 * len(layers) + 1.7)
-    panels = figure.subplots(1, len(classes), squeeze=False, sharey=True)[0]
+    labels = [str(layer) for layer in layers[::-1]]
+    size = room(labels), LINE * len(layers)
+    figure = new(TITLE, caption, len(classes) * (size[1] + 0.25) + 0.75)
+    panels = figure.subplots(len(classes), 1, squeeze=False, sharex=True)[:, 0]
     shown = layered[layered["token_class"].isin(classes)]
     most = max(shown["contribution"].abs().max(), 1e-9)
-    numbers = "z.1f" if len(columns) <= NUMBERS_UP_TO else ""
     for axes, token_class in zip(panels, classes, strict=True):
         of_class = shown[shown["token_class"] == token_class]
         matrix = pivot(of_class, "layer", "part", "contribution", layers, columns)[::-1]
-        labels = [str(layer) for layer in layers[::-1]]
-        image = heat_map(axes, matrix, labels, columns, SCORES, TwoSlopeNorm(0, -most, most), numbers)
-        axes.set(title=CLASSES[token_class], xlabel="head")
-    panels[0].set_ylabel("layer")
-    figure.colorbar(image, ax=panels, label="logits", aspect=20)
+        image = heat_map(axes, matrix, labels, columns, SCORES, TwoSlopeNorm(0, -most, most), size, "z.1f")
+        axes.set(title=CLASSES[token_class], ylabel="layer")
+    panels[-1].set_xlabel("head")
+    figure.colorbar(image, ax=panels, label="logits", location="bottom", aspect=40)
     return figure
 
 

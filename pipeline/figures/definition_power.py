@@ -8,27 +8,28 @@ from matplotlib.figure import Figure
 from pipeline.claims.definition_power import ALL, DEFINITION, best_ways
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.grids import heat_map, pivot
-from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, confidence_of, new, percent, sentence
+from pipeline.figures.style import BLUE, GREY, LIGHT, LINE, confidence_of, new, percent, sentence
 
 TITLE = "Which score to take: {best}"
 NOTHING = "Which score to take"
 CAPTION = (
-    "Heads known beforehand to play a role or not, in up to {models} models. Every definition in the way that tells "
-    "them apart best. Left: area under the ROC curve over all models, bars {confidence} intervals, dashes a guess. "
-    "Middle: share of the heads that play the role found at {level} false positives, by kind of models; the threshold "
-    "is chosen on one half of all models and judged on the other; beside it, look-alikes that it lets through, and n, "
-    "the sentences that bring the area to within 0.01 of its limit; -: of the weights. Right: the ROC curves, up to "
-    "{shown} false positives; blue: the best."
+    "Heads known beforehand to play a role or not, in up to {models} models. Of each role the {listed} best "
+    "definitions, in the way that tells heads apart best. Left: area under the ROC curve over all models, bars "
+    "{confidence} intervals, dashes a guess. Right: share of the heads that play the role found at {level} false "
+    "positives, by kind of models; the threshold is chosen on one half of all models and judged on the other; last "
+    "column: look-alikes that it lets through, as few as can be; n: the sentences that bring the area to within 0.01 "
+    "of its limit, -: of the weights. Below: the ROC curves, up to {shown} false positives; blue: the best."
 )
 MISTAKEN = "look_alike"
+LISTED = 8  # definitions of a role
 SHOWN = 0.3  # share of false positives up to which curves are drawn
 NAMES = {"previous_token": "Previous token", "induction": "Induction", "copying": "Copying"}
 WAYS = {
     "weights": "weights",
     "text": "text",
-    "repeated_text": "text with copies",
+    "repeated_text": "copied text",
     "one_period": "one period",
-    "least_of_periods": "several periods",
+    "least_of_periods": "periods",
 }
 
 
@@ -51,26 +52,26 @@ def definition_power(definition_power: pd.DataFrame, definition_curves: pd.DataF
         confidence=confidence_of(definition_power),
         level=percent(definition_power["level"].iloc[0]),
         shown=percent(SHOWN),
+        listed=LISTED,
     )
-    counts = [(best["metric"] == metric).sum() for metric in metrics]
-    figure = new(title, caption, 9.5, 2.2 + 0.4 * len(metrics) + 0.19 * sum(counts))
-    panels = figure.subplots(len(metrics), 3, squeeze=False, height_ratios=counts, width_ratios=(1, 1.2, 0.6))
+    listed = {metric: best[best["metric"] == metric].head(LISTED) for metric in metrics}
+    counts = [len(rows) for rows in listed.values()]
+    heights = 1.2 * LINE * sum(counts) + 0.25 * len(metrics) + 0.85, 1.2
+    figure = new(title, caption, sum(heights))
+    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    panels = upper.subplots(len(metrics), 2, squeeze=False, height_ratios=counts, width_ratios=(1, 1.4))
+    curves = lower.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     kinds = [kind for kind in definition_power["kind"].unique() if kind not in (ALL, MISTAKEN)]
-    for metric, (left, right, roc) in zip(metrics, panels, strict=True):
-        rows = best[best["metric"] == metric]
+    for (metric, rows), (left, right), roc in zip(listed.items(), panels, curves, strict=True):
         _areas(left, rows)
         _curves(roc, definition_curves.merge(rows[DEFINITION], on=DEFINITION), rows.iloc[0])
         left.set_title(NAMES[metric])
+        roc.set(title=NAMES[metric], xlabel="false positives")
         of_kinds = definition_power.merge(rows[DEFINITION], on=DEFINITION).assign(row=_labels)
-        matrix = pivot(of_kinds, "row", "kind", "power_at_level", list(_labels(rows)), kinds)
-        labels = [kind if metric == metrics[-1] else "" for kind in kinds]
-        heat_map(right, matrix, [""] * len(rows), labels, "Blues", Normalize(0, 1), "z.2f")
-        mistaken = of_kinds[of_kinds["kind"] == MISTAKEN].set_index("row")["false_positives_at_level"]
-        _beside(right, rows.assign(mistaken=mistaken.reindex(list(_labels(rows))).to_numpy()), len(kinds))
-    panels[-1, 0].set_xlabel("area under the ROC curve")
-    panels[-1, 2].set_xlabel("false positives")
-    panels[0, 2].set_title("power")
-    panels[0, 1].set_title(f"power at {percent(definition_power['level'].iloc[0])} false positives")
+        _kinds(right, of_kinds, rows, kinds, last=metric == metrics[-1])
+    panels[-1, 0].set_xlabel("area under\nthe ROC curve")
+    curves[0].set_ylabel("power")
+    panels[0, 1].set_title("power, %; look-alikes; n")
     return figure
 
 
@@ -83,8 +84,8 @@ def _areas(axes: Axes, rows: pd.DataFrame) -> None:
     places = range(len(rows))
     axes.axvline(0.5, color=GREY, linestyle=(0, (2, 1)), linewidth=0.8)
     axes.hlines(places, 0.4, 1, color=LIGHT, linewidth=0.5, zorder=0)
-    axes.hlines(places, rows["auc_lo"], rows["auc_hi"], color=BLUE, linewidth=1.2)
-    axes.plot(rows["auc"], places, "o", color=BLUE, markersize=3.5)
+    axes.hlines(places, rows["auc_lo"], rows["auc_hi"], color=BLUE, linewidth=0.9)
+    axes.plot(rows["auc"], places, "o", color=BLUE, markersize=2.5)
     axes.set_yticks(places, [named(row) for _, row in rows.iterrows()])
     axes.set(xlim=(min(0.45, rows["auc_lo"].min() - 0.02), 1.02), ylim=(len(rows) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
@@ -104,14 +105,18 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
     return rows["definition"] + " " + rows["measured_on"]
 
 
-def _beside(axes: Axes, rows: pd.DataFrame, place: int) -> None:
-    """Write beside the heat map how many look-alikes each definition lets through, and the sentences it needs."""
-    columns = {"look-alikes": 0.2, "n": 1.3}
-    for number, row in enumerate(rows.to_dict("records")):
-        needed = "all" if pd.isna(row["sentences_for_auc"]) else f"{row['sentences_for_auc']:d}"
-        words = (f"{row['mistaken']:.2f}", "-" if row["measured_on"] == "weights" else needed)
-        for text, right in zip(words, columns.values(), strict=True):
-            axes.text(place + right, number, text, ha="center", va="center", fontsize=7, color=BLACK)
-    for text, right in columns.items():
-        axes.text(place + right, -0.75, text, ha="center", va="bottom", fontsize=7, color=GREY)
-    axes.set_xlim(-0.5, place + 1.7)
+def _kinds(axes: Axes, of_kinds: pd.DataFrame, rows: pd.DataFrame, kinds: list[str], last: bool) -> None:
+    """Draw the power by kinds of models, the look-alikes let through and, at the right, the sentences needed."""
+    of_kinds = of_kinds.assign(shown=of_kinds["power_at_level"])
+    mistaken = of_kinds["kind"] == MISTAKEN
+    of_kinds.loc[mistaken, "shown"] = of_kinds.loc[mistaken, "false_positives_at_level"]
+    columns, order = [*kinds, MISTAKEN], list(_labels(rows))
+    matrix = 100 * pivot(of_kinds, "row", "kind", "shown", order, columns)
+    names = [kind.replace("_", "-") + "s" * (kind == MISTAKEN) if last else "" for kind in columns]
+    size = 0.2 * len(columns), 1.2 * LINE * len(rows)
+    heat_map(axes, matrix, [""] * len(rows), names, "Blues", Normalize(0, 100), size, "z.0f")
+    needed = ["all" if pd.isna(n) else f"{n:d}" for n in rows["sentences_for_auc"]]
+    texts = ["-" if way == "weights" else n for way, n in zip(rows["measured_on"], needed, strict=True)]
+    axes.set_yticks(range(len(rows)), texts)
+    axes.yaxis.tick_right()
+    axes.tick_params(length=0)

@@ -1,5 +1,7 @@
 """How far back a rotary head looks by its weights: its scores by distance, and how much tokens change them."""
 
+import textwrap
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +16,7 @@ CAPTION = (
     "they stand in the text. Band: one standard deviation of pairs to either side, which is what tokens add. A "
     "peak above the band elsewhere is distance's alone, whatever tokens stand there."
 )
-WIDTH, EACH = 3.5, 1.5  # inches, so that it fits a column as it is; a head's height
+EACH, LETTERS = 1.4, 54  # inches of a head's height; of a line of its title
 
 
 @drawn_from("distance_scores", "head_scores")
@@ -34,7 +36,7 @@ def distance_scores(distance_scores: pd.DataFrame, head_scores: pd.DataFrame) ->
     furthest = max(heads_of(scores), key=lambda head: peak[head])
     said = {head: words for head, words in leading_heads(head_scores).items() if head in peak.index}
     said[furthest] = " and ".join([*filter(None, [said.get(furthest)]), "goes by distance most"])
-    figure = new(TITLE, CAPTION, WIDTH, EACH * len(said) + 1.9)
+    figure = new(TITLE, CAPTION, EACH * len(said) + 0.3)
     panels = figure.subplots(len(said), 1, squeeze=False, sharex=True)[:, 0]
     for axes, (head, words) in zip(panels, said.items(), strict=True):
         _head(axes, of_head(scores, head), f"Head {name(head)}, {words}")
@@ -47,5 +49,5 @@ def _head(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     axes.axhline(0, color=LIGHT, linewidth=0.8)
     axes.fill_between(rows["distance"], position - content, position + content, color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(rows["distance"], position, color=BLUE)
-    axes.set(title=title, ylabel="score")
+    axes.set(title=textwrap.fill(title, LETTERS), ylabel="score")
     by_distance(axes)

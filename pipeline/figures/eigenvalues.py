@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.heads import first_seed, heads_of, name, of_head
-from pipeline.figures.style import BLUE, LIGHT, ORANGE, new, sentence
+from pipeline.figures.heads import first_seed, listed_heads, name, of_head
+from pipeline.figures.style import BLUE, LIGHT, ORANGE, SMALL, keyed, sentence
 
 TITLE = "Eigenvalues of every head's token-to-token circuits"
 CAPTION = (
@@ -19,6 +19,7 @@ CAPTION = (
     "own logits (copying), -1: they lower them. QK +1: a token attends to itself."
 )
 COLOURS = {"OV": (BLUE, "o"), "QK": (ORANGE, "x")}
+COLUMNS = 5
 
 
 @drawn_from("spectra")
@@ -31,15 +32,17 @@ def eigenvalues(spectra: pd.DataFrame) -> Figure:
     spectra = first_seed(spectra)
     if spectra.empty:
         return sentence(TITLE, "No circuit's eigenvalues were computed in this experiment.")
-    heads = heads_of(spectra)
-    columns = max(head for _, head in heads) + 1
-    rows = -(-len(heads) // columns)
-    figure = new(TITLE, CAPTION, max(1.45 * columns, 7), 1.75 * rows + 1.2)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, head in zip(grid.flat, heads, strict=True):
+    largest = spectra.assign(size=np.hypot(spectra["real"], spectra["imaginary"]))
+    heads, others = listed_heads(largest[largest["circuit"] == "OV"], "size", "eigenvalues of OV")
+    rows = -(-len(heads) // COLUMNS)
+    figure, drawn, keys = keyed(TITLE, CAPTION + others, 1.05 * rows, 1)
+    grid = drawn.subplots(rows, COLUMNS, squeeze=False)
+    for axes in grid.flat[len(heads) :]:
+        axes.remove()
+    for axes, head in zip(grid.flat, heads, strict=False):
         _plane(axes, of_head(spectra, head), name(head))
     handles, texts = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside upper right", ncols=2)
+    keys.legend(handles, texts, loc="upper left", ncols=2)
     return figure
 
 
@@ -58,8 +61,8 @@ def _plane(axes: Axes, spectra: pd.DataFrame, head: str) -> None:
         rows = spectra[spectra["circuit"] == circuit]
         largest = np.hypot(rows["real"], rows["imaginary"]).max()
         points = rows[["real", "imaginary"]] / (largest or 1)
-        axes.scatter(points["real"], points["imaginary"], s=11, c=colour, marker=marker, linewidths=0.8, label=circuit)
+        axes.scatter(points["real"], points["imaginary"], s=5, c=colour, marker=marker, linewidths=0.6, label=circuit)
         scores.append(f"{circuit} {eigenvalue_score(rows):+.2f}")
-    axes.set_title(f"{head}\n" + "\n".join(scores), fontsize=7.5)
+    axes.set_title(f"{head}\n" + "\n".join(scores), fontsize=SMALL)
     axes.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)

@@ -18,9 +18,9 @@ CAPTION = (
 )
 COLOURS: dict[str, str] = dict(zip(EVENTS, (BLUE, PURPLE, ORANGE, GREEN, RED), strict=True))
 PANELS = {  # title, unit, and what the axis shows at least, so that noise looks like noise
-    "previous_token": ("attention to the token before, best previous-token head", "probability", (0, 1)),
+    "previous_token": ("attention to the token before, best such head", "probability", (0, 1)),
     "k_composition": ("K-composition of both heads", "times chance", (0.5, 2)),
-    "prefix_matching": ("prefix matching of the best induction head, worst period", "probability", (0, 1)),
+    "prefix_matching": ("prefix matching, best induction head, worst period", "probability", (0, 1)),
     "copying": ("copying by its OV circuit", "score", (0, 1)),
     "loss_drop": ("loss on first minus loss on second copies in text", "nats", (0, 1)),
 }
@@ -30,7 +30,8 @@ LOSSES = {
     ("repeated_text", "first_copy"): (BLUE, "first copy"),
     ("repeated_text", "second_copy"): (RED, "second copy"),
 }
-TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+MOST_TICKS = 7  # that there is room for
 
 
 @drawn_from("checkpoint_scores", "emergence")
@@ -46,10 +47,8 @@ def emergence(checkpoint_scores: pd.DataFrame, emergence: pd.DataFrame) -> Figur
     seeds = [curves(rows) for _, rows in checkpoint_scores.groupby("seed")]
     events = [event for event in EVENTS if any(event in seen for seen in seeds)]
     caption = CAPTION.format(confidence=confidence_of(emergence))
-    figure = new(f"{TITLE}{_order(emergence)}", caption, 8, 1.15 * len(events) + 3.4)
+    figure = new(f"{TITLE}{_order(emergence)}", caption, 0.9 * len(events) + 1.9)
     grid = figure.subplots(len(events) + 1, 1, sharex=True, height_ratios=[1] * len(events) + [1.7])
-    figure.align_ylabels(grid)
-    figure.set_layout_engine("constrained", w_pad=0.12)  # aligned labels are not reckoned with
     for axes, event in zip(grid, events, strict=False):
         for seen in seeds:
             if event in seen:
@@ -81,7 +80,7 @@ def _marks(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     rows = rows.dropna(subset="step")
     step, level = rows["step"].to_numpy(float), rows[["before_level", "after_level"]].mean(axis=1).to_numpy(float)
     reach = [step - rows["lo"].to_numpy(float), rows["hi"].to_numpy(float) - step]
-    axes.errorbar(step, level, xerr=reach, fmt="o", color=colour, markersize=4, elinewidth=1)
+    axes.errorbar(step, level, xerr=reach, fmt="o", color=colour, markersize=3, elinewidth=0.8)
 
 
 def _mean(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
@@ -99,7 +98,7 @@ def _losses(axes: Axes, checkpoint_scores: pd.DataFrame) -> None:
             lines[0].set_label(text)
     axes.set(title="losses", ylabel="nats")
     axes.set_ylim(0, None)
-    axes.legend(loc="lower left", ncols=len(LOSSES))
+    axes.legend(loc="lower left")
 
 
 def _steps(axes: Axes, steps: np.ndarray) -> None:
@@ -107,6 +106,7 @@ def _steps(axes: Axes, steps: np.ndarray) -> None:
     first = min(steps[steps > 0], default=1)
     axes.set_xscale("function", functions=(lambda step: np.log(step + first), lambda place: np.exp(place) - first))
     ticks = [tick for tick in TICKS if tick == 0 or first <= tick <= steps.max()]
+    ticks = ticks[:: -(-len(ticks) // MOST_TICKS)]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlim(0, steps.max())

@@ -6,7 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.image import AxesImage
 
-MOST_LABELS = 64  # on one side; with more, every second or third is labelled
+from pipeline.figures.style import LETTER, LINE, WIDTH
+
+Size = tuple[float, float]  # inches across and down
+
+
+def room(labels: list[str], right: float = 0.0) -> float:
+    """Return about how many inches a map has across, beside its labels and what stands at the right."""
+    return WIDTH - right - 0.25 - LETTER * max(map(len, labels), default=0)
 
 
 def heat_map(
@@ -16,9 +23,10 @@ def heat_map(
     columns: list[str],
     cmap: str | Colormap,
     norm: Normalize,
+    size: Size,
     numbers: str = "",
 ) -> AxesImage:
-    """Draw [row, column] with a label at each row and column; NaN stays blank.
+    """Draw [row, column] with a label at each row and column, or each few where they are many; NaN stays blank.
 
     Args:
         axes: where.
@@ -27,21 +35,41 @@ def heat_map(
         columns: labels from the left.
         cmap: colours.
         norm: from values to colours.
-        numbers: format of the value written into each cell, such as `z.2f` (no negative zeros); empty for none.
+        size: about what the map takes.
+        numbers: format of the value written into each cell, such as `z.2f` (no negative zeros), if cells are large
+            enough; empty for none.
     """
     image = axes.imshow(matrix, cmap=cmap, norm=norm, aspect="auto", interpolation="nearest")
-    every, each = -(-len(rows) // MOST_LABELS), -(-len(columns) // MOST_LABELS)
+    cell = size[0] / max(len(columns), 1), size[1] / max(len(rows), 1)
+    every, letters = max(1, int(np.ceil(LINE / cell[1]))), max(map(len, columns), default=0)
     axes.set_yticks(range(0, len(rows), every), rows[::every])
-    turned = max(map(len, columns), default=0) > 4 or len(columns) > 20
+    turned = letters > 3 and (letters + 1) * LETTER > cell[0]
+    each = max(1, int(np.ceil((LINE if turned else (letters + 1) * LETTER) / cell[0])))
     axes.set_xticks(range(0, len(columns), each), columns[::each], rotation=90 if turned else 0)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if numbers:
-        for (row, column), value in np.ndenumerate(matrix):
-            if np.isfinite(value):
-                colour = ink(image.cmap(image.norm(value)))
-                axes.text(column, row, format(value, numbers), ha="center", va="center", fontsize=6.5, color=colour)
+        write(axes, image, matrix, size, numbers)
     return image
+
+
+def write(axes: Axes, image: AxesImage, matrix: np.ndarray, size: Size, numbers: str) -> None:
+    """Write the values that are not NaN into the cells of a heat map; none if one would not fit.
+
+    Args:
+        axes: where.
+        image: the map.
+        matrix: values.
+        size: about what the map takes.
+        numbers: their format.
+    """
+    words = {place: format(value, numbers) for place, value in np.ndenumerate(matrix) if np.isfinite(value)}
+    longest = 0.9 * LETTER * max(map(len, words.values()), default=0)
+    if longest > size[0] / matrix.shape[1] or size[1] / matrix.shape[0] < 0.9 * LINE:
+        return
+    for (row, column), text in words.items():
+        colour = ink(image.cmap(image.norm(matrix[row, column])))
+        axes.text(column, row, text, ha="center", va="center", color=colour)
 
 
 def ink(background: tuple[float, float, float, float] | np.ndarray) -> str:

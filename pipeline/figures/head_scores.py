@@ -8,9 +8,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, pivot
+from pipeline.figures.grids import heat_map, pivot, room
 from pipeline.figures.heads import leading_head, name
-from pipeline.figures.style import SCORES, new, sentence
+from pipeline.figures.style import SCORES, SMALL, new, sentence
 
 TITLE = "What each head does"
 CAPTION = (
@@ -19,10 +19,8 @@ CAPTION = (
     "on repeated random tokens. All definitions, and the numbers, are in head_scores. A head's number means nothing "
     "across seeds."
 )
-WIDTH, ACROSS = 3.5, 3  # inches, so that it fits a column as it is; maps side by side
+ACROSS = 3  # maps side by side
 TITLE_LETTERS = 18  # on a line
-ROOM = 8  # labels along one side of a map
-SMALL = 6.5  # points
 # Each score by one definition, on one set of sequences: the first of these it was measured on.
 SHOWN = (
     ("previous_token", "mean"),
@@ -56,18 +54,21 @@ def head_scores(head_scores: pd.DataFrame) -> Figure:
     layers = sorted({place for rows in maps.values() for place in zip(rows["seed"], rows["layer"], strict=True)})
     heads = sorted(set().union(*(rows["head"] for rows in maps.values())))
     down = -(-len(maps) // ACROSS)
-    figure = new(_title(head_scores), CAPTION, WIDTH, down * (min(max(0.075 * len(layers), 0.4), 2) + 0.42) + 1.9)
+    size = room(["seed 0"]) / ACROSS, min(max(0.075 * len(layers), 0.4), 2)
+    figure = new(_title(head_scores), CAPTION, down * (size[1] + 0.42) + 0.2)
     panels = figure.subplots(down, ACROSS, squeeze=False)
-    across = _thinned([str(head) for head in heads])
+    seeds = [seed for seed, _ in layers]
+    labels = [str(layer) for _, layer in layers], [str(head) for head in heads]
     for at, (axes, ((metric, _), rows)) in enumerate(zip(panels.flat, maps.items(), strict=False)):
         chance = rows["chance"].mean()
         place = [layers.index(pair) for pair in zip(rows["seed"], rows["layer"], strict=True)]
         matrix = pivot(rows.assign(place=place), "place", "head", "value", list(range(len(layers))), heads)
         distance = matrix - (chance if np.isfinite(chance) else 0)
         largest = np.nanmax(np.abs(distance)) or 1
-        heat_map(axes, distance / largest, _labels(layers), across, SCORES, Normalize(-1, 1))
-        axes.tick_params(labelsize=SMALL, labelleft=at % ACROSS == 0, labelbottom=at + ACROSS >= len(maps))
-        axes.tick_params(axis="x", rotation=0)
+        heat_map(axes, distance / largest, *labels, SCORES, Normalize(-1, 1), size)
+        if len(set(seeds)) > 1:  # a seed is named at its first layer
+            axes.set_yticks([seeds.index(seed) for seed in set(seeds)], [f"seed {seed}" for seed in set(seeds)])
+        axes.tick_params(labelleft=at % ACROSS == 0, labelbottom=at + ACROSS >= len(maps))
         by_chance = f"chance {chance:.2g}" if np.isfinite(chance) else ""
         lines = "\n".join(wrap(metric.replace("_", " "), TITLE_LETTERS))
         axes.set_title(f"{lines}\n{by_chance}", fontsize=SMALL)
@@ -82,20 +83,6 @@ def _title(head_scores: pd.DataFrame) -> str:
     found = {words: leading_head(head_scores, role) for role, words in says.items()}
     named = [f"{name(best[0])} {words}" for words, best in found.items() if best]
     return f"{TITLE}: {', '.join(named)} (first seed)" if named else TITLE
-
-
-def _labels(layers: list[tuple[int, int]]) -> list[str]:
-    """Name the first layer of each seed by the seed; of one seed alone, every layer."""
-    seeds = [seed for seed, _ in layers]
-    if len(set(seeds)) == 1:
-        return _thinned([str(layer) for _, layer in layers])
-    return [f"seed {seed}" if at == seeds.index(seed) else "" for at, seed in enumerate(seeds)]
-
-
-def _thinned(labels: list[str]) -> list[str]:
-    """Keep as many labels, evenly, as there is room for."""
-    every = -(-len(labels) // ROOM)
-    return [label if at % every == 0 else "" for at, label in enumerate(labels)]
 
 
 def _of_one_set(frame: pd.DataFrame, metric: str, definition: str) -> pd.DataFrame:

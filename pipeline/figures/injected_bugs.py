@@ -5,8 +5,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, pivot
-from pipeline.figures.style import new, sentence
+from pipeline.figures.grids import heat_map, pivot, room
+from pipeline.figures.style import LINE, new, sentence
 
 TITLE = "{caught} of {injected} injected bugs are caught, and {stopped} of {clean} clean models are stopped"
 NOTHING = "Injected bugs"
@@ -42,6 +42,7 @@ def injected_bugs(injected_bugs: pd.DataFrame) -> Figure:
     labels = [
         "no bug" if gate == NO_GATE else f"{gate}: {count} bug{'s' * (count > 1)}" for gate, count in gates.items()
     ]
-    figure = new(title, CAPTION, 7.5, 1.6 + 0.3 * len(gates))
-    heat_map(figure.subplots(), caught, labels, families, "RdYlGn", Normalize(0, 1), "z.0%")
+    figure = new(title, CAPTION, 0.6 + 1.2 * LINE * len(gates))
+    size = room(labels), 1.2 * LINE * len(gates)
+    heat_map(figure.subplots(), caught, labels, families, "RdYlGn", Normalize(0, 1), size, "z.0%")
     return figure

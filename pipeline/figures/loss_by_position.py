@@ -39,20 +39,15 @@ def loss_by_position(loss_by_position: pd.DataFrame) -> Figure:
     ]
     losses = losses.assign(panel=panels, place=losses["eval_set"].map(list(SETS).index))
     order = losses.sort_values(["place", "period"])["panel"].unique()
-    columns = min(len(order), 2)
-    rows = -(-len(order) // columns)
-    figure = new(TITLE, CAPTION, 9.5, 2.5 * rows + 1)
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes, panel in zip(grid.flat, order, strict=False):
+    figure = new(TITLE, CAPTION, 1.25 * len(order) + 0.3)
+    panels = figure.subplots(len(order), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+    for axes, panel in zip(panels, order, strict=True):
         _panel(axes, losses[losses["panel"] == panel])
-        axes.set(title=panel, xlabel="position in the sequence (tokens)")
+        axes.set(title=panel, ylabel="nats per token")
         # Repeated random tokens leave the foot of the panel free, text its head.
         axes.legend(loc="lower left" if "period" in panel else "upper right")
-    grid[0, 0].set_ylim(0, None)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("loss (nats per token)")
-    for axes in grid.flat[len(order) :]:
-        axes.set_axis_off()
+    panels[0].set_ylim(0, None)
+    panels[-1].set_xlabel("position in the sequence (tokens)")
     return figure
 
 

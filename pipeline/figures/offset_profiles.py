@@ -6,8 +6,8 @@ from matplotlib.figure import Figure, SubFigure
 
 from pipeline.claims.keys import without_begin
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.heads import first_seed, heads_of, leading_heads, name, of_head
-from pipeline.figures.style import BLACK, GREY, LIGHT, RED, by_distance, new, sentence
+from pipeline.figures.heads import Head, first_seed, heads_of, leading_heads, listed_heads, name, of_head
+from pipeline.figures.style import BLACK, GREY, KEY, LIGHT, RED, SMALL, by_distance, new, sentence
 from pipeline.figures.terms import COLOURS, four_terms_of, rest_alone, total
 
 TITLE = "Scores and attention by distance between query and key"
@@ -17,6 +17,7 @@ CAPTION = (
     "Stream: everything but position. Below: attention of every head on one common scale; the heads shown above are "
     "drawn in orange."
 )
+COLUMNS = 4  # of the heads in small
 
 
 @drawn_from("offset_profiles", "head_scores")
@@ -31,44 +32,48 @@ def offset_profiles(offset_profiles: pd.DataFrame, head_scores: pd.DataFrame) ->
     if profiles.empty:
         return sentence(TITLE, "No profile over distances was measured in this experiment.")
     profiles = profiles[profiles["offset"] <= profiles["offset"].max() / 2]
-    heads = heads_of(profiles)
-    leading = {head: role for head, role in leading_heads(head_scores).items() if head in heads}
-    layers = len({layer for layer, _ in heads})
-    columns = len(heads) // layers
-    width = max(9.0, 1.15 * columns)
-    upper_height, lower_height = 2.6 * len(leading), 1.25 * layers + 0.4
-    figure = new(TITLE, CAPTION + rest_alone(profiles), width, upper_height + lower_height + 0.9)
-    heights = [upper_height, lower_height] if leading else [lower_height]
+    heads, others = listed_heads(profiles, "mean_pattern", "mean attention at one distance")
+    every = heads_of(profiles)
+    leading = {head: role for head, role in leading_heads(head_scores).items() if head in every}
+    heights = [0.62 * -(-len(heads) // COLUMNS) + 0.3]
+    if leading:
+        heights = [1.4 * len(leading), 4 * KEY, *heights]
+    figure = new(TITLE, CAPTION + rest_alone(profiles) + others, sum(heights))
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     if leading:
-        for row, (head, role) in zip(parts[0].subplots(len(leading), 2, squeeze=False), leading.items(), strict=True):
-            _head(row, of_head(profiles, head), f"Head {name(head)}, {role}")
-    _all_heads(parts[-1], profiles, heads, layers, columns, set(leading))
+        rows = parts[0].subfigures(len(leading), 1, squeeze=False)[:, 0]
+        for row, (head, role) in zip(rows, leading.items(), strict=True):
+            row.suptitle(f"Head {name(head)}: {role}", x=0.01, ha="left", fontsize=7.5)
+            _head(row.subplots(1, 2), of_head(profiles, head))
+        lines, texts = rows[0].axes[0].get_legend_handles_labels()
+        parts[1].legend(lines, texts, title="query-key", loc="upper left", ncols=2)
+    _all_heads(parts[-1], profiles, heads, set(leading))
     return figure
 
 
-def _head(row: list[Axes], profiles: pd.DataFrame, title: str) -> None:
+def _head(row: np.ndarray, profiles: pd.DataFrame) -> None:
     row[0].axhline(0, color=LIGHT, linewidth=0.8)
     whole = total(profiles)
     for (pair, rows), colour in zip(four_terms_of(profiles).items(), COLOURS, strict=False):
-        row[0].plot(rows["offset"], rows["mean_score"], color=colour, label=pair, linewidth=1.2)
-    row[0].plot(whole["offset"], whole["mean_score"], color=BLACK, label="sum of all terms", linewidth=1.2)
-    row[0].set(title=f"{title}: scores", ylabel="mean score, row-centred")
-    row[0].legend(title="query-key", loc="upper left", bbox_to_anchor=(1, 1))
+        row[0].plot(rows["offset"], rows["mean_score"], color=colour, label=pair, linewidth=1)
+    row[0].plot(whole["offset"], whole["mean_score"], color=BLACK, label="sum of all terms", linewidth=1)
+    row[0].set_title("mean score, row-centred")
     row[1].plot(whole["offset"], whole["mean_pattern"], color=RED)
-    row[1].set(title=f"{title}: attention", ylabel="mean attention (probability)", ylim=(0, None))
+    row[1].set(title="mean attention", ylim=(0, None))
     for axes in row:
         by_distance(axes)
         axes.set_xlabel("distance back (tokens)")
 
 
-def _all_heads(figure: SubFigure, profiles: pd.DataFrame, heads: list, layers: int, columns: int, marked: set) -> None:
-    grid = figure.subplots(layers, columns, squeeze=False, sharex=True, sharey=True)
-    for axes, head in zip(grid.flat, heads, strict=True):
+def _all_heads(figure: SubFigure, profiles: pd.DataFrame, heads: list[Head], marked: set[Head]) -> None:
+    grid = figure.subplots(-(-len(heads) // COLUMNS), COLUMNS, squeeze=False, sharex=True, sharey=True)
+    for axes, head in zip(grid.flat, heads, strict=False):
         whole = total(of_head(profiles, head))
         axes.plot(whole["offset"], whole["mean_pattern"], color=RED if head in marked else GREY, linewidth=1)
         axes.set_title(name(head))
-        axes.set_ylim(0, 1)
+        axes.set(ylim=(0, 1), yticks=[0, 1])
         by_distance(axes)
-    figure.supxlabel("distance back (tokens)", fontsize=8)
-    figure.supylabel("mean attention (probability)", fontsize=8)
+    for axes in grid.flat[len(heads) :]:
+        axes.remove()
+    figure.supxlabel("distance back (tokens)", fontsize=SMALL)
+    figure.supylabel("mean attention (probability)", fontsize=SMALL)

@@ -5,21 +5,21 @@ import pandas as pd
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
-from pipeline.figures.ablations import CLASSES, LEAST, SETS, numbers, on_copied_text
+from pipeline.figures.ablations import CLASSES, LEAST, SETS, on_copied_text
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, pivot
+from pipeline.figures.grids import heat_map, pivot, room, write
 from pipeline.figures.heads import first_seed
-from pipeline.figures.style import SCORES, new, sentence
+from pipeline.figures.style import LINE, SCORES, new, sentence
 
 TITLE = "Which paths the loss rests on"
 CAPTION = (
     "First seed, on {set}, nats per token, patterns held. A path goes through one head of layer 0 or none (rows), then "
-    "one of layer 1 or none (columns). Above: what the loss gains when the path is removed and all others stay. Below: "
+    "one of layer 1 or none (columns). Left: what the loss gains when the path is removed and all others stay. Right: "
     "its Shapley share of the fall from even guessing, which also counts what several paths do alike. Colours are "
-    "linear up to 0.01 nats, logarithmic beyond; cells of less than 0.005 nats have no number."
+    "linear up to 0.01 nats, logarithmic beyond."
 )
 STATISTICS = {"loss_removed": "loss without the path", "shapley": "Shapley share"}
-NUMBERS_UP_TO = 12  # heads of a layer; more leave no room for numbers
+TALLEST = 1.8  # inches of a map, however many heads
 
 
 @drawn_from("paths")
@@ -35,20 +35,22 @@ def paths(paths: pd.DataFrame) -> Figure:
     first, second = (_passed(rows, column) for column in ("l0", "l1"))
     classes = [each for each in CLASSES if each in set(rows["token_class"])]
     caption = CAPTION.format(set=SETS[rows["eval_set"].iloc[0]])
-    width, height = max(0.32 * len(second) + 0.7, 1.7), 0.22 * len(first) + 0.7
-    figure = new(TITLE, caption, len(classes) * width + 1.2, 2 * height + 1.3)
-    grid = figure.subplots(2, len(classes), squeeze=False)
-    for panels, (column, words) in zip(grid, STATISTICS.items(), strict=True):
+    size = room(first) / 2, min(LINE * len(first), TALLEST)
+    figure = new(TITLE, caption, len(classes) * (size[1] + 0.4) + 1.1)
+    grid = figure.subplots(len(classes), 2, squeeze=False, sharex=True, sharey=True)
+    for panels, (column, words) in zip(grid.T, STATISTICS.items(), strict=True):
         most = max(rows[column].abs().max(), 0.02)
         norm = SymLogNorm(0.01, vmin=-most, vmax=most)
         for axes, token_class in zip(panels, classes, strict=True):
             matrix = pivot(rows[rows["token_class"] == token_class], "l0", "l1", column, first, second)
-            image = heat_map(axes, matrix, first, second, SCORES, norm)
-            if max(len(first), len(second)) <= NUMBERS_UP_TO + 1:
-                numbers(axes, image, np.where(np.abs(matrix) >= LEAST, matrix, np.nan))
-            axes.set(title=f"{words}, {CLASSES[token_class]}", xlabel="through layer 1")
-        panels[0].set_ylabel("through layer 0")
-        figure.colorbar(image, ax=panels, label="nats per token", aspect=15)
+            image = heat_map(axes, matrix, first, second, SCORES, norm, size)
+            write(axes, image, np.where(np.abs(matrix) >= LEAST, matrix, np.nan), size, "z.2f")
+            axes.set_title(f"{words},\n{CLASSES[token_class]}")
+        panels[-1].set_xlabel("through layer 1")
+        ends = {"ticks": [-most, 0, most], "format": "%.2g"}
+        figure.colorbar(image, ax=panels, label="nats per token", location="bottom", aspect=20, **ends)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("through layer 0")
     return figure
 
 

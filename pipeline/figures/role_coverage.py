@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.heads import first_seed, heads_of, name
-from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, confidence_of, new, sentence
+from pipeline.figures.heads import first_seed, listed_heads, name, names_of
+from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, LINE, ORANGE, SMALL, confidence_of, keyed, sentence
 
 TITLE = "How much of each head is its role, and how much is unexplained"
 CAPTION = (
@@ -28,6 +28,7 @@ PANELS = {
     "copying": "copying",
 }
 SHOWN = (-0.35, 1.15)  # shares that an axis shows
+COLUMNS = 4
 
 
 @drawn_from("role_coverage")
@@ -40,26 +41,37 @@ def role_coverage(role_coverage: pd.DataFrame) -> Figure:
     rows = first_seed(role_coverage)
     if rows["share"].isna().all():
         return sentence(TITLE, "No head of this experiment was measured: none changes a prediction of the next token.")
-    heads = heads_of(rows)
-    rows = rows.assign(place=[heads.index(pair) for pair in zip(rows["layer"], rows["head"], strict=True)])
+    heads, others = listed_heads(rows, "effect", "effects")
+    names = [name(head) for head in heads]
+    rows = rows.assign(name=names_of(rows))
+    rows = rows[rows["name"].isin(names)]
+    rows = rows.assign(place=rows["name"].map(names.index))
     met = [role for role in PANELS if rows.loc[rows["role"] == role, "share"].notna().any()]
-    caption = CAPTION.format(confidence=confidence_of(rows))
-    figure = new(TITLE, caption, 9.5, min(0.19 * len(heads), 12) + 2.6)
-    effect, *panels, rest = figure.subplots(1, len(met) + 2, sharey=True)
+    lines = -(-(len(met) + 2) // COLUMNS)
+    caption = CAPTION.format(confidence=confidence_of(rows)) + others
+    figure, drawn, keys = keyed(TITLE, caption, (LINE * len(heads) + 0.5) * lines, 2)
+    grid = drawn.subplots(lines, COLUMNS, sharey=True, squeeze=False).ravel()
+    effect, *panels, rest = grid[: len(met) + 2]
+    for axes in grid[len(met) + 2 :]:
+        axes.remove()
     whole = rows[~rows["role"].isin(PANELS)]  # all attention roles together
     effect.barh(whole["place"], whole["effect"], color=GREY, height=0.6)
-    effect.set(title="effect", xlabel="nats", ylabel="head (layer.head)", xlim=(0, None))
+    effect.set(xlabel="nats", xlim=(0, None))
+    effect.set_title("effect", fontsize=SMALL)
+    effect.locator_params(axis="x", nbins=2)
     for axes, role in zip(panels, met, strict=True):
         _shares(axes, rows[rows["role"] == role])
-        axes.set(title=PANELS[role], xlabel="share", xlim=SHOWN)
+        axes.set(xlabel="share", xlim=SHOWN, xticks=[0, 1])
+        axes.set_title(PANELS[role], fontsize=SMALL)
     left = whole.assign(share=1 - whole["share"], lo=1 - whole["hi"], hi=1 - whole["lo"])
     _bars(rest, left)
-    rest.set(title="unexplained", xlabel="share", xlim=(0, SHOWN[1]))
-    effect.set_yticks(range(len(heads)), [name(head) for head in heads])
+    rest.set(xlabel="share", xlim=(0, SHOWN[1]), xticks=[0, 1])
+    rest.set_title("unexplained", fontsize=SMALL)
+    effect.set_yticks(range(len(heads)), names)
     effect.set_ylim(len(heads) - 0.5, -0.5)
     for axes in (effect, *panels, rest):
         axes.tick_params(axis="y", length=0)
-    figure.legend(handles=KEYS, loc="outside right upper")
+    keys.legend(handles=KEYS, loc="upper left", ncols=2)
     return figure
 
 
@@ -79,7 +91,7 @@ def _shares(axes: Axes, rows: pd.DataFrame) -> None:
     for value, colour, inside in (("chance", BLUE, "|"), ("share", ORANGE, "o")):
         beyond = rows[value] < SHOWN[0]
         edge = [SHOWN[0] + 0.04] * int(beyond.sum())
-        axes.plot(edge, rows.loc[beyond, "place"], "<", color=colour, markersize=3.5)
+        axes.plot(edge, rows.loc[beyond, "place"], "<", color=colour, markersize=3)
         within = rows[~beyond]
         sure = ((within["lo"] > 0) & (within["above_lo"] > 0)) | (value == "chance")
         for chosen, fill in ((sure, "full"), (~sure, "none")):
@@ -88,7 +100,7 @@ def _shares(axes: Axes, rows: pd.DataFrame) -> None:
                 within.loc[chosen, "place"],
                 inside,
                 color=colour,
-                markersize=4 if inside == "o" else 6,
+                markersize=2.5 if inside == "o" else 5,
                 fillstyle=fill,
             )
     axes.hlines(rows["place"], rows["lo"], rows["hi"], color=ORANGE, linewidth=0.9)

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from pipeline.claims.best_heads import SCORES
 from pipeline.figures.ablations import SETS, on_copied_text
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, confidence_of, new, sentence
+from pipeline.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, confidence_of, keyed, sentence
 
 TITLE = "What the loss does without the best heads of a role, taken together"
 CAPTION = (
@@ -22,7 +22,7 @@ CAPTION = (
     "of the best heads and of random ones; mean over seeds."
 )
 WORDS = {"second_copy": "second copies", "all": "all tokens"}
-COLUMNS = 3
+COLUMNS = 2
 SHOWN = (-0.3, 1.3)  # shares that the axis shows at least
 
 
@@ -42,21 +42,21 @@ def set_ablations(set_ablations: pd.DataFrame, set_curves: pd.DataFrame) -> Figu
     roles = [role for role in SCORES if role in set(rows["role"])]
     caption = CAPTION.format(kind=WORDS[kind], set=SETS[rows["eval_set"].iloc[0]], confidence=confidence_of(rows))
     lines = -(-len(roles) // COLUMNS)
-    figure = new(TITLE, caption, 9, 2.1 * lines + 1.9)
-    grid = figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+    figure, drawn, keys = keyed(TITLE, caption, 1.15 * lines + 0.2, 2)
+    grid = drawn.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in grid[len(roles) :]:
         axes.remove()
     for axes, role in zip(grid, roles, strict=False):
         _panel(axes, rows[rows["role"] == role])
         axes.set_title(role.replace("_", " "))
         words = _areas(curves[curves["role"] == role])
-        axes.text(0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=7, color=GREY)
+        axes.text(0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", color=GREY)
     for axes in grid[: len(roles) : COLUMNS]:
-        axes.set_ylabel("share of the effect")
+        axes.set_ylabel("share of effect")
     for axes in grid[max(0, len(roles) - COLUMNS) : len(roles)]:
         axes.set_xlabel("heads taken away")
         axes.tick_params(labelbottom=True)
-    figure.legend(handles=KEYS, loc="outside right upper")
+    keys.legend(handles=KEYS, loc="upper left", ncols=2)
     return figure
 
 
@@ -83,7 +83,7 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
         ranked = of_seed[of_seed["kind"] == "ranked"].set_index("size")["share"].sort_index()
         axes.plot(ranked, color=ORANGE, marker=".", linewidth=1.1)
         role = of_seed[of_seed["kind"] == "role"]
-        axes.plot(role["size"], role["share"], color=ORANGE, marker="o", markersize=8, fillstyle="none", linestyle="")
+        axes.plot(role["size"], role["share"], color=ORANGE, marker="o", markersize=6, fillstyle="none", linestyle="")
     axes.set_xticks(sizes)
     axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
     axes.set_ylim(min(SHOWN[0], axes.get_ylim()[0]), max(SHOWN[1], axes.get_ylim()[1]))

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.typing import RcKeyType
 
@@ -18,46 +18,79 @@ BLACK, GREY, LIGHT = "#222222", "#777777", "#DDDDDD"
 PROBABILITIES = "Blues"  # white is 0
 SCORES = "RdBu_r"  # white is 0, or what chance would give
 
+WIDTH = 3.3  # inches: one column of a paper
 FONT = "DejaVu Sans"  # comes with matplotlib, so text has the same shape everywhere
+SMALL, TITLE = 6.5, 9  # points; below 6, print cannot be read
+LETTER, LINE, KEY = 0.056, 0.11, 0.13  # inches that a letter, a line and a line of keys of SMALL take
 RC: dict[RcKeyType, object] = {
     "font.family": FONT,
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 8,
+    "font.size": SMALL,
+    "axes.titlesize": 7,
+    "axes.labelsize": SMALL,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.title_fontsize": SMALL,
     "legend.frameon": False,
+    "legend.borderpad": 0,
+    "legend.handlelength": 1.4,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1,
+    "legend.labelspacing": 0.3,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
     "axes.titlelocation": "left",
     "axes.linewidth": 0.6,
+    "axes.titlepad": 3,
+    "axes.labelpad": 2,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "lines.linewidth": 1.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.pad": 2,
+    "ytick.major.pad": 2,
+    "lines.linewidth": 1.1,
+    "hatch.linewidth": 0.5,
     "figure.constrained_layout.use": True,
-    "figure.constrained_layout.h_pad": 0.06,
-    "figure.constrained_layout.w_pad": 0.06,
+    "figure.constrained_layout.h_pad": 0.035,
+    "figure.constrained_layout.w_pad": 0.03,
     # Names of shapes in an SVG are hashes; a fixed salt makes them the same in every run.
     "svg.hashsalt": "figures",
 }
 METADATA = {"svg": {"Date": None}, "png": {"Software": None}}
 
 
-def new(title: str, caption: str, width: float, height: float) -> Figure:
-    """Return an empty figure with a title above and, below, how to read it; inches."""
-    figure = Figure(figsize=(width, height))
-    lines = textwrap.fill(title, int(width * 10))
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=11, fontweight="bold", color=BLACK)
+def new(title: str, caption: str, height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure with a title above and, below, how to read it.
+
+    Args:
+        title: said above.
+        caption: said below.
+        height: of what is drawn between them; inches.
+        width: of all; inches.
+    """
+    lines = textwrap.fill(title, int(width * 11.5))
+    figure = Figure(figsize=(width, height + 0.1 + (1 + lines.count("\n")) * LINE * TITLE / SMALL))
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=BLACK)
     add_caption(figure, caption)
     return figure
 
 
+def keyed(title: str, caption: str, height: float, lines: int) -> tuple[Figure, SubFigure, SubFigure]:
+    """Return a `new` figure, its part to draw in, and the one below for so many lines of keys."""
+    below = KEY * lines + 0.05
+    figure = new(title, caption, height + below)
+    drawn, keys = figure.subfigures(2, 1, height_ratios=(height, below))
+    return figure, drawn, keys
+
+
 def add_caption(figure: Figure, text: str) -> None:
-    """Put a paragraph below the figure, above those that are there."""
-    paragraphs = [textwrap.fill(text, int(figure.get_figwidth() * 16)), figure.get_supxlabel()]
-    figure.supxlabel("\n".join(paragraphs).strip(), x=0.01, ha="left", fontsize=7.5, color=GREY)
+    """Put a paragraph below the figure, which grows by it, above those that are there."""
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * 19))
+    figure.set_figheight(figure.get_figheight() + len(lines) * LINE)
+    paragraphs = "\n".join([*lines, figure.get_supxlabel()])
+    figure.supxlabel(paragraphs.strip(), x=0.01, ha="left", fontsize=SMALL, color=GREY)
 
 
 def by_distance(axes: Axes) -> None:
@@ -70,7 +103,7 @@ def by_distance(axes: Axes) -> None:
 
 def sentence(title: str, text: str) -> Figure:
     """Return a figure that says in words why there is nothing to draw."""
-    return new(title, text, 7, 1)
+    return new(title, text, 0)
 
 
 def percent(share: float) -> str:

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure, SubFigure
 
 from pipeline.claims.keys import without_begin
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, pivot
-from pipeline.figures.heads import Head, first_seed, leading_head, name, of_head
-from pipeline.figures.style import GREY, LIGHT, SCORES, confidence_of, new, sentence
+from pipeline.figures.grids import heat_map, pivot, room
+from pipeline.figures.heads import Head, first_seed, leading_head, listed_heads, name, of_head
+from pipeline.figures.style import GREY, LIGHT, LINE, SCORES, confidence_of, new, sentence
 from pipeline.figures.terms import COLOURS, four_terms_of, rest_alone
 
 TITLE = "Which sources the variance of attention scores comes from"
@@ -35,24 +35,27 @@ def term_shares(attention_terms: pd.DataFrame, head_scores: pd.DataFrame) -> Fig
     shares = shares[(shares["statistic"] == "share") & (shares["component"] == "all")]
     if shares.empty:
         return sentence(TITLE, "The scores of this experiment's heads were not taken apart.")
-    layers, heads = sorted(shares["layer"].unique()), shares["head"].nunique()
-    columns = min(len(layers), 4)
-    rows = -(-len(layers) // columns)
-    height = rows * (0.36 * heads + 1.1)
     best = leading_head(head_scores, "induction")
+    heads, others = listed_heads(shares[shares["query_source"] != "total"], "value", "share of one term")
+    layers = sorted({layer for layer, _ in heads})
+    counts = [sum(layer == own for own, _ in heads) for layer in layers]
+    height = 0.2 * len(heads) + 0.45 * len(layers) + 0.45
     pairs = _by_source(of_head(shares, best[0])) if best is not None else shares.iloc[:0]
     sources = pairs["query_source"].nunique()
-    grid_height = 0.3 * sources + 1.3 if sources else 0
-    caption = CAPTION.format(confidence=confidence_of(shares), rest=rest_alone(shares))
-    figure = new(TITLE, caption, max(4.5 * columns, 9), height + grid_height + 1.1)
+    grid_height = 1.2 * LINE * sources + 1.1 if sources else 0
+    caption = CAPTION.format(confidence=confidence_of(shares), rest=rest_alone(shares)) + others
+    figure = new(TITLE, caption, height + grid_height)
     upper, lower = figure, None
     if sources:
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, grid_height])[:, 0]
-    grid = upper.subplots(rows, columns, squeeze=False, sharex=True)
-    for axes, layer in zip(grid.flat, layers, strict=False):
-        _layer(axes, shares[shares["layer"] == layer], layer)
-    for axes in grid.flat[len(layers) :]:
-        axes.set_axis_off()
+    panels = upper.subplots(len(layers), 1, squeeze=False, sharex=True, height_ratios=counts)[:, 0]
+    for axes, layer in zip(panels, layers, strict=True):
+        numbers = [head for own, head in heads if own == layer]
+        _layer(axes, shares[(shares["layer"] == layer) & shares["head"].isin(numbers)], layer)
+        if layer in layers[:2]:  # from layer 1 on the terms' names stay the same
+            where = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.1}
+            axes.legend(ncols=2, title="query-key", **where)
+    panels[-1].set_xlabel("share of score variance")
     if lower is not None and best is not None:
         _pairs(lower, pairs, best[0])
     return figure
@@ -67,20 +70,12 @@ def _layer(axes: Axes, shares: pd.DataFrame, layer: int) -> None:
         y = [heads.index(head) + 0.18 * (place - 1.5) for head in term["head"]]
         # Resampling can leave the value itself just outside its interval.
         below, above = (term["value"] - term["lo"]).clip(lower=0), (term["hi"] - term["value"]).clip(lower=0)
-        dots = {"fmt": "o", "markersize": 3.5, "elinewidth": 1.2, "color": colour}
+        dots = {"fmt": "o", "markersize": 2.5, "elinewidth": 1, "color": colour}
         axes.errorbar(term["value"], y, xerr=[below, above], label=pair, **dots)
-    if layer < 2:  # from layer 1 on the terms' names stay the same
-        where = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.1}
-        axes.legend(ncols=2, fontsize=7, title="query-key", title_fontsize=7, columnspacing=1, **where)
     for row in heads[1:]:
         axes.axhline(heads.index(row) - 0.5, color=LIGHT, linewidth=0.6)
     axes.set_yticks(range(len(heads)), [name((layer, head)) for head in heads])
-    axes.set(
-        ylim=(len(heads) - 0.5, -0.5),
-        title=f"layer {layer}",
-        xlabel="share of score variance",
-        ylabel="head (layer.head)",
-    )
+    axes.set(ylim=(len(heads) - 0.5, -0.5), title=f"layer {layer}")
 
 
 def _by_source(shares: pd.DataFrame) -> pd.DataFrame:
@@ -91,12 +86,14 @@ def _by_source(shares: pd.DataFrame) -> pd.DataFrame:
 
 def _pairs(figure: SubFigure, pairs: pd.DataFrame, head: Head) -> None:
     order = sorted(pairs["query_source"].unique(), key=_place)
-    matrix = pivot(pairs, "query_source", "key_source", "value", order, order)
+    matrix = 100 * pivot(pairs, "query_source", "key_source", "value", order, order)
     axes = figure.subplots()
-    image = heat_map(axes, matrix, order, order, SCORES, CenteredNorm(0), "z.2f")
-    axes.set_title(f"Head {name(head)}, the best induction head: every pair of sources")
+    image = heat_map(
+        axes, matrix, order, order, SCORES, CenteredNorm(0), (room(order), 1.2 * LINE * len(order)), "z.0f"
+    )
+    axes.set_title(f"Head {name(head)}, the best induction head:\nevery pair of sources, % of score variance")
     axes.set(xlabel="what fed the key", ylabel="what fed the query")
-    figure.colorbar(image, ax=axes, label="share of score variance", aspect=25)
+    figure.colorbar(image, ax=axes, location="bottom", aspect=40)
 
 
 def _place(source: str) -> tuple[int, list[int], str]:

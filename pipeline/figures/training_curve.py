@@ -34,7 +34,7 @@ def training_curve(training_curve: pd.DataFrame) -> Figure:
     """
     if training_curve.empty:
         return sentence(TITLE, "This model was not trained here, so there is no curve to show.")
-    figure = new(TITLE, CAPTION, 9, 6)
+    figure = new(TITLE, CAPTION, 3.8)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     for split, colour in COLOURS.items():
         rows = training_curve[training_curve["split"] == split]
@@ -46,13 +46,13 @@ def training_curve(training_curve: pd.DataFrame) -> Figure:
     gaps = copy_gap(training_curve)
     lower.axhline(0, color=LIGHT, linewidth=0.8)
     _seeds_and_mean(lower, gaps, GREEN, "first minus second copy")
-    lower.set(ylabel="gap (nats per token)", xlabel="optimiser steps (log scale; step 0 at the left edge)")
+    lower.set(ylabel="gap (nats per token)", xlabel="optimiser steps (log scale; 0 at the left edge)")
     title = "gap: first minus second copy"
     if (change := steepest_rise(gaps.mean(axis=1))) is not None:
         start, end, rise = change
         for axes in (upper, lower):
             axes.axvspan(start, end, color=LIGHT, alpha=0.7, linewidth=0, zorder=0)
-        title += f"; steepest rise: {rise:+.2f} nats from step {start:,} to step {end:,}"
+        title += f";\nsteepest rise: {rise:+.2f} nats from step {start:,} to step {end:,}"
     lower.set_title(title)
     steps = training_curve["step"]
     smallest = int(steps[steps > 0].min())

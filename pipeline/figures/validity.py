@@ -4,7 +4,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.typing import HashableList
 
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.style import (
@@ -12,11 +11,12 @@ from pipeline.figures.style import (
     GREEN,
     GREY,
     LIGHT,
+    LINE,
     ORANGE,
     PURPLE,
     SKY,
     confidence_of,
-    new,
+    keyed,
     percent,
     sentence,
 )
@@ -29,7 +29,7 @@ CAPTION = (
     "and of heads within them; none for one seed. Grey: where {central} of random orders of the heads lie. Filled: q < "
     "{significance:g}."
 )
-CLASSES = {"second_copy": "loss on second copies", "novel": "loss on novel tokens"}
+CLASSES = {"second_copy": "loss on\nsecond copies", "novel": "loss on\nnovel tokens"}
 SETS = {
     "weights": ("weights", BLUE),
     "text": ("held-out text", GREEN),
@@ -37,6 +37,7 @@ SETS = {
     "natural_repeats": ("text that repeats itself", SKY),
     "repeated_tokens": ("random tokens that repeat", PURPLE),
 }
+LEFT_OUT = " (token|preference)(?=.*:)"  # of a metric's name, for which there is no room
 # Each kind of pair is compared with the edge that it speaks of.
 EDGES = {
     "Q_composition": "edge_Q",
@@ -63,20 +64,19 @@ def validity(validity: pd.DataFrame) -> Figure:
         central=percent(2 * rows["confidence"].iloc[0] - 1),
         significance=rows["significance"].iloc[0],
     )
-    figure = new(TITLE, caption, 9, 0.2 * len(order) + 2.2)
-    layout: list[HashableList[str]] = [["legend"] * len(CLASSES), list(CLASSES)]
-    panels = figure.subplot_mosaic(layout, height_ratios=[1, max(len(order), 4)])
-    for token_class, words in CLASSES.items():
-        axes = panels[token_class]
+    figure, drawn, keys = keyed(TITLE, caption, 1.25 * LINE * len(order) + 0.55, 1 + len(SETS))
+    panels = drawn.subplots(1, len(CLASSES), sharey=True)
+    for axes, (token_class, words) in zip(panels, CLASSES.items(), strict=True):
         _panel(axes, rows[rows["token_class"] == token_class], order)
         axes.axhline(rows.loc[~rows["of_pairs"], "row"].nunique() - 0.5, color=GREY, linewidth=0.6)
-        axes.set(title=words, xlabel="rank correlation", xlim=(-1.02, 1.02), ylim=(len(order) - 0.4, -0.6))
+        axes.set(
+            title=words, xlabel="rank correlation", xlim=(-1.02, 1.02), xticks=[-1, 0, 1], ylim=(len(order) - 0.4, -0.6)
+        )
         axes.set_yticks(range(len(order)), order)
-        axes.label_outer()
+        axes.tick_params(axis="y", length=0)
     measured = [words for eval_set, words in SETS.items() if eval_set in set(rows["eval_set"])]
     dots = [Line2D([], [], color=colour, marker="o", linestyle="", label=words) for words, colour in measured]
-    panels["legend"].axis("off")
-    panels["legend"].legend(handles=dots, title="score measured on", loc="center", ncols=len(dots))
+    keys.legend(handles=dots, title="score measured on", loc="upper left", alignment="left")
     return figure
 
 
@@ -87,7 +87,7 @@ def _shown(validity: pd.DataFrame) -> pd.DataFrame:
     edge = rows["metric"].map(EDGES)
     rows = rows.assign(of_pairs=edge.notna())[(rows["effect"] == "mean") | (rows["effect"] == edge)]
     names = rows["metric"] + ": " + rows["definition"] + (" (" + edge.str[-1:] + ")").fillna("")
-    rows = rows.assign(row=names.str.replace("_", " "))
+    rows = rows.assign(row=names.str.replace("_", " ").str.replace(LEFT_OUT, "", regex=True))
     return rows.sort_values(["of_pairs", "metric", "definition", "eval_set"], kind="stable")
 
 
@@ -98,6 +98,6 @@ def _panel(axes: Axes, rows: pd.DataFrame, order: list[str]) -> None:
     by_row = rows.groupby("row")["value"]
     y = rows["row"].map(order.index) + 0.2 * (by_row.cumcount() - (by_row.transform("size") - 1) / 2)
     colours = rows["eval_set"].map({eval_set: colour for eval_set, (_, colour) in SETS.items()})
-    axes.hlines(y, rows["lo"], rows["hi"], color=colours, linewidth=1)
+    axes.hlines(y, rows["lo"], rows["hi"], color=colours, linewidth=0.8)
     faces = colours.where(rows["q"] < rows["significance"], "white")
-    axes.scatter(rows["value"], y, s=14, facecolors=faces, edgecolors=list(colours), linewidths=1, zorder=3)
+    axes.scatter(rows["value"], y, s=8, facecolors=faces, edgecolors=list(colours), linewidths=0.8, zorder=3)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from pipeline.figures.drawing import drawn_from
 from pipeline.figures.heads import first_seed
-from pipeline.figures.style import BLACK, GREEN, GREY, LIGHT, label, new, sentence
+from pipeline.figures.style import BLACK, GREEN, GREY, LIGHT, LINE, label, new, sentence
 
 TITLE = "What two heads in a row promote"
 CAPTION = (
@@ -14,16 +14,16 @@ CAPTION = (
     "the notebook's quantity, which adds what the second head reads from the embedding directly. Bold green: "
     "the token that really comes next."
 )
-LISTED = 5  # tokens a position
-COLUMN = 1.12  # inches, one token and its logit
-POSITION = 1.35  # inches, the position and its token
+LISTED = 3  # tokens a position
+COLUMN = 0.76  # inches, one token and its logit
+POSITION = 0.92  # inches, the position and its token
 
 
 @drawn_from("virtual_heads", "head_pairs", "term_maps", settings=("tokens",))
 def virtual_heads(
     virtual_heads: pd.DataFrame, head_pairs: pd.DataFrame, term_maps: pd.DataFrame, tokens: int
 ) -> Figure:
-    """Draw the lists of the pair whose removal costs most, virtual and mixed side by side.
+    """Draw the lists of the pair whose removal costs most, virtual above mixed.
 
     Args:
         virtual_heads: VIRTUAL_HEADS of one experiment.
@@ -44,27 +44,24 @@ def virtual_heads(
     kinds = [kind for kind in ("virtual", "mixed") if kind in set(lists["kind"])]
     positions = sorted(lists["position"].unique())
 
-    width = POSITION + len(kinds) * LISTED * COLUMN + 0.4
     title = f"{TITLE}: {writer} then {reader}, {reason}"
-    figure = new(title, CAPTION, width, 0.2 * len(positions) + 1.6)
-    axes = figure.subplots()
-    axes.set(xlim=(0, width - 0.4), ylim=(len(positions) - 0.4, -1.7))
-    axes.set_axis_off()
-    for place, kind in enumerate(kinds):
-        left = POSITION + place * LISTED * COLUMN
-        axes.text(left, -1, f"{kind}: token and logit", fontweight="bold")
-        axes.plot([left - 0.1] * 2, [-1.5, len(positions) - 0.5], color=LIGHT, linewidth=0.8)
-    axes.text(0, -1, "position", fontweight="bold")
-    for row, position in enumerate(positions):
-        axes.text(0.3, row, str(position), va="center", ha="right", color=GREY)
-        axes.text(0.42, row, label(words.get(position, ""), 11), va="center")
-        axes.axhline(row + 0.5, color=LIGHT, linewidth=0.4)
-    for entry in lists.to_dict("records"):
-        x = POSITION + (kinds.index(entry["kind"]) * LISTED + entry["rank"]) * COLUMN
-        row, comes_next = positions.index(entry["position"]), words.get(entry["position"] + 1) == entry["token"]
-        colour, weight = (GREEN, "bold") if comes_next else (BLACK, "normal")
-        axes.text(x, row, label(entry["token"], 9), va="center", fontsize=7, color=colour, fontweight=weight)
-        axes.text(x + COLUMN - 0.17, row, f"{entry['logit']:.1f}", va="center", ha="right", fontsize=6.5, color=GREY)
+    figure = new(title, CAPTION, len(kinds) * (1.05 * LINE * (len(positions) + 1) + 0.1))
+    panels = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
+    for axes, kind in zip(panels, kinds, strict=True):
+        axes.set(xlim=(0, POSITION + LISTED * COLUMN), ylim=(len(positions) - 0.4, -1.6))
+        axes.set_axis_off()
+        axes.text(POSITION, -1, f"{kind}: token and logit", va="center", fontweight="bold")
+        axes.text(0, -1, "position", va="center", fontweight="bold")
+        for row, position in enumerate(positions):
+            axes.text(0.18, row, str(position), va="center", ha="right", color=GREY)
+            axes.text(0.23, row, label(words.get(position, ""), 11), va="center")
+            axes.axhline(row + 0.5, color=LIGHT, linewidth=0.4)
+        for entry in lists[lists["kind"] == kind].to_dict("records"):
+            x, row = POSITION + entry["rank"] * COLUMN, positions.index(entry["position"])
+            comes_next = words.get(entry["position"] + 1) == entry["token"]
+            colour, weight = (GREEN, "bold") if comes_next else (BLACK, "normal")
+            axes.text(x, row, label(entry["token"], 7), va="center", color=colour, fontweight=weight)
+            axes.text(x + COLUMN - 0.06, row, f"{entry['logit']:.1f}", va="center", ha="right", color=GREY)
     return figure
 
 

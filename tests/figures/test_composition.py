@@ -13,7 +13,7 @@ def test_composition_is_white_at_chance(head_pairs):
         assert image.norm(0.1) == pytest.approx(0.5)
         np.testing.assert_allclose(image.get_array(), 0.1 + 0.1 * np.array([[0, 0, 0], [0, 0, 1], [0, 0, 0]]))
     assert "K circuit" in circuit.get_title(loc="left")
-    assert [text.get_text() for text in keys.get_xticklabels()] == ["1.0", "1.1", "1.2"]
+    assert [text.get_text() for text in circuit.get_xticklabels()] == ["1.0", "1.1", "1.2"]
 
 
 def test_one_layer_has_no_composition(head_pairs):

@@ -16,7 +16,7 @@ def test_each_part_stands_at_its_layer_the_last_one_above(contributions):
     np.testing.assert_allclose(panels["novel tokens"].images[0].get_array(), expected)
     expected[0, 2] = 3
     np.testing.assert_allclose(panels["second copies"].images[0].get_array(), expected)
-    axes = panels["novel tokens"]
+    axes = panels["second copies"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2", "ff"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "0"]
 
@@ -28,7 +28,7 @@ def test_the_caption_says_what_embeddings_add(contributions):
 
 def test_a_model_without_feed_forward_parts_has_no_column_for_them(contributions):
     base = of_base(contributions)
-    axes = panels_of(draw(base[base["kind"] == "head"]))["novel tokens"]
+    axes = panels_of(draw(base[base["kind"] == "head"]))["second copies"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
 
 

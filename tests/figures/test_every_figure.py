@@ -1,13 +1,14 @@
 """What holds for every figure: it is declared once, survives empty tables, cuts nothing off, and tells the truth."""
 
 import importlib
+import itertools
 import pkgutil
 import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from made_up import caption
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from made_up import caption, drawn_texts
 
 from pipeline import figures
 from pipeline.figures.drawing import Drawing
@@ -20,6 +21,8 @@ from pipeline.tables.known_answers import DEFINITION_CURVES, DEFINITION_POWER, I
 from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
 from pipeline.tables.timing import STAGES
 
+COLUMN, OVER = 3.3, 2.0  # inches; pixels by which boxes around texts may overlap
+LAYERS, HEADS = 2, 3  # of the made-up model
 DECLARED = (*OF_AN_EXPERIMENT, *OF_A_STUDY, *OF_A_STAGE)
 TABLES = {
     table.name: table
@@ -72,18 +75,53 @@ def test_made_up_tables_are_what_their_declarations_say(tables, tmp_path):
         write(TABLES[name], frame.reindex(columns=TABLES[name].names), Paths([tmp_path / f"{name}.parquet"]))
 
 
-@pytest.mark.parametrize("name", DECLARED)
-def test_nothing_is_cut_off(name, tables):
-    figure = drawn(name, tables)
+def of_many_heads(tables):
+    """The same of twelve layers of twelve heads: every head has copies."""
+    copied = {}
+    for name, frame in tables.items():
+        numbers = [column for column in frame if column in ("layer", "head")]
+        if len(numbers) == 2 and frame["layer"].notna().any() and name != "checkpoint_scores":
+            steps = itertools.product(range(0, 12, LAYERS), range(0, 12, HEADS))
+            parts = [frame.assign(layer=frame["layer"] + layer, head=frame["head"] + head) for layer, head in steps]
+            frame = pd.concat(parts, ignore_index=True)
+        copied[name] = frame
+    return copied
+
+
+def assert_readable(figure):
+    """At one column nothing is cut off, no text is smaller than 6 points, and none lies over another."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a layout that does not fit, a glyph that is missing
-        FigureCanvasAgg(figure).draw()
+        texts = drawn_texts(figure)
     assert figure.get_suptitle()
     width, height = figure.get_size_inches()
+    assert width == pytest.approx(COLUMN)
     used = figure.get_tightbbox()
     assert min(used.min) > -0.02
     assert used.max[0] < width + 0.02
     assert used.max[1] < height + 0.02
+    assert min(text.get_fontsize() for text, _ in texts) >= 6
+    for (text, place), (other, its) in itertools.combinations(texts, 2):
+        across = min(place.x1, its.x1) - max(place.x0, its.x0)
+        down = min(place.y1, its.y1) - max(place.y0, its.y0)
+        assert min(across, down) <= OVER, f"{text.get_text()!r} over {other.get_text()!r}"
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_everything_is_read_at_one_column(name, tables):
+    assert_readable(drawn(name, tables))
+
+
+@pytest.mark.parametrize("name", ["ablations", "contributions", "eigenvalues", "four_terms", "head_roles"])
+def test_many_heads_are_read_at_one_column(name, tables):
+    assert_readable(drawn(name, of_many_heads(tables)))
+
+
+@pytest.mark.parametrize("name", ["head_scores", "offset_profiles", "role_coverage", "term_shares", "vocab_pairs"])
+def test_of_more_heads_than_can_be_listed_the_caption_says_which_are(name, tables):
+    figure = drawn(name, of_many_heads(tables))
+    assert_readable(figure)
+    assert ("Of 144 heads, the 24 with the largest" in caption(figure)) == (name not in ("head_scores", "vocab_pairs"))
 
 
 @pytest.mark.parametrize("name", DECLARED)

@@ -16,7 +16,7 @@ def test_the_best_heads_and_their_terms(term_maps, attention_terms, head_scores)
     assert titles[0][:2] == ["token-token", "token-position"]
     assert titles[1] == [
         *("stream-stream", "stream-position", "sum of all terms"),
-        *("position-stream", "position-position", "pattern: softmax of the sum"),
+        *("position-stream", "position-position", "pattern (softmax)"),
     ]
 
 
@@ -27,7 +27,7 @@ def test_only_keys_that_may_be_looked_at_are_drawn_and_rows_are_centred(
     if not begins:
         attention_terms = attention_terms[attention_terms["keys"] == "all"]
     figure = four_terms(term_maps, attention_terms, head_scores, 5)
-    assert ("[BEGIN]" in caption(figure)) == begins
+    assert ("where heads rest" in caption(figure)) == begins
     future = np.triu(np.ones((5, 5), bool), 1)
     unseen = future | (begins * np.add.outer(np.arange(5) == 0, np.arange(5) == 0))
     for part in figure.subfigs:
@@ -46,17 +46,19 @@ def test_terms_of_a_head_share_their_colours(term_maps, attention_terms, head_sc
     assert scores[0].norm.vcenter == 0
 
 
-def test_tokens_are_labels(term_maps, attention_terms, head_scores):
-    axes = four_terms(term_maps, attention_terms, head_scores, 8).subfigs[0].axes[0]
-    labels = [text.get_text() for text in axes.get_yticklabels()]
-    assert labels == ["[BEGIN]", "We", "Ġdog", r"\$\alpha_", "Ċ", "We", "Ġdog", "<0x80>"]
+def test_tokens_are_told_by_their_numbers(term_maps, attention_terms, head_scores):
+    figure = four_terms(term_maps, attention_terms, head_scores, 8)
+    labels = [text.get_text() for text in figure.subfigs[0].axes[0].get_yticklabels()]
+    assert labels == ["0", "2", "4", "6"]
+    tokens = r"0 [BEGIN], 1 We, 2 Ġdog, 3 \$\alpha_, 4 Ċ, 5 We, 6 Ġdog, 7 <0x80>"
+    assert f"Tokens by number: {tokens}." in caption(figure)
 
 
 def test_a_model_without_positions_has_one_term(term_maps, attention_terms, head_scores):
     without = term_maps[(term_maps["query_source"] != "position") & (term_maps["key_source"] != "position")]
     part = four_terms(without, attention_terms, head_scores, 8).subfigs[1]
     titles = [axes.get_title(loc="left") for axes in part.axes if axes.images]
-    assert titles == ["stream-stream", "sum of all terms", "pattern: softmax of the sum"]
+    assert titles == ["stream-stream", "sum of all terms", "pattern (softmax)"]
 
 
 def test_one_layer(term_maps, attention_terms, head_scores):

@@ -5,14 +5,14 @@ from made_up import labels
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from pipeline.figures.grids import MOST_LABELS, causal, heat_map, ink, pivot
+from pipeline.figures.grids import causal, heat_map, ink, pivot, room
 
 MATRIX = np.array([[0.0, 1.0], [np.nan, -0.001]])
 
 
-def drawn(matrix, rows, columns, numbers=""):
+def drawn(matrix, rows, columns, numbers="", size=(2, 2)):
     axes = Figure().subplots()
-    heat_map(axes, matrix, rows, columns, "Blues", Normalize(0, 1), numbers)
+    heat_map(axes, matrix, rows, columns, "Blues", Normalize(0, 1), size, numbers)
     return axes
 
 
@@ -27,12 +27,36 @@ def test_cells_are_written_in_the_format_and_what_is_undefined_stays_blank():
     assert not drawn(MATRIX, ["a", "b"], ["c", "d"]).texts
 
 
-@pytest.mark.parametrize(("size", "every"), [(MOST_LABELS, 1), (MOST_LABELS + 1, 2), (2 * MOST_LABELS + 1, 3)])
-def test_where_there_are_too_many_not_every_row_has_a_label(size, every):
-    names = [str(place) for place in range(size)]
-    axes = drawn(np.zeros((size, 1)), names, ["a"])
+@pytest.mark.parametrize("size", [(0.3, 2), (2, 0.15)])
+def test_cells_without_room_have_no_numbers(size):
+    assert not drawn(MATRIX, ["a", "b"], ["c", "d"], "z.2f", size).texts
+
+
+@pytest.mark.parametrize(("inches", "every"), [(2.3, 1), (2.1, 2), (1.0, 3)])
+def test_where_there_is_no_room_not_every_row_has_a_label(inches, every):
+    names = [str(place) for place in range(20)]
+    axes = drawn(np.zeros((20, 1)), names, ["a"], size=(1, inches))
     assert labels(axes.get_yticklabels()) == names[::every]
     assert labels(axes.get_xticklabels()) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "every", "turn"),
+    [
+        pytest.param(["0.0", "0.1"], 1, 0, id="room for all"),
+        pytest.param([str(place) for place in range(20)], 2, 0, id="short ones stay upright, and fewer"),
+        pytest.param([f"1.{place}0" for place in range(10, 30)], 2, 90, id="long ones are turned, and fewer"),
+    ],
+)
+def test_columns_are_labelled_as_there_is_room(names, every, turn):
+    ticks = drawn(np.zeros((1, len(names))), ["a"], names, size=(1.9, 1)).get_xticklabels()
+    assert labels(ticks) == names[::every]
+    assert {tick.get_rotation() for tick in ticks} == {turn}
+
+
+def test_longer_labels_leave_less_room():
+    assert room(["0.0"]) - room(["layer 0.0"]) == pytest.approx(6 * 0.056)
+    assert room(["0.0"]) - room(["0.0"], right=0.5) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

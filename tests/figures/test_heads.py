@@ -1,8 +1,29 @@
-from pipeline.figures.heads import first_seed, heads_of, leading_head, leading_heads, name, of_head
+import pandas as pd
+
+from pipeline.figures.heads import (
+    MOST,
+    first_seed,
+    heads_of,
+    leading_head,
+    leading_heads,
+    listed_heads,
+    name,
+    names_of,
+    of_head,
+)
 
 
 def test_name():
     assert name((1, 11)) == "1.11"
+
+
+def test_of_many_heads_those_with_the_largest_sizes_are_listed_in_order():
+    rows = pd.DataFrame({"layer": 3, "head": range(MOST + 2), "value": range(-1, -MOST - 3, -1)})
+    listed, said = listed_heads(rows, "value", "scores")
+    assert listed == [(3, head) for head in range(2, MOST + 2)]
+    assert said == f" Of {MOST + 2} heads, the {MOST} with the largest scores."
+    assert listed_heads(rows.iloc[:-2], "value", "scores") == ([(3, head) for head in range(MOST)], "")
+    assert names_of(rows)[:2] == ["3.0", "3.1"]
 
 
 def test_best_heads_are_those_made_to_be(head_scores):

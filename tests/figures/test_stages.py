@@ -9,8 +9,8 @@ def test_the_longest_stage_stands_on_top(stages):
 
 def test_beside_each_bar_stand_its_jobs_and_memory(stages):
     texts = [text.get_text() for text in draw(stages).axes[0].texts]
-    assert texts[-1] == "2 jobs, 90.0%, 600 MiB, 1.6 floors"
-    assert texts[:2] == ["1 job, 1.0%, 10 MiB", "2 jobs, 3.0%"]
+    assert texts[-1] == "2 jobs, 90.0%,\n600 MiB, 1.6 floors"
+    assert texts[:2] == ["1 job, 1.0%,\n10 MiB", "2 jobs, 3.0%"]
 
 
 def test_a_line_marks_each_floor(stages):

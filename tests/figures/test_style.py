@@ -39,9 +39,17 @@ def test_captions_pile_up():
     assert figure.get_supxlabel() == "Above.\nBelow."
 
 
-def test_long_captions_are_wrapped():
-    figure = style.sentence("A title", "word " * 100)
-    assert figure.get_supxlabel().count("\n") > 2
+def test_long_captions_are_wrapped_and_the_figure_grows_by_their_lines():
+    short, long = (style.sentence("A title", "word " * n) for n in (1, 100))
+    lines = long.get_supxlabel().count("\n")
+    assert lines > 2
+    assert long.get_figheight() - short.get_figheight() == pytest.approx(lines * style.LINE)
+
+
+def test_keys_have_a_place_of_their_own_below():
+    figure, drawn, keys = style.keyed("A title", "Caption.", 2.0, 3)
+    assert figure.subfigs == [drawn, keys]
+    assert keys.bbox.height / drawn.bbox.height == pytest.approx((3 * style.KEY + 0.05) / 2)
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.95, "95 %"), (2 * 0.95 - 1, "90 %"), (0.999, "99.9 %")])

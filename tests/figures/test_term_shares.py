@@ -23,6 +23,7 @@ def test_the_induction_heads_sources_are_shown_pair_by_pair(attention_terms, hea
     assert labels(grid.get_yticklabels()) == ["token", "position", "0.0", "0.1", "0.2"]
     assert grid.images[0].get_array().shape == (5, 5)
     assert len(grid.texts) == 25
+    assert grid.images[0].get_array()[0, 0] == pytest.approx(20.0)  # per cent
 
 
 def test_the_caption_tells_how_sure(attention_terms, head_scores):

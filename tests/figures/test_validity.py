@@ -10,7 +10,7 @@ def test_scores_are_compared_with_the_effect_they_speak_of(validity):
     figure = draw(of_base(validity))
     second = next(axes for axes in figure.axes if "second" in axes.get_title(loc="left"))
     labels = [label.get_text() for label in second.get_yticklabels()]
-    assert labels == ["induction: mass", "previous token: mean", "K composition: frobenius (K)"]  # never (Q)
+    assert labels == ["induction: mass", "previous: mean", "K composition: frobenius (K)"]  # never (Q)
     dots = second.collections[-1]
     np.testing.assert_allclose(dots.get_offsets(), [[0.5, 0], [-0.5, 1], [-0.5, 2]])
     faces = [to_hex(colour) for colour in dots.get_facecolors()]

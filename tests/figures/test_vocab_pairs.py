@@ -15,13 +15,19 @@ def scores(head_scores):
     return head_scores[head_scores["experiment"] == "base"]
 
 
-def test_four_lists_a_head_the_strongest_on_top(pairs, scores):
+def widths(axes):
+    """Of the bars, from the top."""
+    return [bar.get_width() for bar in sorted(axes.patches, key=lambda bar: bar.get_y())]
+
+
+def test_a_list_a_circuit_from_the_largest_to_the_smallest(pairs, scores):
     figure = vocab_pairs(pairs, scores)
-    titles = [axes.get_title(loc="left").splitlines()[-1] for axes in figure.axes]
-    ends = ["OV, largest", "OV, smallest", "QK, largest", "QK, smallest"]
-    assert titles == [f"{head} {end}" for head in ("0.1", "1.2") for end in ends]
-    for axes, sign in zip(figure.axes, (1, -1) * 4, strict=True):
-        assert [bar.get_width() for bar in axes.patches] == [sign * (20.0 - rank) for rank in range(LISTED)]
+    titles = [axes.get_title(loc="left").splitlines() for axes in figure.axes]
+    assert [title[1] for title in titles] == ["OV, logits", "QK, scores"] * 2
+    assert [title[0].split(",")[0] for title in titles] == ["Head 0.1"] * 2 + ["Head 1.2"] * 2
+    largest = [20.0 - rank for rank in range(LISTED)]
+    for axes in figure.axes:
+        assert widths(axes) == [*largest, *(-value for value in reversed(largest))]
 
 
 def test_tokens_are_shown_so_that_each_can_be_read(pairs, scores):
@@ -43,5 +49,5 @@ def test_without_pairs_or_roles_a_sentence_says_so(pairs, scores):
 def test_of_two_embeddings_the_one_that_is_met_is_drawn(pairs, scores):
     both = pd.concat([pairs, pairs.assign(emb_mode="after_mlp0", value=2 * pairs["value"])])
     figure = vocab_pairs(both, scores)
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [2 * (20.0 - rank) for rank in range(LISTED)]
+    assert widths(figure.axes[0])[:LISTED] == [2 * (20.0 - rank) for rank in range(LISTED)]
     assert any("behind the first" in text.get_text().replace("\n", " ") for text in figure.texts)
