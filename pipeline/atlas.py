@@ -4,15 +4,18 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import stats
 
 from pipeline.atlas_page.blocks import pack
 from pipeline.atlas_page.contents import RUN, Part, by_block, parts, where_tokens_are
 from pipeline.atlas_page.page import page
 from pipeline.circuits.definitions.registry import DEFINITIONS
 from pipeline.circuits.definitions.words import level_in_words
+from pipeline.claims.crossed import weighted_mean
 from pipeline.plumbing.artefacts import Paths, read, read_file, read_parts, recorded
 from pipeline.plumbing.stage import main
 from pipeline.settings.atlas import AtlasSettings
@@ -21,6 +24,7 @@ from pipeline.tables.probe import SEQUENCES
 from pipeline.tables.registry import OF_A_RUN, OF_JUDGE
 from pipeline.tables.summarise import RUNS
 
+OF_A_SCORE = ["layer", "head", "metric", "definition", "eval_set", "period"]
 WHOLE = ("claims", "head_roles", "head_matches", "intervals", "effects")
 OF_RUNS = {table.name: (stage, table.with_run()) for stage, tables in OF_A_RUN.items() for table in tables}
 OF_THE_STUDY = {"alignment": ("align", ALIGNMENT), **{table.name: ("judge", table) for table in OF_JUDGE}}
@@ -40,13 +44,17 @@ def run(settings: AtlasSettings, inputs: Paths, outputs: Paths) -> None:
     runs = read(RUNS, inputs)
     whole = {name: read(TABLES[name][1], inputs) for name in WHOLE}
     study = whole | {name: frames[name] for name, part in held.items() if part.of == "study"}
-    blocks = {"study": pack(study, settings.bits, about(settings, runs, held))}
+    sentences = int(frames["sentence_scores"]["sentence"].max() + 1) if len(frames["sentence_scores"]) else 0
+    blocks = {"study": pack(study, settings.bits, about(settings, runs, held, sentences))}
     blocks["tokens"] = pack({"tokens": where_tokens_are(frames["vocab_pairs"])}, settings.bits)
     for path in inputs.all("sequences.parquet"):
         sequences = read_file(SEQUENCES, path)
         sequences = sequences[sequences["eval_set"].isin(settings.sentences_of)]
         shown = sequences[["eval_set", "period", "sentence", "position", "token", "token_class"]]
         blocks[f"sequences/{path.parent.name}"] = pack({"sequences": shown}, settings.bits)
+    for (experiment, seed), rows in frames["sentence_scores"].groupby(RUN):
+        blocks[f"sentences/{experiment}/{seed}"] = pack({"influences": influences(rows)}, settings.bits)
+    frames["sentence_scores"] = frames["sentence_scores"].drop(columns="weight")
     blocks |= {name: pack(rows, settings.bits) for name, rows in by_block(frames, held)}
     with recorded(outputs, "atlas.html") as temporary:
         temporary.write_text(page(f"{settings.study}: every head", blocks), encoding="utf-8")
@@ -69,14 +77,27 @@ def chosen(rows: pa.Table, part: Part) -> pa.Table:
     return rows
 
 
-def about(settings: AtlasSettings, runs: pd.DataFrame, held: dict[str, Part]) -> dict[str, Any]:
-    """Return what the page says of the study and of how its numbers were made."""
+def influences(sentence_scores: pd.DataFrame) -> pd.DataFrame:
+    """Return what each sentence adds to each score, as `weighted_mean` says: by that, runs are compared."""
+    parts = [pd.DataFrame(columns=[*OF_A_SCORE, "sentence", "influence"])]
+    for names, rows in sentence_scores.groupby(OF_A_SCORE, dropna=False):
+        influence = weighted_mean(rows[["value", "weight", "sentence"]].astype(float)).influence
+        frame = influence.rename("influence").reset_index()
+        parts.append(frame.assign(**dict(zip(OF_A_SCORE, names, strict=True))))
+    numbers = dict.fromkeys(("layer", "head", "period", "sentence"), "Int64")
+    return pd.concat(parts).astype(numbers | {"influence": float}).reset_index(drop=True)
+
+
+def about(settings: AtlasSettings, runs: pd.DataFrame, held: dict[str, Part], sentences: int) -> dict[str, Any]:
+    """Return what the page says of the study, on so many sentences at most, and of how its numbers were made."""
     shown = [*held, *WHOLE]
+    freedom = np.arange(sentences + 1).clip(2) - 1
     return {
         "study": settings.study,
         "request": settings.request,
         "questions": dict(settings.questions),
         "significance": settings.significance,
+        "quantiles": stats.t.ppf((1 + settings.confidence) / 2, freedom).tolist(),  # of a mean over n sentences, by n
         "made": runs[[*RUN, "stage", "id"]].to_dict("records"),
         "settings": {
             f"{stage}/{identity}": json.loads(given)

@@ -150,13 +150,12 @@ ROWS = {
             for step in (0, 10, 100)
         )
     ),
-    "sentence_scores": _by_head(
-        *(
-            {"metric": "induction", "definition": "mass", "eval_set": "text", "sentence": sentence}
-            | {"value": sentence / 20}
-            for sentence in range(20)
-        )
-    ),
+    "sentence_scores": [
+        place
+        | {"metric": "induction", "definition": "mass", "eval_set": "text", "sentence": sentence, "weight": 1.0}
+        | {"value": (1 + place["seed"]) * sentence / 20}
+        for place, sentence in product(PLACES, range(20))
+    ],
 }
 SENTENCES = [
     {"eval_set": "text", "sentence": sentence, "position": position, "token": token}

@@ -1,6 +1,9 @@
+import math
 import re
 from collections import Counter
 
+import numpy as np
+import pandas as pd
 import pytest
 from atlas_study import HOSTILE, PLACES, ROWS, SCORES, make_page, value_of
 from unpacked import opened
@@ -25,7 +28,7 @@ def blocks(html):
 
 def test_the_page_has_a_block_of_the_study_each_run_and_each_head(blocks):
     kinds = Counter(name.split("/")[0] for name in blocks)
-    assert kinds == {"study": 1, "tokens": 1, "sequences": 1, "run": 4, "head": len(PLACES)}
+    assert kinds == {"study": 1, "tokens": 1, "sequences": 1, "sentences": 4, "run": 4, "head": len(PLACES)}
     assert "head/other/1/1.0" in blocks
 
 
@@ -68,6 +71,19 @@ def test_of_vectors_of_weights_singular_directions_are_shown(blocks):
 def test_only_matched_heads_are_counterparts(folder, blocks):
     assert len(blocks["study"][0]["alignment"]["head_a"]) == len(ROWS["alignment"])
     assert set(blocks["study"][0]["alignment"]["matrix"]) == {"OV"}
+
+
+def test_runs_can_be_compared_by_what_each_sentence_adds_to_their_scores(blocks):
+    tables, _ = blocks["sentences/base/1"]
+    rows = pd.DataFrame(tables["influences"])
+    assert rows.groupby(["layer", "head"]).size().tolist() == [20] * 4
+    own = rows[(rows["layer"] == 1) & (rows["head"] == 0)].sort_values("sentence")["influence"]
+    # Weights are equal: distances from the mean, over n, by sqrt(n / (n - 1)).
+    values = 2 * np.arange(20) / 20
+    np.testing.assert_allclose(own, (values - values.mean()) / 20 * math.sqrt(20 / 19), atol=1e-6, rtol=2**-12)
+    quantiles = blocks["study"][1]["quantiles"]
+    assert len(quantiles) == 21
+    assert quantiles[20] == pytest.approx(2.0930, abs=1e-4)  # Student's t of 19 degrees of freedom, 0.975
 
 
 def test_sentences_are_there_to_be_read(blocks):

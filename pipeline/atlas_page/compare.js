@@ -57,9 +57,12 @@ function comparePage(main, parts, params) {
     score: study.series.has(params.get("score")) ? params.get("score") : usual("induction/mass/repeated_tokens", "induction/mass"),
   };
   const holder = el("div");
-  const draw = () => {
+  let asked = 0;
+  const draw = async () => {
     setParams(view);
-    holder.replaceChildren(...compared(view));
+    const turn = ++asked;
+    const read = await influencesOf(view);
+    if (turn === asked) holder.replaceChildren(...compared(view, read));
   };
   main.append(
     el("header", { class: "lead" }, el("h1", { tabindex: -1 }, "Runs side by side"), el("p", { class: "intro" }, "A head's counterpart in another run is the one whose OV circuit goes with its own (within an experiment), or that scores most like it (between experiments).")),
@@ -79,13 +82,27 @@ function runOf(name) {
   return study.runs[study.runNames.indexOf(name)];
 }
 
-function compared({ a, b, score }) {
+/** Of two runs that read the same sentences: what each sentence adds to each score, by head and series; else of none. */
+async function influencesOf({ a, b }) {
+  const runs = [runOf(a), runOf(b)];
+  if (runs[0].ids.probe !== runs[1].ids.probe) return [new Map(), new Map()];
+  const read = await Promise.all(runs.map(({ experiment, seed }) => block(`sentences/${experiment}/${seed}`)));
+  return read.map((tables) =>
+    d3.rollup(
+      rowsOf(tables?.influences),
+      (rows) => new Map(rows.map((row) => [row.sentence, row.influence])),
+      (row) => `${row.layer}.${row.head}/${seriesId(row.metric, row.definition, row.eval_set, row.period)}`,
+    ),
+  );
+}
+
+function compared({ a, b, score }, read) {
   const [one, other] = [runOf(a), runOf(b)];
   const matched = counterparts(one, other);
   const rows = [...matched].map(([name, partner]) => {
     const [keyA, keyB] = [keyOf(one.experiment, one.seed, name), keyOf(other.experiment, other.seed, partner.name)];
     const [x, y] = [scoreOf(score, keyA), scoreOf(score, keyB)];
-    const changed = difference(x, y);
+    const changed = difference(x, y, read[0].get(`${name}/${score}`), read[1].get(`${partner.name}/${score}`));
     return { name, partner: partner.name, likeness: partner.likeness, chance: partner.chance, head: study.byKey.get(keyA), mate: study.byKey.get(keyB), keyA, keyB, x, y, difference: changed.value, lo: changed.lo, hi: changed.hi, apart: changed.value === null ? null : Math.abs(changed.value) };
   });
   if (!rows.length) return [el("p", { class: "say" }, "No heads of these two runs are matched: choose others.")];
@@ -112,25 +129,34 @@ function compared({ a, b, score }) {
       }),
       figure({ title: "Which head is which, and how far apart", say: `Sorted by the size of the difference. ${OF_DIFFERENCES}`, chart: dataTable(rows, columns, { limit: 24, sort: { at: 5, down: true }, caption: "Matched heads" }), made: { table: one.experiment === other.experiment ? "alignment" : "head_matches" } }),
     ),
-    el("section", {}, el("h2", {}, "What changed most"), changesFigure(rows, one, other)),
+    el("section", {}, el("h2", {}, "What changed most"), changesFigure(rows, one, other, read)),
   ];
 }
 
-const OF_DIFFERENCES = "Its interval takes both scores' sentences as drawn apart; where both runs saw the same ones, it is rather too wide.";
+const OF_DIFFERENCES = "Of a score kept sentence by sentence, its interval is over the sentences that both runs read; else both are taken as drawn apart, which is rather too wide.";
 
-/** One score less another, with an interval from both of theirs (Zou and Donner 2008); null where either is not there. */
-function difference(x, y) {
+/**
+ * One score less another, with an interval: over the sentences behind both, from what each adds to either (`weighted_mean`
+ * of pipeline/claims/crossed.py), or from both scores' own (Zou and Donner 2008); null where either is not there.
+ */
+function difference(x, y, own, others) {
   if (x?.value == null || y?.value == null) return { value: null, lo: null, hi: null };
   const value = y.value - x.value;
+  if (own && others) {
+    const sentences = [...new Set([...own.keys(), ...others.keys()])];
+    const half = study.quantiles[sentences.length] * Math.hypot(...sentences.map((each) => (others.get(each) ?? 0) - (own.get(each) ?? 0)));
+    return { value, lo: value - half, hi: value + half };
+  }
   if (x.lo === null || y.lo === null) return { value, lo: null, hi: null };
   return { value, lo: value - Math.hypot(y.value - y.lo, x.hi - x.value), hi: value + Math.hypot(y.hi - y.value, x.value - x.lo) };
 }
 
 /** Over all scores of all matched heads: the differences that lie furthest from 0, in widths of their intervals. */
-function changesFigure(rows, one, other) {
+function changesFigure(rows, one, other, read) {
   const all = rows.flatMap((row) =>
     [...study.series.keys()].map((series) => {
-      const found = difference(scoreOf(series, row.keyA), scoreOf(series, row.keyB));
+      const sides = [read[0].get(`${row.name}/${series}`), read[1].get(`${row.partner}/${series}`)];
+      const found = difference(scoreOf(series, row.keyA), scoreOf(series, row.keyB), ...sides);
       return { head: row.name, counterpart: row.partner, series, ...found, size: found.lo === null || found.hi === found.lo ? null : Math.abs(found.value) / (found.hi - found.lo) };
     }),
   );

@@ -97,7 +97,9 @@ def parts(
         "checkpoint_scores": Part(
             "head", ("step", "metric", "definition", "eval_set", "period", "value", "chance"), {"src_layer": ()}
         ),
-        "sentence_scores": Part("head", ("metric", "definition", "eval_set", "period", "sentence", "value"), sentences),
+        "sentence_scores": Part(
+            "head", ("metric", "definition", "eval_set", "period", "sentence", "value", "weight"), sentences
+        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.settings.base import Count, EvalSet, Significance, StageSettings
+from pipeline.settings.base import Confidence, Count, EvalSet, Significance, StageSettings
 from pipeline.settings.stage import EVERY, Stage
 
 STAGE = Stage(
@@ -16,6 +16,7 @@ STAGE = Stage(
 class AtlasSettings(StageSettings):
     """How much of the tables the page holds."""
 
+    confidence: Confidence
     significance: Significance
     bits: int = Field(ge=7, le=23)
     pairs: Count

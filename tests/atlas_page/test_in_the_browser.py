@@ -164,6 +164,15 @@ def test_what_changed_most_between_two_runs_has_intervals(visit):
     assert "of 16 intervals leave out 0" in figure.locator(".say").inner_text()
 
 
+def test_differences_of_two_runs_are_paired_by_sentence(visit):
+    page = visit("#/compare?a=base/0&b=base/1&score=induction%2Fmass%2Ftext")
+    figure = page.locator("figure", has=page.locator("h3", has_text="Which head is which"))
+    row = figure.locator("tbody tr", has_text="0.0").first.locator("td").all_inner_texts()
+    # The second run's sentences go as the first's, twice as far: t sd(k / 20) / sqrt(20) = 2.093 * 0.0661 from 0.25.
+    assert "0.250" in row[-1] or "0.25" in row[-1]
+    assert "[0.112, 0.388]" in row[-1]
+
+
 def test_a_map_tells_of_the_entry_under_the_pointer(visit):
     page = visit("#/run/base/0/head/0.0")
     chart = page.locator("svg[aria-label^='Scores, All of it']")
