@@ -1,7 +1,7 @@
 """What each head does with distance: scores and attention by how far back the key is."""
 
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from pipeline.claims.keys import without_begin
