@@ -52,7 +52,7 @@ def claims(claims: pd.DataFrame) -> Figure:
     height = places[rows[-1]] + CELL / 2
     wide = (WIDTH - THRESHOLD) / len(columns) >= WIDE
     caption = CAPTION.format(confidence=confidence_of(claims), ends=" and its interval" * wide)
-    figure, drawn, keys = keyed(TITLE, caption, height + 0.35, 2)
+    figure, drawn, keys = keyed(TITLE, caption, height + 0.35, -(-len(VERDICTS) // 2))
     axes = drawn.subplots()
     for cell in claims.to_dict("records"):
         column, y = columns.index(cell["experiment"]), places[cell["claim"]]
