@@ -58,7 +58,7 @@ def definition_power(definition_power: pd.DataFrame, definition_curves: pd.DataF
     counts = [len(rows) for rows in listed.values()]
     heights = 1.2 * LINE * sum(counts) + 0.25 * len(metrics) + 0.85, 1.2
     figure = new(title, caption, sum(heights))
-    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     panels = upper.subplots(len(metrics), 2, squeeze=False, height_ratios=counts, width_ratios=(1, 1.4))
     curves = lower.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     kinds = [kind for kind in definition_power["kind"].unique() if kind not in (ALL, MISTAKEN)]

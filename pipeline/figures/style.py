@@ -81,7 +81,7 @@ def keyed(title: str, caption: str, height: float, lines: int) -> tuple[Figure, 
     """Return a `new` figure, its part to draw in, and the one below for so many lines of keys."""
     below = KEY * lines + 0.05
     figure = new(title, caption, height + below)
-    drawn, keys = figure.subfigures(2, 1, height_ratios=(height, below))
+    drawn, keys = figure.subfigures(2, 1, squeeze=False, height_ratios=(height, below))[:, 0]
     return figure, drawn, keys
 
 

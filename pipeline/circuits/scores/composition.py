@@ -34,7 +34,7 @@ def composition(
     values, written = _gram(W_V), _gram(W_O.mT)
     reads = {"Q": (W_Q, W_K), "V": (weights.W_V[reader, readers].double(), weights.W_O[reader, readers].double().mT)}
     grams = {through: [_gram(half) for half in halves] for through, halves in reads.items()}
-    reads["K"], grams["K"] = reads["Q"][::-1], grams["Q"][::-1]
+    reads["K"], grams["K"] = (W_K, W_Q), grams["Q"][::-1]
     return {through: _composition(values, written, W_O, reads[through][0], *grams[through]) for through in "QKV"}
 
 
