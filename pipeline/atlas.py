@@ -82,8 +82,8 @@ def influences(sentence_scores: pd.DataFrame) -> pd.DataFrame:
     parts = [pd.DataFrame(columns=[*OF_A_SCORE, "sentence", "influence"])]
     for names, rows in sentence_scores.groupby(OF_A_SCORE, dropna=False):
         influence = weighted_mean(rows[["value", "weight", "sentence"]].astype(float)).influence
-        frame = influence.rename("influence").reset_index()
-        parts.append(frame.assign(**dict(zip(OF_A_SCORE, names, strict=True))))
+        score: dict[str, Any] = dict(zip(OF_A_SCORE, names, strict=True))
+        parts.append(influence.rename("influence").reset_index().assign(**score))
     numbers = dict.fromkeys(("layer", "head", "period", "sentence"), "Int64")
     return pd.concat(parts).astype(numbers | {"influence": float}).reset_index(drop=True)
 
