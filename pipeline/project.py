@@ -162,15 +162,15 @@ def layer_tables(
     # The first layer's heads read what no feed-forward part has seen.
     of_layer = [one for one in readings if layer or one.lens.emb_mode == "embedding"] or readings
     pairs, parts = [], [part_rows(settings, weights, one, layer, heads) for one in of_layer]
+    answers = {head: circuits.responses(lens.weights, (layer, head), shared.tokens) for head in heads}
+    units += dimension_rows(settings, lens, answers)
     for head in tqdm(heads, desc=f"layer {layer} of {weights.n_layers}, heads"):
         for one in of_layer:
             rows = circuit_rows(
                 settings, one.lens, circuits.responses(one.lens.weights, (layer, head), one.shared.items)
             )
             pairs += [of_end.assign(head=head) for of_end in rows]
-        answers = circuits.responses(lens.weights, (layer, head), shared.tokens)
-        units += [rows.assign(head=head) for rows in dimension_rows(settings, lens, answers)]
-        for circuit, factors in circuits.full_circuits(answers).items():
+        for circuit, factors in circuits.full_circuits(answers[head]).items():
             whole = spectrum(*factors, shared.meetings[circuit], settings.directions)
             spectra.append(spectrum_rows(whole, lens.n_tokens).assign(circuit=circuit, head=head))
             units += [rows.assign(head=head) for rows in direction_rows(settings, lens, circuit, whole)]
@@ -273,11 +273,21 @@ def direction_rows(settings: ProjectSettings, lens: Lens, circuit: str, whole: S
         yield unit_rows(settings, lens, f"{circuit}_SVD_{side}", directions)
 
 
-def dimension_rows(settings: ProjectSettings, lens: Lens, answers: dict[str, Tall]) -> Iterator[pd.DataFrame]:
-    """Yield the tokens that excite a head's queries, keys and values, and those its outputs promote."""
-    for matrix, components in answers.items():
-        listed = rearrange(components.formed(settings.dimensions), "token unit -> unit token")
-        yield unit_rows(settings, lens, matrix, listed.contiguous())
+def dimension_rows(
+    settings: ProjectSettings, lens: Lens, answers: dict[int, dict[str, Tall]]
+) -> Iterator[pd.DataFrame]:
+    """Yield the tokens that excite heads' queries, keys and values, and those their outputs promote.
+
+    A matrix of all heads is read through the vocabulary at once, which is gone through for each else.
+    """
+    for matrix in circuits.MATRICES if answers else ():
+        of_heads = [of_head[matrix] for of_head in answers.values()]
+        wanted = [components.matrix[:, : settings.dimensions] for components in of_heads]
+        formed = Tall(of_heads[0].rows, torch.cat(wanted, 1)).formed()
+        for place, (head, own) in enumerate(zip(answers, wanted, strict=True)):
+            listed = formed[:, place * own.shape[1] : (place + 1) * own.shape[1]]
+            listed = rearrange(listed, "token unit -> unit token").contiguous()
+            yield unit_rows(settings, lens, matrix, listed).assign(head=head)
 
 
 def place_of(unit: str) -> tuple[int, int]:

@@ -586,7 +586,7 @@ class OneHead:
         lens, readers = self.model.read(**changes)
         settings = self.model.stage("project", unit_tokens=k, dimensions=unit + 1, **changes)
         answers = circuits.responses(lens.weights, self.head, readers)
-        rows = pd.concat(project.dimension_rows(settings, lens, answers))
+        rows = pd.concat(project.dimension_rows(settings, lens, {self.head[1]: answers})).drop(columns="head")
         return self.model._units(rows[rows["unit"] == unit])
 
     def direction(self, circuit: str = "OV", unit: int = 0, k: int = 20) -> pd.DataFrame:

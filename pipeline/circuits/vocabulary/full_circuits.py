@@ -17,6 +17,7 @@ from pipeline.circuits.vocabulary.tall import Rows, Tall, products
 
 TallFactors = tuple[Tall, Tall]  # P and Q of P Q^T, [item, d_head] each
 PASSED = {"OV": ("W_V", "W_O"), "QK": ("W_Q", "W_K")}  # the matrices that rows and columns pass through
+MATRICES = tuple(name for both in PASSED.values() for name in both)
 
 
 def readers(weights: Weights) -> dict[str, Rows]:
