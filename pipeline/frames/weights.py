@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.circuits.transformer.weights import Weights
+from pipeline.plumbing.memory import release_freed
 
 _SETTING_TYPES = {
     "ln_eps": float,
@@ -54,6 +55,8 @@ def weights_in(parts: Iterable[pa.Table]) -> Weights:
                 raise ValueError(f"table weights: {name} of layer {layer} is not whole; extract it again")
             layers.append(matrix)
     whole: dict[str, Any] = {name: torch.stack(v) if isinstance(v, list) else v for name, v in fields.items()}
+    fields.clear()
+    release_freed()  # where the matrices of each layer lay: half as much as is held
     return Weights(**whole)
 
 

@@ -17,3 +17,10 @@ def keep_freed() -> None:
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, LARGEST)
         mallopt(TRIM_THRESHOLD, KEPT)
+
+
+def release_freed() -> None:
+    """Give back to the system what lies free, wherever it does: where all that comes has other sizes."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
