@@ -41,6 +41,7 @@ ORDER = (
     ("known_answers", "Models whose scores are known"),
     ("benchmark", "How fast the exact search is"),
     ("timing", "Where the time went"),
+    ("scaling", "What larger models cost"),
 )
 SHARED_BY = 3  # tables; a column that as many have, in the same words, is explained once
 DEFINITIONS = """## Definitions

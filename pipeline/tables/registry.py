@@ -16,6 +16,7 @@ from pipeline.tables import (
     prepare,
     probe,
     project,
+    scaling,
     score,
     score_checkpoints,
     summarise,
@@ -29,7 +30,7 @@ MODULES = (
     *(prepare, probe, train, extract, verify, decompose, project, score, ablate, cover),
     *(score_checkpoints, challenge, overlap),
     *(align, summarise, claims, effects, emergence, head_matches, head_roles, validity, manifest),
-    *(known_answers, timing, benchmark),
+    *(known_answers, timing, benchmark, scaling),
 )
 TABLES: dict[str, Table] = {
     value.name: value for module in MODULES for value in vars(module).values() if isinstance(value, Table)

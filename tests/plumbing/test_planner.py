@@ -10,8 +10,8 @@ from pipeline.plumbing.plan import Plan
 from pipeline.plumbing.planner import plan, plan_of
 from pipeline.plumbing.request import Request
 
-# What the study known_answers makes in one job is that study's alone.
-EVERY_STAGE = {*graph.STAGES} - {"known_answers"}
+# What the study known_answers makes in one job is that study's alone; scaling reaches all other stages' code.
+EVERY_STAGE = {*graph.STAGES} - {"known_answers", "scaling"}
 GATHERED = {"summarise", "manifest", "timing"}  # whose settings name every job of every run
 OF_SEQUENCES = {"verify", "decompose", "score", "ablate", "cover", "score_checkpoints"}
 
@@ -25,7 +25,7 @@ def rerun(before: Plan, after: Plan) -> set[str]:
     """Stages with a job that is new, or whose spec is."""
     changed = {key[0] for key, job in after.jobs.items() if key not in before.jobs or before.jobs[key].spec != job.spec}
     changed |= {stage for stage, job in after.study_jobs.items() if before.study_jobs[stage].spec != job.spec}
-    return changed - {"known_answers"}
+    return changed - {"known_answers", "scaling"}
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,25 @@ use rule known_answers as search with:
         "measure the exact search for the strongest pairs"
 
 
+# What each stage costs by the size of its model; it makes a study of its own for each.
+use rule known_answers as scaling with:
+    output:
+        [f"{BENCHMARKS}{name}" for name in graph.writes_of("scaling")],
+    log:
+        f"{BENCHMARKS}scaling.log",
+    benchmark:
+        f"{BENCHMARKS}scaling.tsv"
+    threads: PLAN.study_jobs["scaling"].threads
+    resources:
+        mem_mb=memory(graph.STAGES["scaling"]),
+        runtime=graph.STAGES["scaling"].runtime,
+    params:
+        stage="scaling",
+        spec=PLAN.study_jobs["scaling"].spec,
+    message:
+        "measure how the cost of every stage grows"
+
+
 # Not part of `all`: its results are times, and hold for one machine.
 rule benchmark:
     input:

@@ -22,7 +22,8 @@ from pipeline.circuits.vocabulary.tall import Tall
 from pipeline.circuits.vocabulary.tiles import Tile, tiles
 from pipeline.circuits.vocabulary.token_filters import PairFilter
 
-TILE_BYTES = {"cpu": 2**21, "cuda": 2**28}
+TILE_BYTES = {"cpu": 2**22, "cuda": 2**28}
+BYTES = 4  # of a score in float32, or of a sum of integers
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def top_pairs(
         allowed: from row ids [n] and column ids [n] to bool [n], pairs to consider; all if None.
         low: only entries above this count.
         high: only entries below this count. With `low` or `high` a list may be shorter than k.
-        tile_bytes: size of the tile of scores, best at the size of the cores' own caches; None for that. The
+        tile_bytes: size of a float32 tile of scores, best at the size of the cores' own caches; None for that. The
             factors' copies (20 bytes a number at most) come on top, and 60 times the tile in the worst case,
             a tile of ties.
         precision: of the scores, float32, bfloat16 or int8; None for the fastest. It changes no pair and no value.
@@ -91,7 +92,7 @@ def top_pairs(
     integers = precision == torch.int8 or (None if precision is None and has_fast_integers(device) else False)
     of_rows = fast_precision(device) if precision in (None, torch.int8) else precision
     balanced = balance(P, Q, row_ids, column_ids, of_rows, most)
-    side = isqrt((tile_bytes or TILE_BYTES[device.type]) // of_rows.itemsize)
+    side = isqrt((tile_bytes or TILE_BYTES[device.type]) // BYTES)
     entries_scored = 0
     for tile in tiles(balanced, top, bottom, side, integers):
         entries_scored += tile.scores.numel()
