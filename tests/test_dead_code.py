@@ -12,6 +12,7 @@ RULES = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
 USED_ELSEWHERE = [
     "model_config",  # by pydantic
     "pre_tokenizer",  # by tokenizers
+    "monitor_interval",  # by tqdm
     "visit_*",  # by ast
     "OF_A_STAGE",  # by tests: it completes the registry of figures
 ]

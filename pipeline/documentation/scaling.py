@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from pipeline.plumbing import graph
-from pipeline.settings.stage import EVERY
 from pipeline.tables.scaling import COST, SCALING, SCALING_FITS, SCALING_FORETOLD, SIZES
 
 UNITS = {"cpu_seconds": ("CPU s", 1.0), "peak_bytes": ("memory, MB", 1e6), "stored_bytes": ("stored, MB", 1e6)}
@@ -85,7 +84,7 @@ def longest(seconds: Mapping[str, float], layers: int) -> float:
     ended: dict[str, float] = {}
     for stage, declared in graph.STAGES.items():
         if stage in seconds:
-            before = {*graph.upstream_of(declared), *(graph.OF_A_RUN if EVERY in declared.reads else ())}
+            before = {*graph.upstream_of(declared), *(graph.OF_A_RUN if graph.EVERY in declared.reads else ())}
             own = seconds[stage] / (min(layers, JOBS) if stage == "project" else 1)
             ended[stage] = own + max((ended[name] for name in before if name in ended), default=0.0)
     return max(ended.values())

@@ -1,9 +1,8 @@
 """Tables of what each stage costs by the size of its model."""
 
 from pipeline.plumbing.schema import Column, Table
-from pipeline.settings.scaling import MEASURED
 
-STAGE = Column("stage", "string", "name", "the stage", options=MEASURED)
+STAGE = Column("stage", "string", "name", "the stage")
 SIZES = (
     Column("V", "int64", "tokens", "the model's vocabulary", 1),
     Column("layers", "int64", "count", "its layers", 1),
