@@ -53,7 +53,7 @@ def run(settings: AtlasSettings, inputs: Paths, outputs: Paths) -> None:
         shown = sequences[["eval_set", "period", "sentence", "position", "token", "token_class"]]
         blocks[f"sequences/{path.parent.name}"] = pack({"sequences": shown}, settings.bits)
     for (experiment, seed), rows in frames["sentence_scores"].groupby(RUN):
-        blocks[f"sentences/{experiment}/{seed}"] = pack({"influences": influences(rows)}, settings.bits)
+        blocks[f"sentences/{experiment}/{seed}"] = pack({"influences": influences(rows)}, settings.influence_bits)
     frames["sentence_scores"] = frames["sentence_scores"].drop(columns="weight")
     blocks |= {name: pack(rows, settings.bits) for name, rows in by_block(frames, held)}
     with recorded(outputs, "atlas.html") as temporary:

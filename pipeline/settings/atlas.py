@@ -19,6 +19,7 @@ class AtlasSettings(StageSettings):
     confidence: Confidence
     significance: Significance
     bits: int = Field(ge=7, le=23)
+    influence_bits: int = Field(ge=7, le=23)
     pairs: Count
     direction_tokens: Count
     pattern_sentences: Count

@@ -3,7 +3,13 @@ import pytest
 
 @pytest.mark.parametrize(
     ("name", "least", "most"),
-    [("bits", 7, 23), ("pairs", 1, 10**9), ("direction_tokens", 1, 10**9), ("pattern_sentences", 1, 10**9)],
+    [
+        ("bits", 7, 23),
+        ("influence_bits", 7, 23),
+        ("pairs", 1, 10**9),
+        ("direction_tokens", 1, 10**9),
+        ("pattern_sentences", 1, 10**9),
+    ],
 )
 def test_how_much_the_page_may_hold(accepted, refusal, name, least, most):
     for end in (least, most):
