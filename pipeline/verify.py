@@ -18,6 +18,7 @@ from pipeline.frames.tensors import sequences_of
 from pipeline.frames.weights import weights_in
 from pipeline.models.own_forward import own_forward
 from pipeline.plumbing.artefacts import Paths, read, read_parts, write
+from pipeline.plumbing.memory import release_freed
 from pipeline.plumbing.stage import main
 from pipeline.settings.verify import Tolerance, VerifySettings
 from pipeline.tables.extract import WEIGHTS
@@ -33,7 +34,8 @@ def run(settings: VerifySettings, inputs: Paths, outputs: Paths) -> None:
     tokens = sequences_of(sequences, "text")[: settings.sentences]
     (folder,) = {inputs.whole(name).parent for name in ("config.json", "model.safetensors")}
     parts = tokens.split(settings.batch)
-    said = list(map(own_forward(folder), tqdm(parts, desc="own forward pass")))  # the library's model is then let go
+    said = list(map(own_forward(folder), tqdm(parts, desc="own forward pass")))
+    release_freed()  # of the library's model, which no one holds any more
     both = tqdm(zip(parts, said, strict=True), desc="sequences", total=len(parts))
     on_text = (error for part, of_own in both for error in on_sequences(weights, part, **vars(of_own), **how))
     generator = torch.Generator().manual_seed(settings.seed)
