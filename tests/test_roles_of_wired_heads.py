@@ -27,7 +27,7 @@ SMALL = (
     *("probe.min_length=8", "challenge.segment=7", "challenge.sentences=8", "challenge.lengths=[20]"),
 )
 STAGES = ("decompose", "score", "ablate", "challenge")
-THRESHOLDS = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
+THRESHOLDS = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "relation": 0.5, "inactive": 0.9}
 READS = ("head_scores", "challenge_scores", "attention_terms", "ablations")
 
 

@@ -33,8 +33,8 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         row of the OV circuit; direct_copying: logits added to attended tokens, chosen_copying: of these, what follows
         attention, fuzzy_induction: attention to what followed near tokens, distance: how far attention goes back, and
         inactive: how much less than its layer the head writes, all on held-out text; successor and relation: share of
-        pairs of words that it knows of the relation it knows most surely, its q times the number of relations; without
-        a value where the model lacks the words.
+        pairs of words that it knows of the relation it knows most of, its q times the number of relations; without a
+        value where the model lacks the words.
     """
     scores, terms, ablated = tables["head_scores"], tables["attention_terms"], tables["ablations"]
     heads = tables["challenge_scores"].dropna(subset="layer").astype({"layer": "int64", "head": "int64"})
@@ -63,8 +63,8 @@ def role_numbers(tables: Tables) -> dict[str, pd.DataFrame]:
         "chosen_copying": _chosen(scores, metric="direct_copying", definition="chosen_logit", eval_set="text"),
         "fuzzy_induction": _chosen(scores, metric="fuzzy_induction", definition="near", eval_set="text"),
         "distance": _chosen(scores, metric="distance", definition="mean", eval_set="text"),
-        "successor": _surest(relations[relations["definition"].isin(SUCCESSORS)]),
-        "relation": _surest(relations[~relations["definition"].isin(SUCCESSORS)]),
+        "successor": _best_known(relations[relations["definition"].isin(SUCCESSORS)]),
+        "relation": _best_known(relations[~relations["definition"].isin(SUCCESSORS)]),
         "inactive": _chosen(scores, metric="inactive", eval_set="text"),
     }
     return {name: _one_each(rows) for name, rows in numbers.items()}
@@ -85,11 +85,11 @@ def relations_known(head_scores: pd.DataFrame, significance: float) -> pd.Series
     return words.groupby([rows[name] for name in HEAD]).agg(", ".join)
 
 
-def _surest(relations: pd.DataFrame) -> pd.DataFrame:
-    """Order relations by q, corrected for there being several; of words that the model lacks, q is 1."""
+def _best_known(relations: pd.DataFrame) -> pd.DataFrame:
+    """Order relations by their value, q corrected for there being several; of words that the model lacks, it is 1."""
     measured = relations.groupby(HEAD)["q"].transform("count")
     q = (relations["q"] * measured).clip(upper=1).fillna(1.0)
-    return relations.assign(order=relations["q"], q=q)
+    return relations.assign(order=-relations["value"], q=q)
 
 
 def _one_each(rows: pd.DataFrame) -> pd.DataFrame:

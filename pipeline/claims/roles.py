@@ -28,8 +28,8 @@ CRITERIA = {
     "first_token": ("first_token",),
     "positional": ("mostly_position", "by_position"),
     "fuzzy_induction": ("fuzzy", "fuzzy_significant"),
-    "successor": ("successor_significant",),
-    "relation": ("relation_significant",),
+    "successor": ("knows_next", "successor_significant"),
+    "relation": ("knows_pairs", "relation_significant"),
     "copying": ("copying", "copying_significant"),
     "copy_suppression": ("suppresses", "suppression_significant", "lowers"),
     "direct_copying": ("raises", "raises_significant"),
@@ -64,7 +64,7 @@ def head_roles(tables: Tables, significance: float, confidence: float, **least: 
         confidence: of the numbers' intervals.
         least: what numbers must reach, of the setting judge.roles: `attention` to where a role looks, `position`'s
             share of the scores' variance, the eigenvalue score of `copying`, the share of tokens of `suppression`, the
-            score of what is `inactive`.
+            share of pairs of a `relation`, the score of what is `inactive`.
     """
     every_head = pd.MultiIndex.from_frame(tables["head_scores"][HEAD].drop_duplicates().sort_values(HEAD))
     numbers = {name: rows.reindex(every_head) for name, rows in role_numbers(tables).items()}
@@ -146,9 +146,9 @@ def criteria(
 
     matches, jittered = above("prefix_worst", attention), above("jittered", attention)
     # No sentences were drawn for what weights say: it is certain.
-    copying, suppression = (
+    copying, suppression, successor, relation = (
         numbers[name].assign(lo=numbers[name]["value"], hi=numbers[name]["value"])
-        for name in ("copying", "copy_suppression")
+        for name in ("copying", "copy_suppression", "successor", "relation")
     )
     fuzzy, raised = numbers["fuzzy_induction"], numbers["direct_copying"]
     lowered = raised.assign(value=-raised["value"], lo=-raised["hi"], hi=-raised["lo"])
@@ -169,10 +169,10 @@ def criteria(
             # Most of its attention there is more than chance gives.
             "fuzzy": probability_above(fuzzy, 2 * fuzzy["null_mean"], confidence),
             "fuzzy_significant": _significant(fuzzy["q"], significance),
-            **{
-                f"{role}_significant": _significant(numbers[role]["q"], significance)
-                for role in ("successor", "relation")
-            },
+            "knows_next": probability_above(successor, least["relation"], confidence),
+            "successor_significant": _significant(successor["q"], significance),
+            "knows_pairs": probability_above(relation, least["relation"], confidence),
+            "relation_significant": _significant(relation["q"], significance),
             "copying": probability_above(copying, least["copying"], confidence),
             "copying_significant": _significant(copying["q"], significance),
             "suppresses": probability_above(suppression, least["suppression"], confidence),

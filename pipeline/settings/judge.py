@@ -57,6 +57,7 @@ class Roles(Slice):
     position: float = Field(gt=0, le=1)
     copying: float = Field(ge=-1, le=1)
     suppression: float = Field(gt=0, le=1)
+    relation: float = Field(gt=0, le=1)
     inactive: float = Field(gt=0, le=1)
 
 

@@ -18,7 +18,7 @@ from pipeline.claims.roles import (
 from pipeline.plumbing.artefacts import Paths, write
 from pipeline.tables.judge.head_roles import HEAD_ROLES
 
-LEAST = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
+LEAST = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "relation": 0.5, "inactive": 0.9}
 THRESHOLDS = LEAST | {"significance": 0.05, "confidence": 0.95}
 
 
@@ -159,17 +159,18 @@ def test_attention_to_what_followed_near_tokens_must_be_mostly_more_than_chance(
     assert roles(INDUCTION | fuzzy)["also"].item() == "fuzzy_induction"
 
 
-def test_a_successor_head_knows_one_relation_more_surely_than_the_best_of_several_would_by_chance():
+def test_a_successor_head_knows_most_of_a_relation_and_more_than_of_the_best_of_several_it_would_by_chance():
     """Of two relations that were measured, q counts twice."""
     found = roles(
         {"days": 0.6, "days_q": 0.02, "months": 0.4, "months_q": 0.04},
-        {"days_q": 0.03},
-        {"capitals": 0.5, "capitals_q": 0.04},
+        {"days": 0.6, "days_q": 0.03},
+        {"days": 0.4, "days_q": 0.01},
+        {"capitals": 0.6, "capitals_q": 0.04},
     )
-    assert found["role"].tolist() == ["successor", "none", "relation"]
-    assert found["relations"].tolist() == ["days 0.60, months 0.40", "days 0.10", "capitals 0.50"]
+    assert found["role"].tolist() == ["successor", "none", "none", "relation"]
+    assert found["relations"].tolist() == ["days 0.60, months 0.40", "days 0.60", "days 0.40", "capitals 0.60"]
     assert found["evidence"][0] == "knows of pairs of words: days 0.60, months 0.40"
-    assert found["successor"].tolist() == [0.6, 0.1, 0.1]
+    assert found["successor"].tolist() == [0.6, 0.6, 0.4, 0.1]
 
 
 def test_what_a_model_has_no_words_for_it_does_not_know():
@@ -183,7 +184,7 @@ def test_what_a_model_has_no_words_for_it_does_not_know():
         for scores in (wordless, known["head_scores"][~relations])
     ]
     assert "relation" not in said[0]
-    assert "successor_significant, relation_significant" in said[1]
+    assert "successor_significant, knows_pairs, relation_significant" in said[1]
 
 
 def test_a_head_that_raises_what_it_chooses_to_look_at_copies_it():
@@ -230,7 +231,9 @@ VALUES = {  # of each criterion: numbers by which it holds, fails, and is not me
     "mostly_position": ({"position": 0.6}, {}, {"position": None}),
     "fuzzy": ({"fuzzy_induction": 0.07}, {}, {"fuzzy_induction": None}),
     "fuzzy_significant": ({"fuzzy_q": 0.01}, {}, {"fuzzy_q": None}),
+    "knows_next": ({"days": 0.6}, {}, {"days": None, "months": None}),
     "successor_significant": ({"days_q": 0.01}, {}, {"days": None, "months": None}),
+    "knows_pairs": ({"capitals": 0.6}, {}, {"capitals": None}),
     "relation_significant": ({"capitals_q": 0.01}, {}, {"capitals": None}),
     "raises": ({"chosen_copying": 0.3}, {}, {"chosen_copying": None}),
     "raises_significant": ({"chosen_q": 0.01}, {}, {"chosen_q": None}),

@@ -34,7 +34,8 @@ HEAD_ROLES = Table(
             "duplicate_token, current_token, first_token: most attention goes there (first_token: an attention sink); "
             "positional: position explains most of its scores' variance; fuzzy_induction: attends to what followed "
             "tokens near its own in embedding, significantly, and most of that attention is more than chance gives; "
-            "successor: its OV circuit takes days, months, numbers, numerals or letters to the next, significantly; "
+            "successor: its OV circuit takes most days, months, numbers, numerals or letters to the next, "
+            "significantly; "
             "relation: the same of other pairs of words; copying: OV circuit only; copy_suppression: most tokens are "
             "among the ten smallest of their own row of the OV circuit, significantly, and attended tokens' logits "
             "fall; direct_copying: as a name mover, it raises the logits of the tokens that it chooses to look at, "
@@ -78,7 +79,7 @@ HEAD_ROLES = Table(
         ),
         number("fuzzy_induction", PROBABILITY, "attention to what followed near tokens, held-out text", 0, 1),
         number("fuzzy_chance", PROBABILITY, "the same with tokens renamed among those as frequent", 0, 1),
-        number("successor", "share", "pairs of words and the next, of the relation it knows most surely", 0, 1),
+        number("successor", "share", "pairs of words and the next, of the relation it knows most of", 0, 1),
         number("relation", "share", "other pairs of words, likewise", 0, 1),
         Column("relations", "string", "text", "relations that it knows, each significantly, and the share of pairs"),
         number("distance", "tokens", "how far attention goes back, held-out text", 0),

@@ -24,7 +24,7 @@ def test_roles_are_those_that_have_criteria_in_their_order_or_none():
 def test_heads_that_are_known_are_kept_as_what_they_are(kept):
     """An induction head, one that looks one back, and one that was never measured on text."""
     heads = tables(INDUCTION, {"previous_token": 0.9}, {"previous_token": None, "first_token": None})
-    least = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "inactive": 0.9}
+    least = {"attention": 0.5, "position": 0.5, "copying": 0.5, "suppression": 0.5, "relation": 0.5, "inactive": 0.9}
     roles = head_roles(heads, significance=0.05, confidence=0.95, **least)
     rows = kept(HEAD_ROLES, *roles.assign(confidence=0.95, significance=0.05).to_dict("records"))
     assert rows["role"].tolist() == ["induction", "previous_token", "none"]
