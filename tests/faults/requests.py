@@ -75,7 +75,7 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("score.tile=1000000000", ("score.tile=1000000000", "GB", "conf/ has 512")),
     ("probe.sentences=1000000000", ("probe.sentences=1000000000", "GB", "conf/ has 64")),
     ("probe.loss_sentences=1000000000", ("probe.loss_sentences=1000000000", "GB", "conf/ has 2000")),
-    ("project.tile_mb=1e12", ("project.tile_mb=1000000000000.0", "GB", "conf/ has 8")),
+    ("project.tile_mb=1e12", ("project.tile_mb=1000000000000.0", "GB", "conf/ has 4")),
     ("project.pairs=100000000000", ("project.pairs=100000000000", "GB", "conf/ has 100")),
     ("project.parts=100000000", ("project.parts=100000000", "1000", "conf/ has 1")),
     ("ablate.order_pairs=100000000000000", ("ablate.order_pairs=100000000000000", "days", "lower it")),

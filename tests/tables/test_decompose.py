@@ -9,7 +9,7 @@ STATISTIC = TERM | {"statistic": "share", "component": "all", "confidence": 0.95
 
 
 def test_every_statistic_that_is_computed_has_a_name():
-    sources = {name: (torch.randn(2, 3, 4), torch.randn(2, 3, 4)) for name in ("token", "position")}
+    sources = {name: (*torch.randn(2, 2, 3, 4, dtype=torch.float64),) for name in ("token", "position")}
     tokens, once = torch.tensor([[0, 1, 0], [2, 2, 1]]), torch.ones(1, 2, dtype=torch.float64)
     computed = decompose(sources, tokens, once, once[:, :1], 0.95, begins=False)["all"]
     statistics, components = map(set, zip(*computed.statistics, strict=True))

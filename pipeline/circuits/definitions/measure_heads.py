@@ -46,7 +46,7 @@ CHALLENGING = tuple(entry for entry in (*HEADS, *MODELS) if entry.on_challenges)
 
 
 def sequence_scores(
-    weights: Weights, sequences: Tokens, batch: int, definitions: Collection[Definition] = HEADS
+    weights: Weights, sequences: Tokens, batch: int, definitions: Collection[Definition] | None = None
 ) -> tuple[Scores, Float[Tensor, "batch position"]]:
     """Run the model on sequences and score its patterns; on repeated tokens, what its heads write too.
 
@@ -54,11 +54,12 @@ def sequence_scores(
         weights: the transformer.
         sequences: what it reads; the random tokens before the first repeat are those that outputs are scored on.
         batch: sequences in one forward pass; bounds memory, not the result.
-        definitions: which scores.
+        definitions: which scores; all, if None.
 
     Returns:
         The scores, [layer, head] each, with those of each sentence; the losses of `token_losses`.
     """
+    definitions = HEADS if definitions is None else definitions
     patterns, outputs, losses, passes, turned = _Patterns(definitions), {}, [], {}, {}
     W_U = gains_folded(weights).W_U
     mean, read = W_U.mean(-1, dtype=torch.float64), what_is_read(weights)
@@ -95,10 +96,10 @@ def sequence_scores(
 def pattern_scores(
     pattern: Float[Tensor, "batch layer head query key"],
     sequences: Tokens,
-    definitions: Collection[Definition] = HEADS,
+    definitions: Collection[Definition] | None = None,
 ) -> Scores:
     """Score patterns on sequences, [layer, head] each, whatever computed them."""
-    patterns = _Patterns(definitions)
+    patterns = _Patterns(HEADS if definitions is None else definitions)
     patterns.add(pattern, sequences)
     return patterns.scores()
 
@@ -190,10 +191,11 @@ def of_circuits(
     circuits: Mapping[Head, Mapping[str, Grams]],
     ranked: Int[Tensor, " token"],
     tile: int,
-    definitions: Collection[Definition] = HEADS,
+    definitions: Collection[Definition] | None = None,
     emb_mode: EmbMode = "embedding",
 ) -> Scores:
     """Score some heads, [head] each, by their `circuits_of`; the rest as of `circuit_scores`."""
+    definitions = HEADS if definitions is None else definitions
     measured = [_head_scores(weights, head, own, ranked, tile, definitions, emb_mode) for head, own in circuits.items()]
     values = {entry: torch.stack([scores[entry] for scores in measured]) for entry in measured[0]}
     return {entry.name: Score(value, *entry.levels(weights)) for entry, value in values.items()}
