@@ -16,8 +16,8 @@ from pipeline.settings.stage import Stage
 
 STAGE = Stage(
     of="run",
-    tables=("corpus",),
-    files=("tokenizer.json", "tokens", "vocabulary"),
+    tables=("corpus", "vocabulary"),
+    files=("tokenizer.json", "tokens"),
 )
 
 MOST_FILES = 20_000  # below what a glob with several wildcards starts from

@@ -15,4 +15,4 @@ def test_readers_find_what_the_stages_declare():
 
 def test_what_only_stages_read_is_not_for_readers():
     shown = {table.name for tables in OF_A_RUN.values() for table in tables}
-    assert not shown & {"tokens", "vocabulary", "sequences", "weights"}
+    assert not shown & {"tokens", "sequences", "weights"}
