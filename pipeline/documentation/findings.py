@@ -52,7 +52,7 @@ def findings(claims: pd.DataFrame, experiment: str) -> str:
 def verdicts(claims: pd.DataFrame, others: pd.DataFrame) -> tuple[str, bool]:
     """Return a line for each verdict that differs between two studies, how many there are, and whether all agree.
 
-    Experiments that only one of them has are named and not compared; a claim that only one of them judged differs.
+    Experiments that only one of them has are named and not compared; a claim that only one of them measured differs.
     """
     shared = set(claims["experiment"]) & set(others["experiment"])
     alone = [
@@ -63,7 +63,7 @@ def verdicts(claims: pd.DataFrame, others: pd.DataFrame) -> tuple[str, bool]:
     here, there = (table[table["experiment"].isin(shared)] for table in (claims, others))
     both = here.merge(there, on=KEY, how="outer", suffixes=("", "_other"))
     for name in ("verdict", "verdict_other"):
-        both[name] = both[name].fillna("not judged")
+        both[name] = both[name].fillna("not measured")
     apart = both[both["verdict"] != both["verdict_other"]]
     lines = [
         f"{row['experiment']} {row['claim']}: {row['verdict']} ({_number(row['value'])}), there {row['verdict_other']} "

@@ -49,8 +49,9 @@ def test_experiments_of_one_study_alone_are_named_and_not_compared():
 
 def test_a_claim_that_one_study_did_not_judge_differs():
     told, agree = verdicts(claims(), claims()[1:])
-    assert "base induction: reproduced (0.75), there not judged ()\n1 of 2" in told
+    assert "base induction: reproduced (0.75), there not measured ()\n1 of 2" in told
     assert not agree
+    assert verdicts(claims(induction="not measured"), claims()[1:])[1]  # one that did not know the claim
 
 
 def test_csv_and_parquet_say_the_same(tmp_path, capsys):
