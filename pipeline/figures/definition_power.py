@@ -1,5 +1,6 @@
 """Which definition of a score tells heads that play a role from heads that do not."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
@@ -7,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pipeline.claims.definition_power import ALL, DEFINITION, best_ways
 from pipeline.figures.drawing import drawn_from
-from pipeline.figures.grids import heat_map, pivot
+from pipeline.figures.grids import heat_map, pivot, write
 from pipeline.figures.style import BLUE, GREY, LIGHT, LINE, confidence_of, new, percent, sentence
 
 TITLE = "Which score to take: {best}"
@@ -16,9 +17,10 @@ CAPTION = (
     "Heads known beforehand to play a role or not, in up to {models} models. Of each role the {listed} best "
     "definitions, in the way that tells heads apart best. Left: area under the ROC curve over all models, bars "
     "{confidence} intervals, dashes a guess. Right: share of the heads that play the role found at {level} false "
-    "positives, by kind of models; the threshold is chosen on one half of all models and judged on the other; last "
-    "column: look-alikes that it lets through, as few as can be; n: the sentences that bring the area to within 0.01 "
-    "of its limit, -: of the weights. Below: the ROC curves, up to {shown} false positives; blue: the best."
+    "positives, by kind of models, without a number all of them; the threshold is chosen on one half of all models "
+    "and judged on the other; last column: look-alikes that it lets through, as few as can be; n: the sentences that "
+    "bring the area to within 0.01 of its limit, -: of the weights. Below: the ROC curves, up to {shown} false "
+    "positives; blue: the best."
 )
 MISTAKEN = "look_alike"
 LISTED = 8  # definitions of a role
@@ -71,7 +73,7 @@ def definition_power(definition_power: pd.DataFrame, definition_curves: pd.DataF
         _kinds(right, of_kinds, rows, kinds, last=metric == metrics[-1])
     panels[-1, 0].set_xlabel("area under\nthe ROC curve")
     curves[0].set_ylabel("power")
-    panels[0, 1].set_title("power, %; look-alikes; n")
+    panels[0, 1].set_title("power, %; n", loc="right")
     return figure
 
 
@@ -114,7 +116,8 @@ def _kinds(axes: Axes, of_kinds: pd.DataFrame, rows: pd.DataFrame, kinds: list[s
     matrix = 100 * pivot(of_kinds, "row", "kind", "shown", order, columns)
     names = [kind.replace("_", "-") + "s" * (kind == MISTAKEN) if last else "" for kind in columns]
     size = 0.2 * len(columns), 1.2 * LINE * len(rows)
-    heat_map(axes, matrix, [""] * len(rows), names, "Blues", Normalize(0, 100), size, "z.0f")
+    image = heat_map(axes, matrix, [""] * len(rows), names, "Blues", Normalize(0, 100), size)
+    write(axes, image, np.where(matrix < 99.5, matrix, np.nan), size, "z.0f")  # three digits are wider than a cell
     needed = ["all" if pd.isna(n) else f"{n:d}" for n in rows["sentences_for_auc"]]
     texts = ["-" if way == "weights" else n for way, n in zip(rows["measured_on"], needed, strict=True)]
     axes.set_yticks(range(len(rows)), texts)

@@ -23,7 +23,7 @@ def test_every_definition_is_shown_once_in_its_best_way(definition_power, defini
     assert texts(of_copying.get_xticklabels()) == ["wired", "weak", "look-alikes"]
     (image,) = of_copying.get_images()
     np.testing.assert_allclose(image.get_array(), [[100, 50, 30]] * 2)
-    assert of_induction.get_title(loc="left") == "power, %; look-alikes; n"
+    assert of_induction.get_title(loc="right") == "power, %; n"
 
 
 def test_the_sentences_needed_stand_beside(definition_power, definition_curves):
