@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import process_time
 from typing import Any
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from pipeline.benchmarks.peers import multiply_tiles
+from pipeline.benchmarks.floors import Product, seconds_of
 from pipeline.benchmarks.scaling import PowerLaw, power_law
 from pipeline.models.tiny import model_of
 from pipeline.plumbing import graph, intact
@@ -30,6 +29,7 @@ from pipeline.plumbing.stage import main
 from pipeline.settings.scaling import MEASURED, LargerModel, ScalingSettings, Sizes
 from pipeline.tables.scaling import COST, SCALING, SCALING_FITS, SCALING_FORETOLD, SIZES
 
+PRODUCT = Product(512, 1024, 512, torch.float32, 2.0)  # one multiplication and addition, in a product of this shape
 AXES = tuple(size.name for size in SIZES)
 # Stages that hold all its weights.
 WHOLE_MODEL = ("verify", "decompose", "project", "score", "ablate", "cover", "challenge", "overlap")
@@ -51,7 +51,7 @@ def run(settings: ScalingSettings, inputs: Paths, outputs: Paths) -> None:
     laws = laws_of(settings, rows[~rows["held_out"]])
     write(SCALING, rows, outputs)
     write(SCALING_FITS, fits(laws, settings.confidence), outputs)
-    write(SCALING_FORETOLD, foretold(settings, laws, rows[rows["held_out"]], seconds_of_product()), outputs)
+    write(SCALING_FORETOLD, foretold(settings, laws, rows[rows["held_out"]], seconds_of([PRODUCT], 1)), outputs)
 
 
 def sizes_of(settings: ScalingSettings) -> list[Sizes]:
@@ -161,15 +161,6 @@ def floors_of(sizes: LargerModel, seconds_per_product: float) -> dict[tuple[str,
         **dict.fromkeys(((stage, "peak_bytes") for stage in WHOLE_MODEL), 4 * parameters),
         **dict.fromkeys(((stage, "stored_bytes") for stage in ("train", "extract")), 4 * parameters),
     }
-
-
-def seconds_of_product() -> float:
-    """Return what a multiplication and an addition take in a bare float32 product here, on one core."""
-    factor = torch.randn(4096, 1024, generator=torch.Generator().manual_seed(0))
-    multiply_tiles(factor, factor, 512)
-    start = process_time()
-    multiply_tiles(factor, factor, 512)
-    return (process_time() - start) / (len(factor) ** 2 * factor.shape[1])
 
 
 def _ends(name: str, ends: tuple[float, float, float]) -> dict[str, float]:

@@ -42,7 +42,7 @@ def made_up(settings, sizes):
 
 def test_laws_are_found_and_foretell(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(scaling, "measured", made_up)
-    monkeypatch.setattr(scaling, "seconds_of_product", lambda: 1e-11)
+    monkeypatch.setattr(scaling, "seconds_of", lambda *_: 1e-11)
     outputs = Paths([tmp_path / f"{table.name}.parquet" for table in (SCALING, SCALING_FITS, SCALING_FORETOLD)])
     scaling.run(settings, Paths([]), outputs)
     rows, fits, foretold = (read(table, outputs) for table in (SCALING, SCALING_FITS, SCALING_FORETOLD))
@@ -84,4 +84,4 @@ def test_each_stage_is_measured_once_and_what_is_there_is_not_made_again(setting
 
 def test_the_speed_of_a_product_is_of_this_processor():
     torch.set_num_threads(1)
-    assert 1e-13 < scaling.seconds_of_product() < 1e-8
+    assert 1e-13 < scaling.seconds_of([scaling.PRODUCT], 1) < 1e-8
